@@ -1,0 +1,40 @@
+"""What can go wrong for a user, as one small tree.
+
+AuditError
+├── UsageError          the command line asks for something that cannot be          exit 2
+├── ChecksFileError     checks.yaml cannot be read as checks                         exit 2
+├── SettingsError       sentry-audit.yaml or [tool.sentry-audit] is wrong            exit 2
+└── NothingAudited      there was nothing to look at                                 exit 3
+"""
+
+from __future__ import annotations
+
+
+class AuditError(Exception):
+    """A failure that is the input's, not ours: one message, one hint, one exit code."""
+
+    exit_code = 2
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        """Keep ``message`` (what, and where) and ``hint`` (what to do about it)."""
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(AuditError):
+    """An argument that names nothing we know."""
+
+
+class ChecksFileError(AuditError):
+    """A check file that cannot be loaded; the message names file, line and key."""
+
+
+class SettingsError(AuditError):
+    """A settings file that cannot be loaded; the message names file, line and key."""
+
+
+class NothingAudited(AuditError):  # noqa: N818 - says what happened, not that it is an exception
+    """No input, no component or no check was left to audit."""
+
+    exit_code = 3

@@ -1,0 +1,475 @@
+"""Everything a check may speak of: one frozen dataclass per kind of thing we can know.
+
+The first part is what scanners read; the second is what derivers conclude for one component in
+one environment. A fact whose ``unknown`` is set could not be determined: a check on it is
+``unknown`` with that reason. Field names are the SDK's own where the SDK has a name.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import ClassVar, TypeVar
+
+from sentry_audit.model import Evidence
+
+
+F = TypeVar("F", bound="Fact")
+KINDS: dict[str, type[Fact]] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """What every fact has: whose it is, where it was seen, and whether it could be determined."""
+
+    kind: ClassVar[str] = "fact"
+    component: str = ""
+    evidence: tuple[Evidence, ...] = ()
+    unknown: str = ""
+
+    def __init_subclass__(cls) -> None:
+        """Register the kind under its snake_case name (slots make the class twice; the last counts)."""
+        cls.kind = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
+        KINDS[cls.kind] = cls
+
+
+# --- what scanners read -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest(Fact):
+    """A file that declares or locks dependencies.
+
+    ``format``: requirements, pyproject, pipfile, setup.cfg, setup.py, poetry.lock, uv.lock,
+    pdm.lock, Pipfile.lock. ``includes``: other manifests it pulls in (``-r``), as written,
+    resolved against the file's folder. ``package``: the name of the package it describes.
+    """
+
+    path: str
+    format: str
+    lock: bool = False
+    includes: tuple[str, ...] = ()
+    package: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dependency(Fact):
+    """One declared requirement. ``group`` is ``""`` for runtime, else the group's or extra's name.
+
+    ``optional`` is true for extras (installed only when asked for); groups are named in ``group``.
+    """
+
+    path: str
+    name: str
+    specifier: str = ""
+    extras: tuple[str, ...] = ()
+    group: str = ""
+    optional: bool = False
+    marker: str = ""
+    line: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockedPackage(Fact):
+    """One package pinned in a lock file. ``required_by`` names the packages that pull it in."""
+
+    path: str
+    name: str
+    version: str
+    required_by: tuple[str, ...] = ()
+    line: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Install:
+    """One step of an image build that installs Python packages.
+
+    ``tool``: pip, poetry, uv, pipenv, pdm. ``files``: requirement files or project folders named,
+    as paths relative to the repository where they could be resolved. ``packages``: requirements
+    on the command line. ``groups``: groups added; ``without``: groups left out; ``only``: only
+    these groups; ``extras``: extras asked for; ``dev``: whether development groups are installed.
+    """
+
+    tool: str
+    line: int
+    files: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+    extras: tuple[str, ...] = ()
+    dev: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image(Fact):
+    """A Dockerfile: what it installs and how it starts.
+
+    ``context`` is the folder it is taken to be built in (its own unless compose or a pipeline
+    says otherwise); ``copied`` are (source, destination) pairs relative to the context; ``env`` are
+    the names it sets with ENV, ``args`` with ARG. ``command`` is the final CMD with its ENTRYPOINT,
+    as one argument list (a shell form is split); ``unresolved`` says what could not be followed.
+    """
+
+    path: str
+    context: str = ""
+    base: str = ""
+    workdir: str = ""
+    installs: tuple[Install, ...] = ()
+    copied: tuple[tuple[str, str], ...] = ()
+    env: tuple[tuple[str, str], ...] = ()
+    args: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    command_line: int | None = None
+    unresolved: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process(Fact):
+    """One way something is started: a Procfile line, a compose service, a Dockerfile's CMD.
+
+    ``command`` is the argument list; ``context`` is the folder it starts in, relative to the
+    root; ``image`` is the Dockerfile it runs in, if known.
+    """
+
+    path: str
+    name: str
+    command: tuple[str, ...]
+    context: str = ""
+    image: str = ""
+    origin: str = ""
+    line: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvVar(Fact):
+    """One assignment in a dotenv file, a template of one, or an image's ENV.
+
+    ``value`` is kept only for names that cannot be secret (``SENTRY_ENVIRONMENT``, rates, flags);
+    a DSN is in ``dsn`` (redacted) instead. ``template`` is true for ``.env.example`` and the like.
+    ``environment`` is the environment the file's name speaks of, or ``""``.
+    """
+
+    path: str
+    name: str
+    is_set: bool = False
+    value: str = ""
+    template: bool = False
+    environment: str = ""
+    line: int | None = None
+    origin: str = "dotenv"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dsn(Fact):
+    """A DSN that stands somewhere, never its key: ``shown`` is the redacted form.
+
+    ``valid`` follows the strict grammar of both SDKs; ``problem`` says what breaks it.
+    ``fingerprint`` lets two DSNs be compared; ``project`` and ``host`` say where events would go.
+    ``hardcoded``: committed in code or an environment file; ``placeholder``: an example.
+    """
+
+    shown: str
+    valid: bool
+    problem: str = ""
+    fingerprint: str = ""
+    project: str = ""
+    host: str = ""
+    name: str = ""
+    hardcoded: bool = False
+    placeholder: bool = False
+    environment: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthToken(Fact):
+    """A Sentry auth token that stands in a file, or an image ARG/ENV that would bake one in."""
+
+    name: str
+    private: bool = False
+    problem: str = ""
+
+
+# --- what derivers conclude ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Component(Fact):
+    """A deployable piece of the repository.
+
+    ``role``: service, worker or job. ``start`` is the command that starts it, ``server`` what
+    serves it (uvicorn, gunicorn, gunicorn+uvicorn, hypercorn, flask, django, celery, rq, arq,
+    python), ``reasons`` why we take it for a component.
+    """
+
+    name: str
+    path: str
+    ecosystem: str = "pypi"
+    role: str = "service"
+    framework: str = ""
+    entry_point: str | None = None
+    server: str = ""
+    start: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SdkDependency(Fact):
+    """Whether what the component's image installs contains sentry-sdk, and in which version.
+
+    ``declared`` is false when only another place has it (``why_not`` says which); ``bounded``
+    is true when an upper bound or a lock keeps the next major out. ``version`` is the one that
+    resolves: locked, pinned, or the newest measured one that the specifier allows.
+    """
+
+    declared: bool = False
+    why_not: str = ""
+    specifier: str = ""
+    version: str = ""
+    locked: bool = False
+    bounded: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SdkSetup(Fact):
+    """Whether a component initialises the SDK at all.
+
+    ``present``: an active ``sentry_sdk.init`` exists in the component; ``reachable``: what starts
+    the component calls it; ``overridden``: a later reachable init without a DSN replaces it.
+    """
+
+    present: bool = False
+    reachable: bool = False
+    why_not: str = ""
+    overridden: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SdkInit(Fact):
+    """One active call of ``sentry_sdk.init`` that the component can reach.
+
+    ``enabled`` is false when its conditions cannot hold in this environment (``condition`` shows
+    them); ``swallowed`` when a failure of init is caught and not made visible.
+    ``dsn`` is how its DSN argument ends: env, literal, default, empty, none, unfilled.
+    """
+
+    enabled: bool = True
+    condition: str = ""
+    why_not: str = ""
+    swallowed: bool = False
+    dsn: str = ""
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DsnArgument(Fact):
+    """Where the DSN that init is given comes from, followed to its end in one environment."""
+
+    resolves: bool = False
+    dead_end: str = ""
+    source: str = ""
+    variables: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DsnGuard(Fact):
+    """A predicate in front of init that a DSN must pass; ``rejects`` names real DSNs it refuses."""
+
+    predicate: str = ""
+    accepts_real: bool = True
+    rejects: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SdkSymbol(Fact):
+    """One option, integration argument or SDK name in use, and whether the version has it."""
+
+    name: str
+    version: str = ""
+    exists: bool = True
+    problem: str = ""
+    swallowed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerEntry(Fact):
+    """A worker, queue or cron entry point, and whether its imports initialise the SDK."""
+
+    name: str
+    worker: str = ""
+    initialised: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigClass(Fact):
+    """The settings class (or classes) in use, and which Sentry fields it has.
+
+    ``missing`` lists the parts that the class in use in this environment lacks (dsn, environment,
+    enabled), ``unmapped`` the fields that nothing fills, ``unused`` those init does not use.
+    """
+
+    name: str
+    has_dsn: bool = False
+    has_environment: bool = False
+    has_enabled: bool = False
+    mapped: bool = True
+    unmapped: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleRate(Fact):
+    """One sampling option of init: whether it can do what its author meant."""
+
+    option: str
+    value: str = ""
+    effective: bool = True
+    problem: str = ""
+    per_environment: bool = False
+    full: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hook(Fact):
+    """A ``before_send`` (or its like): whether an event survives it."""
+
+    option: str
+    function: str = ""
+    keeps_events: bool = True
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DsnMatrix(Fact):
+    """Which Sentry project each environment's DSN leads to."""
+
+    distinct: bool = True
+    projects: tuple[str, ...] = ()
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvTemplate(Fact):
+    """A dotenv template, and which Sentry variables that the code reads it omits."""
+
+    path: str
+    complete: bool = True
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shutdown(Fact):
+    """Whether events that are queued at SIGTERM are sent.
+
+    ``flushes``: the server lets the SDK flush by itself, or the code flushes on shutdown.
+    """
+
+    server: str = ""
+    flushes: bool = True
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobExit(Fact):
+    """How a short-lived process ends: whether its events are sent before it does."""
+
+    flushes: bool = True
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Integrations(Fact):
+    """What captures errors by itself: default, auto-enabled and listed integrations.
+
+    ``active`` is false when the framework's own integration is off or narrowed (``problem``).
+    """
+
+    framework: str = ""
+    active: bool = True
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorHandler(Fact):
+    """Code that turns an exception into an answer, and whether Sentry still hears of it.
+
+    ``where``: exception_handler, middleware, route, websocket, worker. ``captures`` is true when it
+    re-raises, captures or logs at error level.
+    """
+
+    where: str
+    handles: str = ""
+    answers: str = ""
+    captures: bool = True
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestContext(Fact):
+    """What each request tells Sentry about itself: user, request id, agent run."""
+
+    has_authentication: bool = False
+    sets_user: bool = False
+    sets_request_id: bool = False
+    sets_agent: bool = False
+    agents: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tracing(Fact):
+    """Whether spans are made: sampling set, and the libraries whose spans are missing."""
+
+    library: str = ""
+    area: str = ""
+    enabled: bool = True
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Privacy(Fact):
+    """What leaves the application besides the error itself."""
+
+    send_default_pii: bool = False
+    scrubber_active: bool = True
+    scrubbing: bool = False
+    collects_prompts: bool = False
+    uses_llm: bool = False
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release(Fact):
+    """The release that events are labelled with, and how it is set."""
+
+    is_set: bool = False
+    source: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentLabel(Fact):
+    """The environment that events are labelled with, and how it is set in code."""
+
+    is_set: bool = False
+    source: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthChecks(Fact):
+    """Whether probes of the service make transactions."""
+
+    probes: tuple[str, ...] = ()
+    traced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """All facts of one audit, by kind, and what could not be seen."""
+
+    facts: tuple[Fact, ...] = ()
+    texts: dict[str, str] = field(default_factory=dict)
+
+    def of(self, kind: type[F]) -> list[F]:
+        """The facts of one kind, in the order in which they were found."""
+        return [fact for fact in self.facts if isinstance(fact, kind)]

@@ -1,0 +1,164 @@
+"""The nouns of the product: what was seen, what is judged, what is reported. Read this first.
+
+Nothing here imports anything else of ours, and nothing here reads files or calls services.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """How one check ended for one component in one environment."""
+
+    PASS = "pass"  # noqa: S105 - a verdict, not a password
+    GAP = "gap"
+    UNKNOWN = "unknown"
+    SKIPPED = "skipped"
+    WAIVED = "waived"
+    ERROR = "error"
+
+
+class Severity(StrEnum):
+    """How much a gap matters; ``high`` blocks production."""
+
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+
+    @property
+    def rank(self) -> int:
+        """0 for low, 2 for high: for comparing with ``--fail-on``."""
+        return {"low": 0, "medium": 1, "high": 2}[self.value]
+
+
+class Confidence(StrEnum):
+    """How sure the evidence makes us; a finding of low confidence is never a gap."""
+
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+
+
+class Link(StrEnum):
+    """The links of the evidence chain, in the order in which an error travels."""
+
+    SDK = "sdk"
+    INIT = "init"
+    DSN = "dsn"
+    DEPLOY = "deploy"
+    SECRET = "secret"  # noqa: S105 - the name of a link
+    CLOUD_RUN = "cloud-run"
+    ACCEPTED = "accepted"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One place that was looked at, and what was seen there.
+
+    ``path`` is relative to the audited root, with forward slashes; ``line`` and ``column`` count
+    from 1; ``resource`` names something that is not a file. ``saw`` never holds a secret.
+    """
+
+    path: str | None = None
+    line: int | None = None
+    column: int | None = None
+    resource: str | None = None
+    saw: str = ""
+
+    def __str__(self) -> str:
+        """``path:line`` or the resource's name."""
+        if self.path is None:
+            return self.resource or "?"
+        return f"{self.path}:{self.line}" if self.line else self.path
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something a source could not see; every check on these fact kinds becomes ``unknown``.
+
+    ``component`` narrows it to one component, ``""`` means all of them.
+    """
+
+    source: str
+    kinds: frozenset[str]
+    reason: str
+    hint: str = ""
+    evidence: Evidence = field(default_factory=Evidence)
+    component: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """What would close a finding: who may apply it, in one sentence, and as a diff where known."""
+
+    summary: str
+    safety: str = "manual"
+    fixable: bool = False
+    command: str = ""
+    diff: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The verdict of one check on one component in one environment, with its evidence."""
+
+    check: str
+    title: str
+    area: str
+    severity: Severity
+    status: Status
+    message: str
+    component: str
+    environment: str
+    confidence: Confidence = Confidence.HIGH
+    evidence: tuple[Evidence, ...] = ()
+    remedy: Remedy | None = None
+    link: Link | None = None
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ChainLink:
+    """One link of a component's evidence chain."""
+
+    link: Link
+    status: Status
+    message: str
+    evidence: tuple[Evidence, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentReport:
+    """One deployable piece of the repository and its chain."""
+
+    name: str
+    path: str
+    ecosystem: str
+    role: str
+    entry_point: str | None
+    chain: tuple[ChainLink, ...]
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What every reporter is given: one environment's audit."""
+
+    root: str
+    environment: str
+    ready: bool
+    headline: str
+    components: tuple[ComponentReport, ...]
+    findings: tuple[Finding, ...]
+    problems: tuple[Problem, ...]
+    exit_code: int
+    notes: tuple[str, ...] = ()
+
+    def counts(self) -> dict[str, int]:
+        """The number of findings by status; every status is present."""
+        totals = {status.value: 0 for status in Status}
+        for finding in self.findings:
+            totals[finding.status.value] += 1
+        return totals

@@ -1,0 +1,1 @@
+"""What a Python program means, without running it: modules, values, settings, reachability."""

@@ -1,0 +1,1 @@
+"""Text to facts, pure: one module per language or file format."""

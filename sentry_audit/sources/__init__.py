@@ -1,0 +1,1 @@
+"""The reading edge: where facts come from."""
