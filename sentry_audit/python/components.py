@@ -1,0 +1,432 @@
+"""Which deployable Python pieces a repository has, each with its entry point and why we think so."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field, replace
+from posixpath import basename, dirname, join, normpath
+from typing import TYPE_CHECKING
+
+from sentry_audit.facts import Component, Image, Manifest, Process
+from sentry_audit.model import Evidence
+from sentry_audit.python.starts import Start, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sentry_audit.facts import Fact
+    from sentry_audit.python.module import Module
+    from sentry_audit.python.program import Program
+
+#: Folders whose code is never deployed, by name.
+NOT_DEPLOYED = frozenset(
+    {"tests", "test", "testing", "__tests__", "docs", "doc", "docs_src", "examples", "example", "samples", "sample", "demo", "demos",
+     "e2e", "fixtures", "node_modules", "vendor", "vendored", "third_party", "site-packages", "benchmarks", "bench", "migrations",
+     "cypress", ".venv", "venv", "testdata", "test_data", "integration_tests", "unit_tests", "templates", "cookbook", "notebooks",
+     "typings", "stubs", "spec"}
+)  # fmt: skip
+_SCRIPTS = frozenset({"scripts", "script", "tools", "bin", "hack", "ci", ".github", "devtools", "utils", "dev"})
+APP_TOKENS = (
+    "FastAPI(", "Flask(", "Starlette(", "Quart(", "Sanic(", "Litestar(", "get_wsgi_application", "get_asgi_application",
+    "functions_framework",
+)  # fmt: skip
+_FRAMEWORKS = {
+    "fastapi.FastAPI": "fastapi",
+    "flask.Flask": "flask",
+    "starlette.applications.Starlette": "starlette",
+    "quart.Quart": "quart",
+    "sanic.Sanic": "sanic",
+    "litestar.Litestar": "litestar",
+    "django.core.wsgi.get_wsgi_application": "django",
+    "django.core.asgi.get_asgi_application": "django",
+}
+_ENTRY_NAMES = (
+    "main.py",
+    "app.py",
+    "asgi.py",
+    "wsgi.py",
+    "server.py",
+    "api.py",
+    "application.py",
+    "__main__.py",
+    "run.py",
+    "__init__.py",
+    "factory.py",
+)
+_JOB_NAMES = ("main.py", "job.py", "worker.py", "run.py", "__main__.py", "app.py")
+_MANIFESTS = ("pyproject.toml", "requirements.txt", "Pipfile", "setup.py", "setup.cfg", "uv.lock", "poetry.lock")
+
+
+@dataclass(frozen=True)
+class Service:
+    """A component with what its analysis needs: where it starts, in which image, with which workers."""
+
+    fact: Component
+    entries: tuple[str, ...] = ()
+    image: Image | None = None
+    workers: tuple[tuple[Start, str, Evidence], ...] = ()
+    unknown: str = ""
+
+
+@dataclass
+class _Found:
+    start: Start
+    entry: str
+    project: str
+    evidence: Evidence
+    image: Image | None = None
+    reasons: list[str] = field(default_factory=list)
+    words: tuple[str, ...] = ()
+    framework: str = ""
+
+
+def deployed(path: str) -> bool:
+    """Whether a file can be part of what is deployed: not a test, an example, a template, or vendored."""
+    if "{{" in path or "{%" in path:
+        return False
+    *folders, name = path.split("/")
+    if any(part in NOT_DEPLOYED for part in folders):
+        return False
+    return not (name.startswith("test_") or name.endswith("_test.py") or name == "conftest.py" or name == "tests.py")
+
+
+def discover(program: Program, facts: Sequence[Fact], settings: Sequence[Component] = ()) -> list[Service]:
+    """The components of the repository; those that ``settings`` name win over what is found."""
+    found = _declared(program, facts)
+    found += _by_app_object(program, facts, found)
+    found += _jobs(program, found)
+    services = _merge(program, found)
+    if settings:
+        services = [_configured(program, item, services) for item in settings]
+    return _named(services, facts)
+
+
+def _project(program: Program, path: str) -> str:
+    """The nearest folder above ``path`` that has a manifest; the root when none has."""
+    folder = dirname(path)
+    while folder:
+        if any(join(folder, name) in program.files.paths for name in _MANIFESTS):
+            return folder
+        folder = dirname(folder)
+    return ""
+
+
+def _declared(program: Program, facts: Sequence[Fact]) -> list[_Found]:
+    images = {fact.path: fact for fact in facts if isinstance(fact, Image)}
+    found: list[_Found] = []
+    for process in facts:
+        if not isinstance(process, Process) or not deployed(process.path):
+            continue
+        image = images.get(process.image) or (images.get(process.path))
+        for start, words, evidence in _starts(program, process, image):
+            if process.origin == "compose" and start.role == "job":
+                continue
+            entry = resolve(program, start, process.context, image)
+            if not entry:
+                continue
+            reason = f"{evidence} starts it: {' '.join(words)[:80]}"
+            found.append(_Found(start, entry, _project(program, entry), evidence, image, [reason], words))
+    return found
+
+
+def _starts(
+    program: Program, process: Process, image: Image | None
+) -> Iterable[tuple[Start, tuple[str, ...], Evidence]]:
+    from sentry_audit.scanners.docker import scan_script
+
+    start = parse(process.command)
+    line = Evidence(process.path, process.line, None, None, " ".join(process.command)[:100])
+    if start is None:
+        return
+    if not start.script:
+        yield start, process.command, line
+        return
+    path = _in_tree(program, start.script, process.context, image)
+    text = program.files.text(path) if path else None
+    if path and text:
+        for words in scan_script(path, text):
+            inner = parse(words)
+            if inner is not None and not inner.script:
+                yield inner, words, Evidence(path, _line(text, words), None, None, " ".join(words)[:100])
+
+
+def _line(text: str, words: tuple[str, ...]) -> int | None:
+    needle = next((word for word in words if len(word) > 3), "")
+    return next((number for number, line in enumerate(text.splitlines(), 1) if needle and needle in line), None)
+
+
+def _in_tree(program: Program, name: str, context: str, image: Image | None) -> str:
+    """A file of the image (or of the context) in the repository, by its name."""
+    stem = name.removeprefix("./")
+    folders = [context, image.context if image else context, dirname(image.path) if image else context, ""]
+    candidates = [normpath(join(folder, stem.lstrip("/"))) for folder in folders]
+    for source, destination in image.copied if image else ():
+        target = destination.rstrip("/")
+        if name.startswith(target + "/") or target in {".", "", "/"} or basename(source) == basename(name):
+            assert image is not None
+            inside = name[len(target) + 1 :] if name.startswith(target + "/") else stem
+            candidates += [normpath(join(image.context, source, inside)), normpath(join(image.context, source))]
+            if basename(source) == basename(name):
+                candidates.append(normpath(join(image.context, source)))
+    for candidate in candidates:
+        if candidate in program.files.paths:
+            return candidate
+    hits = [path for path in program.files.paths if path.endswith("/" + basename(name)) and deployed(path)]
+    return hits[0] if len(hits) == 1 else ""
+
+
+def resolve(program: Program, start: Start, context: str, image: Image | None) -> str:
+    """The file that ``start`` runs, or ``""`` when it is not in the tree."""
+    folders = [context, *([image.context, dirname(image.path)] if image else []), ""]
+    if start.folder:
+        folders = [normpath(join(folder, start.folder.lstrip("/"))) for folder in folders] + folders
+    if not start.target:
+        return _conventional(program, folders, start)
+    if start.target.endswith(".py"):
+        return _in_tree(program, start.target, context, image)
+    for folder in dict.fromkeys(folders):
+        for name in (
+            start.target,
+            f"{start.target}.__main__" if start.server == "python" else f"{start.target}.celery",
+        ):
+            found = program.locate(name, join(folder, "_.py"))
+            if not found:
+                continue
+            inner = (
+                program.locate(f"{start.target}.__main__", join(folder, "_.py")) if start.server == "python" else None
+            )
+            if start.server == "celery" and found.endswith("__init__.py"):
+                inner = program.locate(f"{start.target}.celery", join(folder, "_.py"))
+            return inner or found
+    return ""
+
+
+def _conventional(program: Program, folders: list[str], start: Start) -> str:
+    names = (
+        ("wsgi.py", "app.py", "main.py", "manage.py")
+        if start.role == "service"
+        else ("worker.py", "tasks.py", "celery.py", "manage.py", "app.py")
+    )
+    for folder in folders:
+        for name in names:
+            if join(folder, name) in program.files.paths:
+                return join(folder, name)
+    return ""
+
+
+def _by_app_object(program: Program, facts: Sequence[Fact], known: list[_Found]) -> list[_Found]:
+    """Application objects in code, for projects that no process declaration starts."""
+    started = {item.project for item in known if item.start.role == "service"}
+    candidates: dict[str, list[_Found]] = {}
+    for path in program.files.search(APP_TOKENS, ".py"):
+        if not deployed(path) or any(part in _SCRIPTS for part in path.split("/")[:-1]):
+            continue
+        project = _project(program, path)
+        if project in started:
+            continue
+        module = program.module(path)
+        found = _app_object(module) if module is not None else None
+        if found is None or module is None:
+            continue
+        framework, line, text = found
+        evidence = Evidence(path, line, None, None, text)
+        server = _run_by(module) or ("uvicorn" if framework in {"fastapi", "starlette", "litestar"} else "")
+        candidates.setdefault(project, []).append(
+            _Found(
+                Start(server, "service", path),
+                path,
+                project,
+                evidence,
+                None,
+                [f"{evidence} makes a {framework} application"],
+                (),
+                framework,
+            )
+        )
+    del facts
+    return [min(items, key=_entry_rank) for items in candidates.values()]
+
+
+def _entry_rank(item: _Found) -> tuple[int, int, str]:
+    name = basename(item.entry)
+    kind = _ENTRY_NAMES.index(name) if name in _ENTRY_NAMES else len(_ENTRY_NAMES)
+    if item.framework == "django":
+        kind = -2 if name == "wsgi.py" else -1 if name == "asgi.py" else kind
+    return (kind, item.entry.count("/"), item.entry)
+
+
+def _app_object(module: Module) -> tuple[str, int, str] | None:
+    for call in module.calls:
+        framework = _FRAMEWORKS.get(module.qualify(call.func))
+        if framework and not any(isinstance(parent, ast.ClassDef) for parent in module.ancestors(call)):
+            return framework, call.lineno, module.source(call, 50)
+    for name, item in module.aliases.items():
+        if item.module == "functions_framework" or name == "functions_framework":
+            return "functions-framework", item.line, "functions_framework"
+    return None
+
+
+def _run_by(module: Module) -> str:
+    return "uvicorn" if any(module.qualify(call.func) == "uvicorn.run" for call in module.calls) else ""
+
+
+def _jobs(program: Program, known: list[_Found]) -> list[_Found]:
+    """Folders with their own manifest or Dockerfile and a script with a main guard: jobs."""
+    taken = {item.project for item in known}
+    found = []
+    for path in sorted(program.files.paths):
+        folder, name = dirname(path), basename(path)
+        if name not in _JOB_NAMES or not folder or folder in taken or not deployed(path):
+            continue
+        own = [join(folder, item) for item in ("Dockerfile", *_MANIFESTS) if join(folder, item) in program.files.paths]
+        if not own or any(part in _SCRIPTS for part in folder.split("/")):
+            continue
+        text = program.files.text(path) or ""
+        if "__main__" not in text and name != "__main__.py":
+            continue
+        taken.add(folder)
+        evidence = Evidence(path, None, None, None, 'if __name__ == "__main__"')
+        found.append(
+            _Found(Start("python", "job", path), path, folder, evidence, None, [f"{own[0]} stands beside {name}"])
+        )
+    return found
+
+
+def _merge(program: Program, found: list[_Found]) -> list[Service]:
+    services: dict[tuple[str, str], list[_Found]] = {}
+    workers: dict[str, list[_Found]] = {}
+    for item in found:
+        if item.start.role == "worker":
+            workers.setdefault(item.project, []).append(item)
+        else:
+            services.setdefault((item.project, item.entry), []).append(item)
+    _drop_helpers(program, services)
+    result = []
+    for (project, entry), items in sorted(services.items()):
+        first = next((item for item in items if item.image is not None), items[0])
+        owned = workers.pop(project, []) if first.start.role == "service" else []
+        result.append(_service(program, first, entry, [reason for item in items for reason in item.reasons], owned))
+    for _, items in sorted(workers.items()):
+        result.append(_service(program, items[0], items[0].entry, items[0].reasons, items))
+    return result
+
+
+def _drop_helpers(program: Program, services: dict[tuple[str, str], list[_Found]]) -> None:
+    """A script that a project's image runs besides its server (migrations, pre-start) is no component."""
+    served = {
+        project for (project, _), items in services.items() if any(item.start.role == "service" for item in items)
+    }
+    for key, items in list(services.items()):
+        role = items[0].start.role
+        if role == "job" and _serves(program, key[1]):
+            for item in items:
+                item.start = replace(item.start, role="service", server=_server_in(program, key[1]))
+        elif (
+            role == "job"
+            and key[0] in served
+            and any(
+                item.image is None or item.words == () or item.evidence.path.endswith(".sh")
+                for item in items
+                if item.evidence.path
+            )
+        ):
+            del services[key]
+
+
+def _serves(program: Program, path: str) -> bool:
+    text = program.files.text(path) or ""
+    return any(
+        token in text
+        for token in (
+            "uvicorn.run(",
+            ".run(host",
+            "serve_forever",
+            "app.run(",
+            "web.run_app(",
+            "hypercorn",
+            "waitress",
+            "grpc.server(",
+            "grpc.aio.server(",
+            "start_polling",
+            "run_polling",
+            *APP_TOKENS[:6],
+        )
+    )
+
+
+def _server_in(program: Program, path: str) -> str:
+    text = program.files.text(path) or ""
+    return "uvicorn" if "uvicorn.run(" in text else "python"
+
+
+def _service(program: Program, item: _Found, entry: str, reasons: list[str], workers: list[_Found]) -> Service:
+    module = program.module(entry)
+    framework = item.framework
+    if not framework and module is not None:
+        app = _app_object(module)
+        framework = app[0] if app else ("django" if basename(entry) == "manage.py" else "")
+    fact = Component(
+        name=basename(item.project),
+        path=item.project or ".",
+        role=item.start.role,
+        framework=framework,
+        entry_point=f"{entry}:{item.start.attribute}" if item.start.attribute else entry,
+        server=item.start.server,
+        start=item.words,
+        reasons=tuple(dict.fromkeys(reasons)),
+        evidence=(item.evidence,),
+    )
+    started = tuple((worker.start, worker.entry, worker.evidence) for worker in workers)
+    return Service(
+        fact, (entry,), item.image, started, "" if module is not None else f"{entry} cannot be read as Python"
+    )
+
+
+def _configured(program: Program, wanted: Component, services: list[Service]) -> Service:
+    base = next((item for item in services if item.fact.path == wanted.path or item.fact.name == wanted.name), None)
+    fact = base.fact if base is not None else wanted
+    entry = wanted.entry_point.partition(":")[0] if wanted.entry_point else None
+    entries = (entry,) if entry else (base.entries if base else ())
+    fact = replace(
+        fact,
+        name=wanted.name,
+        path=wanted.path,
+        role=wanted.role or fact.role,
+        server=wanted.server or fact.server,
+        entry_point=wanted.entry_point or fact.entry_point,
+        reasons=("named in sentry-audit.yaml", *(base.fact.reasons if base else ())),
+    )
+    missing = [path for path in entries if path not in program.files.paths]
+    return Service(
+        fact,
+        entries,
+        base.image if base else None,
+        base.workers if base else (),
+        f"{missing[0]} is not in the repository" if missing else "",
+    )
+
+
+def _named(services: list[Service], facts: Sequence[Fact]) -> list[Service]:
+    packages = {dirname(fact.path): fact.package for fact in facts if isinstance(fact, Manifest) and fact.package}
+    counts: dict[str, int] = {}
+    names: list[str] = []
+    for service in services:
+        folder = "" if service.fact.path == "." else service.fact.path
+        names.append(service.fact.name or packages.get(folder, "") or "app")
+        counts[names[-1]] = counts.get(names[-1], 0) + 1
+    taken: set[str] = set()
+    result = []
+    for service, name in zip(services, names, strict=True):
+        unique = name
+        if counts[name] > 1:
+            stem = (
+                service.entries[0].removesuffix(".py").removesuffix("/__init__")
+                if service.entries
+                else service.fact.path
+            )
+            unique = stem.replace("/", "-")
+        while unique in taken:
+            unique += "-2"
+        taken.add(unique)
+        result.append(replace(service, fact=replace(service.fact, name=unique, component=unique)))
+    return result
