@@ -272,15 +272,6 @@ class DsnArgument(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DsnGuard(Fact):
-    """A predicate in front of init that a DSN must pass; ``rejects`` names real DSNs it refuses."""
-
-    predicate: str = ""
-    accepts_real: bool = True
-    rejects: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SdkSymbol(Fact):
     """One option, integration argument or SDK name in use, and whether the version has it."""
 
@@ -440,15 +431,6 @@ class Privacy(Fact):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release(Fact):
     """The release that events are labelled with, and how it is set."""
-
-    is_set: bool = False
-    source: str = ""
-    problem: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EnvironmentLabel(Fact):
-    """The environment that events are labelled with, and how it is set in code."""
 
     is_set: bool = False
     source: str = ""
