@@ -1,0 +1,448 @@
+"""The report for people: a verdict, the chain of each component, then what is wrong and what to do.
+
+Data is laid out as text, never as markup; every word of it is redacted and freed of control
+characters where it enters the page. No line is wider than the page.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from sentry_audit import __version__
+from sentry_audit.model import ChainLink, ComponentReport, Evidence, Finding, Problem, Remedy, Report, Severity, Status
+from sentry_audit.reporters.base import RenderOptions, Reporter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rich.text import Text
+
+T = TypeVar("T")
+Span = tuple[str, str]
+"""A piece of text and its style."""
+
+_GLYPHS = {
+    Status.PASS: "✓",
+    Status.GAP: "✗",
+    Status.UNKNOWN: "?",
+    Status.SKIPPED: "–",
+    Status.WAIVED: "~",
+    Status.ERROR: "!",
+}
+_STYLES = {
+    Status.PASS: "green",
+    Status.GAP: "red",
+    Status.UNKNOWN: "yellow",
+    Status.SKIPPED: "dim",
+    Status.WAIVED: "cyan",
+    Status.ERROR: "magenta",
+}
+_SEVERITIES = (Severity.HIGH, Severity.MEDIUM, Severity.LOW)
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+_SKIPPED = re.compile(r"^skipped\b[\s:,–-]*")
+_LINK_WIDTH = 11
+_NARROWEST = 24
+_LEAST_BODY = 20
+_MOST_EVIDENCE = 8
+_MOST_REMEDIES = 4
+_MOST_DIFF_LINES = 16
+
+
+def render(reports: Sequence[Report], options: RenderOptions) -> str:
+    """The reports one after the other, as text of at most ``options.width`` columns."""
+    page = _Page(options)
+    for index, report in enumerate(reports):
+        if index:
+            page.blank()
+            page.row([("─" * page.width, "dim")])
+        _draw(page, report, options)
+    return page.text()
+
+
+class _Page:
+    """Lines of styled text of a fixed width; the only place where data becomes output."""
+
+    def __init__(self, options: RenderOptions) -> None:
+        from io import StringIO
+
+        from rich.console import Console
+
+        self.width = max(options.width, _NARROWEST)
+        self._lines: list[Text] = []
+        self._file = StringIO()
+        self._console = Console(
+            file=self._file,
+            width=self.width,
+            color_system="standard" if options.color else None,
+            force_terminal=options.color,
+            force_jupyter=False,
+            legacy_windows=False,
+            highlight=False,
+            _environ={},
+        )
+
+    def blank(self) -> None:
+        """End a paragraph."""
+        self._lines.append(_join([]))
+
+    def row(self, body: Iterable[Span], lead: Iterable[Span] = (), indent: int = 0, hang: int | None = None) -> None:
+        """Add ``lead`` and ``body``, wrapped; further lines start at column ``hang`` (else under the body)."""
+        first, rest = _join([(" " * indent, ""), *lead]), _join(body)
+        column = first.cell_len if hang is None else hang
+        if max(first.cell_len, column) > self.width - _LEAST_BODY:
+            first.append_text(rest)
+            first, rest, column = _join([]), first, 2
+        lines = rest.wrap(self._console, self.width - max(first.cell_len, column), overflow="fold") or [rest]
+        for number, line in enumerate(lines):
+            whole = _join([(" " * column, "")]) if number else first.copy()
+            whole.append_text(line)
+            whole.rstrip()
+            self._lines.append(whole)
+
+    def paragraph(self, text: str, style: str = "", indent: int = 4) -> None:
+        """Add text that may have line breaks of its own."""
+        for line in text.strip().splitlines():
+            self.row([(line.strip(), style)], indent=indent)
+
+    def spread(self, left: Sequence[Span], right: str) -> None:
+        """Add ``left``, and ``right`` at the right margin, or below where both do not fit."""
+        text = _join(left)
+        gap = self.width - text.cell_len - _join([(right, "")]).cell_len
+        if gap >= 2:
+            self.row([*left, (" " * gap, ""), (right, "dim")])
+        else:
+            self.row(left, hang=2)
+            self.row([(right, "dim")])
+
+    def text(self) -> str:
+        """Everything added so far."""
+        for line in self._lines:
+            self._console.print(line, soft_wrap=True)
+        return self._file.getvalue()
+
+
+def _join(spans: Iterable[Span]) -> Text:
+    """Spans as one styled text: redacted, then with every invisible character made visible."""
+    from rich.text import Text
+
+    from sentry_audit.dsn import redact
+
+    text = Text()
+    for plain, style in spans:
+        text.append(_visible(redact(plain)), style)
+    return text
+
+
+def _visible(text: str) -> str:
+    """``text`` on one line, without a character that could move the cursor or hide another."""
+    text = re.sub(r"\r?\n|\r", " ", text).replace("\t", "    ")
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        char.encode("unicode_escape").decode("ascii") if unicodedata.category(char) in _UNSEEN else char
+        for char in text
+    )
+
+
+# --- the page, from top to bottom ---------------------------------------------------------------
+
+
+def _draw(page: _Page, report: Report, options: RenderOptions) -> None:
+    named = len(report.components) > 1
+    entries = _entries(report)
+    gaps = sorted(entries[Status.GAP], key=lambda entry: -entry.finding.severity.rank)
+    _header(page, report)
+    for component in report.components:
+        _component(page, component, options)
+    for entry in gaps:
+        page.blank()
+        _gap(page, entry, options, named=named)
+    unknown = _fold_checks(entries[Status.UNKNOWN])
+    _section(page, "Not decided", unknown, options, named=named)
+    errors = _fold_checks(entries[Status.ERROR])
+    _section(page, "Checks that crashed (not your application's fault)", errors, options, named=named)
+    _list(page, "Waived", entries[Status.WAIVED], named=named)
+    if options.show_passed:
+        _list(page, "Passed", entries[Status.PASS], named=named)
+        _list(page, "Skipped", entries[Status.SKIPPED], named=named)
+    _problems(page, report.problems, options)
+    if report.notes:
+        page.blank()
+    for note in report.notes:
+        page.row([(_flat(note), "")], [("note: ", "bold")])
+    page.blank()
+    _footer(page, report, gaps, [*errors, *unknown])
+
+
+def _header(page: _Page, report: Report) -> None:
+    folder = re.split(r"[/\\]", report.root.rstrip("/\\"))[-1] or report.root
+    place = " · ".join(word for word in (report.environment, folder) if word)
+    checks = _count(len({finding.check for finding in report.findings}), "check")
+    page.spread(
+        [("sentry-audit", "bold"), (f" {__version__}  {_flat(place)}", "")],
+        f"{checks} · {_count(len(report.components), 'component')}",
+    )
+    page.blank()
+    status, words = _verdict(report)
+    style = f"bold {_STYLES[status]}"
+    page.row([(f"{_GLYPHS[status]} {words}", style), (f"  {_flat(report.headline)}", "bold")], hang=2)
+
+
+def _verdict(report: Report) -> tuple[Status, str]:
+    if report.ready:
+        return Status.PASS, "READY"
+    statuses = {finding.status for finding in report.findings}
+    statuses.update(link.status for component in report.components for link in component.chain)
+    return (Status.GAP, "NOT READY") if Status.GAP in statuses else (Status.UNKNOWN, "NOT PROVEN")
+
+
+def _component(page: _Page, component: ComponentReport, options: RenderOptions) -> None:
+    where = [component.role, component.path or ".", component.entry_point or "no entry point seen"]
+    page.blank()
+    page.row([(component.name, "bold"), ("  " + " · ".join(_flat(word) for word in where if word), "")], hang=2)
+    if options.verbose:
+        for reason in component.reasons:
+            page.row([(_flat(reason), "dim")], [("because ", "dim")], indent=2)
+    broken = _first_broken(component.chain)
+    for index, link in enumerate(component.chain):
+        first = index == broken
+        message = _flat(link.message)
+        if link.status is Status.SKIPPED:
+            after = broken is not None and index > broken
+            fallback = f"(fix {component.chain[broken].link} first)" if broken is not None and after else ""
+            message = _SKIPPED.sub("", message) or fallback
+        _link(page, link, message, options, first=first)
+
+
+def _first_broken(chain: Sequence[ChainLink]) -> int | None:
+    """The index of the first gap, else of the first link that could not be decided."""
+    for wanted in ({Status.GAP}, {Status.UNKNOWN, Status.ERROR}):
+        for index, link in enumerate(chain):
+            if link.status in wanted:
+                return index
+    return None
+
+
+def _link(page: _Page, link: ChainLink, message: str, options: RenderOptions, *, first: bool) -> None:
+    color, weight = _STYLES[link.status], "bold" if first else ""
+    lead = [
+        (f"{_GLYPHS[link.status]} {link.status.value:<7}  ", f"{weight} {color}".strip()),
+        (f"{link.link.value:<{_LINK_WIDTH}}", weight),
+    ]
+    style = "dim" if link.status is Status.SKIPPED else weight
+    body: list[Span] = [(message, style)] if message else []
+    places = list(dict.fromkeys(_place(item) for item in link.evidence if _place(item)))
+    for place in places if options.verbose else places[:1]:
+        body.append(("  " if body else "", ""))
+        body.append((place, "dim"))
+    page.row(body, lead, indent=2)
+
+
+def _gap(page: _Page, entry: _Entry, options: RenderOptions, *, named: bool) -> None:
+    finding = entry.finding
+    color = "bold red" if finding.severity is Severity.HIGH else "bold yellow"
+    page.row(
+        [
+            ("✗ GAP  ", color),
+            (finding.check, "bold"),
+            (f"   {finding.severity.value}", color),
+            *_owners(entry, named=named),
+        ],
+        hang=4,
+    )
+    page.paragraph(finding.title, "bold")
+    if finding.message.strip() != finding.title.strip():
+        page.paragraph(finding.message)
+    _evidence(page, entry.evidence, options)
+    shown = entry.remedies if options.verbose else entry.remedies[:_MOST_REMEDIES]
+    for remedy in shown:
+        _remedy(page, remedy, options)
+    _more(page, len(entry.remedies) - len(shown), "more like it")
+    if finding.hint:
+        page.row([(_flat(finding.hint), "")], [("hint: ", "bold")], indent=4)
+    page.row([(f"sentry-audit explain {finding.check}", "cyan")], [("more: ", "bold")], indent=4)
+
+
+def _evidence(page: _Page, evidence: Sequence[Evidence], options: RenderOptions) -> None:
+    shown = evidence if options.verbose else evidence[:_MOST_EVIDENCE]
+    for item in shown:
+        place, saw = _place(item), _flat(item.saw)
+        page.row([(place, "cyan"), ("  " if place and saw else "", ""), (saw, "")], indent=4, hang=6)
+    _more(page, len(evidence) - len(shown), "more (all of them: --format json)")
+
+
+def _remedy(page: _Page, remedy: Remedy, options: RenderOptions) -> None:
+    page.row([(_flat(remedy.summary), ""), (f" ({remedy.safety})", "dim")], [("fix:  ", "bold")], indent=4)
+    lines = remedy.diff.strip("\n").splitlines()
+    shown = lines if options.verbose else lines[:_MOST_DIFF_LINES]
+    for line in shown:
+        page.row([(line, _diff_style(line))], indent=6, hang=10)
+    _more(page, len(lines) - len(shown), "more lines", indent=6)
+
+
+def _diff_style(line: str) -> str:
+    if line.startswith(("---", "+++", "@@")):
+        return "dim"
+    return {"+": "green", "-": "red"}.get(line[:1], "")
+
+
+def _more(page: _Page, hidden: int, words: str, indent: int = 4) -> None:
+    if hidden > 0:
+        page.row([(f"… {hidden} {words}", "dim")], indent=indent)
+
+
+def _section(page: _Page, head: str, entries: Sequence[_Entry], options: RenderOptions, *, named: bool) -> None:
+    """Unknowns or errors: which checks, for whom, why, and what would let them be decided."""
+    if not entries:
+        return
+    page.blank()
+    page.row([(head, "bold")])
+    for entry in entries:
+        finding = entry.finding
+        word = f"{_GLYPHS[finding.status]} {finding.status.value}"
+        body = [(", ".join(entry.checks), ""), *_owners(entry, named=named)]
+        page.row(body, [(f"{word:<9}  ", _STYLES[finding.status])], indent=2, hang=4)
+        page.paragraph(finding.message)
+        _evidence(page, entry.evidence, options)
+        if finding.hint:
+            page.row([(_flat(finding.hint), "")], [("hint: ", "bold")], indent=4)
+
+
+def _list(page: _Page, head: str, entries: Sequence[_Entry], *, named: bool) -> None:
+    """One line per check that needs no action."""
+    if not entries:
+        return
+    page.blank()
+    page.row([(head, "bold")])
+    for entry in entries:
+        finding = entry.finding
+        word = f"{_GLYPHS[finding.status]} {finding.status.value:<7}  "
+        message = _SKIPPED.sub("", _flat(finding.message)) if finding.status is Status.SKIPPED else finding.message
+        body = [(finding.check, ""), *_owners(entry, named=named), ("  " + _flat(message), "dim")]
+        page.row(body, [(word, _STYLES[finding.status])], indent=2)
+
+
+def _problems(page: _Page, problems: Sequence[Problem], options: RenderOptions) -> None:
+    rows = dict.fromkeys((_place(item.evidence) or item.source, item.reason, item.hint) for item in problems)
+    if not rows:
+        return
+    page.blank()
+    page.row([("Could not be read", "bold")])
+    for place, reason, hint in rows:
+        page.row([(place, "cyan"), (f"  {_flat(reason)}", "")], indent=2, hang=4)
+        if hint and options.verbose:
+            page.row([(_flat(hint), "")], [("hint: ", "bold")], indent=4)
+
+
+def _footer(page: _Page, report: Report, gaps: Sequence[_Entry], open_: Sequence[_Entry]) -> None:
+    counts = report.counts()
+    order = (Status.GAP, Status.PASS, Status.UNKNOWN, Status.SKIPPED, Status.WAIVED, Status.ERROR)
+    words = [f"{counts[status.value]} {status.value}" for status in order if counts[status.value]]
+    if counts[Status.GAP.value]:
+        severities = [finding.severity for finding in report.findings if finding.status is Status.GAP]
+        parts = [f"{severities.count(level)} {level.value}" for level in _SEVERITIES if level in severities]
+        words[0] += f" ({', '.join(parts)})"
+    page.row([(" · ".join(words) or "no check was run", "bold")])
+    check = _next(report, gaps, open_)
+    left: list[Span] = [("next: ", "bold"), (f"sentry-audit explain {check}", "cyan")] if check else []
+    if left:
+        page.spread(left, f"exit {report.exit_code}")
+    else:
+        page.row([(f"exit {report.exit_code}", "dim")])
+
+
+def _next(report: Report, gaps: Sequence[_Entry], open_: Sequence[_Entry]) -> str:
+    """The check to read about first: the one that breaks the first broken chain."""
+    for component in report.components:
+        index = _first_broken(component.chain)
+        if index is None or component.chain[index].status is not Status.GAP:
+            continue
+        for entry in gaps:
+            if entry.finding.link is component.chain[index].link and component.name in entry.components:
+                return entry.finding.check
+    return next((entry.finding.check for entry in (*gaps, *open_)), "")
+
+
+# --- folding: the same thing said once ----------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """Findings that say the same: of one check over many components, or of many checks."""
+
+    finding: Finding
+    checks: tuple[str, ...]
+    components: tuple[str, ...]
+    evidence: tuple[Evidence, ...]
+    remedies: tuple[Remedy, ...]
+
+
+def _entries(report: Report) -> dict[Status, list[_Entry]]:
+    """All findings by status, one entry per check and message, in the order of components and ids."""
+    order = {component.name: index for index, component in enumerate(report.components)}
+    ordered = sorted(report.findings, key=lambda item: (order.get(item.component, -1), item.component, item.check))
+    groups: dict[tuple[str, ...], list[Finding]] = {}
+    for item in ordered:
+        groups.setdefault((item.status, item.check, item.severity, item.message, item.hint), []).append(item)
+    entries: dict[Status, list[_Entry]] = {status: [] for status in Status}
+    for group in groups.values():
+        entries[group[0].status].append(
+            _Entry(
+                group[0],
+                (group[0].check,),
+                _unique(item.component for item in group if item.component),
+                _unique(evidence for item in group for evidence in item.evidence),
+                _unique(item.remedy for item in group if item.remedy),
+            )
+        )
+    return entries
+
+
+def _fold_checks(entries: Sequence[_Entry]) -> list[_Entry]:
+    """Entries of different checks with one reason and the same components as one."""
+    groups: dict[tuple[object, ...], list[_Entry]] = {}
+    for entry in entries:
+        groups.setdefault((entry.components, entry.finding.message, entry.finding.hint), []).append(entry)
+    return [
+        _Entry(
+            group[0].finding,
+            tuple(entry.finding.check for entry in group),
+            group[0].components,
+            _unique(evidence for entry in group for evidence in entry.evidence),
+            (),
+        )
+        for group in groups.values()
+    ]
+
+
+def _owners(entry: _Entry, *, named: bool) -> list[Span]:
+    if not named or not entry.components:
+        return []
+    amount = f"{len(entry.components)} components: " if len(entry.components) > 2 else ""
+    return [(" · ", "dim"), (amount + ", ".join(_flat(name) for name in entry.components), "")]
+
+
+# --- small words --------------------------------------------------------------------------------
+
+
+def _unique(items: Iterable[T]) -> tuple[T, ...]:
+    return tuple(dict.fromkeys(items))
+
+
+def _place(evidence: Evidence) -> str:
+    return _flat(str(evidence)) if evidence.path is not None or evidence.resource else ""
+
+
+def _flat(text: str) -> str:
+    """``text`` as one line."""
+    return " ".join(text.split())
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+REPORTER = Reporter("terminal", render)
