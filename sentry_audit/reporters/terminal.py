@@ -160,7 +160,7 @@ def _draw(page: _Page, report: Report, options: RenderOptions) -> None:
     for entry in gaps:
         page.blank()
         _gap(page, entry, options, named=named)
-    unknown = _fold_checks(entries[Status.UNKNOWN])
+    unknown = _fold_checks(sorted(entries[Status.UNKNOWN], key=lambda entry: -entry.finding.severity.rank))
     _section(page, "Not decided", unknown, options, named=named)
     errors = _fold_checks(entries[Status.ERROR])
     _section(page, "Checks that crashed (not your application's fault)", errors, options, named=named)
@@ -340,7 +340,7 @@ def _problems(page: _Page, problems: Sequence[Problem], options: RenderOptions) 
 def _footer(page: _Page, report: Report, gaps: Sequence[_Entry], open_: Sequence[_Entry]) -> None:
     counts = report.counts()
     order = (Status.GAP, Status.PASS, Status.UNKNOWN, Status.SKIPPED, Status.WAIVED, Status.ERROR)
-    words = [f"{counts[status.value]} {status.value}" for status in order if counts[status.value]]
+    words = [_tally(status, counts[status.value]) for status in order if counts[status.value]]
     if counts[Status.GAP.value]:
         severities = [finding.severity for finding in report.findings if finding.status is Status.GAP]
         parts = [f"{severities.count(level)} {level.value}" for level in _SEVERITIES if level in severities]
@@ -439,6 +439,12 @@ def _place(evidence: Evidence) -> str:
 def _flat(text: str) -> str:
     """``text`` as one line."""
     return " ".join(text.split())
+
+
+def _tally(status: Status, number: int) -> str:
+    """``2 gaps``, but ``2 pass``: only gaps and errors are things one can count."""
+    countable = status in {Status.GAP, Status.ERROR}
+    return _count(number, status.value) if countable else f"{number} {status.value}"
 
 
 def _count(number: int, noun: str) -> str:

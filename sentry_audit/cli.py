@@ -1,0 +1,260 @@
+"""The command line: parse, call the use case, print, exit. Nothing is decided here."""
+
+from __future__ import annotations
+
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from sentry_audit import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sentry_audit.model import Report
+    from sentry_audit.reporters.base import RenderOptions
+
+app = typer.Typer(
+    name="sentry-audit",
+    help="Say, with evidence, whether an application's errors can really reach Sentry.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 nothing open, 1 gaps, 2 usage, 3 nothing audited, 4 not determined, 70 a bug in sentry-audit.",
+)
+checks_app = typer.Typer(help="The catalogue of checks: list, validate, test, schema.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(checks_app, name="checks")
+
+
+class FailOn(StrEnum):
+    """From which severity on a gap fails the run."""
+
+    high = "high"
+    medium = "medium"
+    low = "low"
+    never = "never"
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"sentry-audit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")] = False,
+) -> None:
+    """Say, with evidence, whether an application's errors can really reach Sentry."""
+    del version
+
+
+Patterns = Annotated[list[str] | None, typer.Option(metavar="IDS", help="Check ids or patterns, comma-separated; repeatable.")]
+
+
+@app.command()
+def check(
+    path: Annotated[Path, typer.Argument(help="The repository to audit.", show_default="the current folder")] = Path(),
+    env: Annotated[list[str] | None, typer.Option("--env", metavar="NAME", help="The environment to audit for.", show_default="production")] = None,
+    all_envs: Annotated[bool, typer.Option("--all-envs", help="Audit every environment that the repository speaks of.")] = False,
+    component: Annotated[list[str] | None, typer.Option("--component", metavar="NAME", help="Only this component; repeatable.")] = None,
+    select: Annotated[list[str] | None, typer.Option("--select", metavar="IDS", help="Only these checks (ids, globs, area:…, severity:…); comma-separated.")] = None,
+    ignore: Annotated[list[str] | None, typer.Option("--ignore", metavar="IDS", help="Not these checks; comma-separated.")] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Only the repository; no cloud is asked.")] = False,
+    output: Annotated[list[str] | None, typer.Option("--format", metavar="FORMAT[=FILE]", help="terminal or json; with =FILE into a file; repeatable.", show_default="terminal")] = None,
+    fail_on: Annotated[FailOn, typer.Option("--fail-on", help="From which severity on a gap fails the run.")] = FailOn.medium,
+    allow_unknown: Annotated[bool, typer.Option("--allow-unknown", help="Do not fail when a check could not be decided.")] = False,
+    show_passed: Annotated[bool, typer.Option("--show-passed", help="Also list what passed and what was skipped.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say why each component was taken for one.")] = False,
+) -> None:
+    """Audit a repository: which link of the chain to Sentry is broken, and where."""
+    from sentry_audit.app import Request
+    from sentry_audit.app import check as audit
+    from sentry_audit.model import Severity
+
+    del offline  # the audit asks no cloud yet: with and without the flag it reads the repository only
+    targets = _targets(output or ["terminal"])
+    reports = audit(
+        Request(
+            root=path,
+            environments=tuple(env or ()),
+            all_environments=all_envs,
+            components=_split(component),
+            select=_split(select),
+            ignore=_split(ignore),
+            fail_on=None if fail_on is FailOn.never else Severity(fail_on.value),
+            allow_unknown=allow_unknown,
+        )
+    )
+    _write(reports, targets, show_passed=show_passed, verbose=verbose)
+    raise typer.Exit(_worst(reports))
+
+
+def _split(values: list[str] | None) -> tuple[str, ...]:
+    return tuple(part.strip() for value in values or () for part in value.split(",") if part.strip())
+
+
+def _worst(reports: Sequence[Report]) -> int:
+    """Gaps outrank unknowns, unknowns outrank a clean result."""
+    codes = {report.exit_code for report in reports}
+    return next((code for code in (70, 2, 1, 4, 3) if code in codes), 0)
+
+
+def _targets(values: Sequence[str]) -> list[tuple[str, Path | None]]:
+    from sentry_audit.errors import UsageError
+    from sentry_audit.plugins import names
+
+    known = names("sentry_audit.reporters")
+    found: list[tuple[str, Path | None]] = []
+    for value in values:
+        name, _, file = value.partition("=")
+        if name not in known:
+            import difflib
+
+            near = difflib.get_close_matches(name, known, 1)
+            raise UsageError(f"no format is called {name}", f"did you mean {near[0]}?" if near else f"the formats are: {', '.join(known)}")
+        found.append((name, Path(file) if file else None))
+    if sum(file is None for _, file in found) > 1:
+        raise UsageError("two formats would go to standard output", "give all but one a file: --format json=report.json")
+    return found
+
+
+def _write(reports: Sequence[Report], targets: Sequence[tuple[str, Path | None]], *, show_passed: bool, verbose: bool) -> None:
+    from sentry_audit.errors import UsageError
+    from sentry_audit.plugins import load
+    from sentry_audit.reporters.base import RenderOptions
+
+    for name, file in targets:
+        reporter = load("sentry_audit.reporters", name).REPORTER
+        options = RenderOptions(width=_width(), color=file is None and _color(), show_passed=show_passed, verbose=verbose)
+        text = reporter.render(reports, options)
+        if file is None:
+            sys.stdout.write(text if text.endswith("\n") else text + "\n")
+            continue
+        try:
+            file.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"{file} cannot be written: {error.strerror}", "give a file in a folder that exists") from error
+
+
+def _width() -> int:
+    import shutil
+
+    return max(40, min(80, shutil.get_terminal_size((80, 24)).columns))
+
+
+def _color() -> bool:
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or (sys.stdout.isatty() and os.environ.get("TERM") != "dumb")
+
+
+@app.command()
+def explain(check_id: Annotated[str, typer.Argument(metavar="CHECK_ID", help="For example backend-sdk-declared.")]) -> None:
+    """Say why a check exists, what it looks at, and what closes it."""
+    from sentry_audit.app import describe
+    from sentry_audit.catalogue import explanation
+
+    sys.stdout.write(explanation(describe(check_id)))
+
+
+@checks_app.command("list")
+def list_checks() -> None:
+    """List the checks of the catalogue."""
+    from sentry_audit.app import shipped_checks
+    from sentry_audit.catalogue import listing
+
+    sys.stdout.write(listing(shipped_checks()))
+
+
+@checks_app.command()
+def validate(file: Annotated[Path | None, typer.Argument(help="A check file; the shipped one when left out.")] = None) -> None:
+    """Read a check file, and name what is wrong with it by file, line and key."""
+    checks = _load(file)
+    sys.stdout.write(f"{file or 'checks.yaml'}: {len(checks)} checks, no mistake found\n")
+
+
+@checks_app.command()
+def test(
+    file: Annotated[Path | None, typer.Argument(help="A check file; the shipped one when left out.")] = None,
+    select: Annotated[list[str] | None, typer.Option("--select", metavar="IDS", help="Only these checks.")] = None,
+) -> None:
+    """Run the examples of a check file: each pass example must pass, each fail example must be a gap."""
+    from sentry_audit.catalogue import run_examples
+    from sentry_audit.engine import select as choose
+
+    results = run_examples(choose(_load(file), _split(select), ()))
+    for result in results:
+        if result.problem:
+            sys.stdout.write(f"✗ failed  {result.check} {result.example}: {result.problem}\n")
+    failed = sum(bool(result.problem) for result in results)
+    sys.stdout.write(f"{len(results) - failed} passed, {failed} failed\n")
+    raise typer.Exit(1 if failed else 0)
+
+
+@checks_app.command()
+def schema(
+    output_format: Annotated[bool, typer.Option("--output-format", help="The schema of --format json instead.")] = False,
+) -> None:
+    """Print the JSON Schema of check files, or of the JSON report."""
+    import json
+
+    if output_format:
+        from sentry_audit.reporters.schema import output_schema
+
+        document = output_schema()
+    else:
+        from sentry_audit.checks import schema as checks_schema
+
+        document = checks_schema()
+    sys.stdout.write(json.dumps(document, indent=2) + "\n")
+
+
+def _load(file: Path | None) -> tuple[object, ...]:
+    from sentry_audit.app import checks_text
+    from sentry_audit.checks import load
+    from sentry_audit.errors import ChecksFileError
+
+    if file is None:
+        return load(checks_text(), "checks.yaml")
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ChecksFileError(f"{file} cannot be read: {error.strerror}", "give the path of a check file") from error
+    except UnicodeDecodeError as error:
+        raise ChecksFileError(f"{file} is not UTF-8 text (byte {error.start})", "save it as UTF-8") from error
+    return load(text, str(file))
+
+
+def run() -> NoReturn:
+    """Run the application; every expected failure is one message, one hint and its exit code."""
+    from sentry_audit.errors import AuditError
+
+    try:
+        app()
+    except AuditError as error:
+        from sentry_audit.dsn import redact
+
+        sys.stderr.write(redact(f"error: {error.message}\n" + (f"hint: {error.hint}\n" if error.hint else "")))
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:  # noqa: BLE001 - the last line of defence: a bug is said to be one
+        if os.environ.get("SENTRY_AUDIT_DEBUG"):
+            raise
+        from sentry_audit.dsn import redact
+
+        sys.stderr.write(
+            redact(
+                f"internal error: {type(error).__name__}: {error}\n"
+                "hint: this is a bug in sentry-audit; run again with SENTRY_AUDIT_DEBUG=1 and report the traceback\n"
+            )
+        )
+        sys.exit(70)
+    sys.exit(0)

@@ -1,0 +1,99 @@
+"""What files of the repository say beside the code: templates, projects per environment, probes."""
+
+from __future__ import annotations
+
+import re
+from posixpath import dirname
+from typing import TYPE_CHECKING
+
+from sentry_audit.facts import Dsn, DsnArgument, DsnMatrix, EnvTemplate, EnvVar, HealthChecks, SampleRate
+from sentry_audit.model import Evidence
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sentry_audit.facts import Fact
+    from sentry_audit.python.analysis import Analysed
+
+_PROBE = re.compile(r"[\"'](/(?:[\w-]+/)*(?:health|healthz|healthcheck|health-check|livez|readyz|liveness|readiness|ping|_ah/health)/?)[\"']")
+
+
+def env_templates(analysed: Analysed, facts: Sequence[Fact]) -> list[Fact]:
+    """The dotenv templates near a component, and the Sentry variables of its init that they omit."""
+    read: dict[str, None] = {}
+    for fact in analysed.facts:
+        if isinstance(fact, DsnArgument):
+            read |= dict.fromkeys(fact.variables)
+    for item in analysed.reached:
+        for option in ("environment", "release", "traces_sample_rate", "profiles_sample_rate"):
+            value = item.option(option, analysed.resolver)
+            for leaf in value.leaves() if value is not None else ():
+                read |= dict.fromkeys(name for name in leaf.names if "SENTRY" in name)
+    if not read:
+        return []
+    folder = "" if analysed.service.fact.path == "." else analysed.service.fact.path
+    templates: dict[str, set[str]] = {}
+    for fact in facts:
+        if isinstance(fact, EnvVar) and fact.template and dirname(fact.path) in {folder, ""}:
+            templates.setdefault(fact.path, set()).add(fact.name)
+    found: list[Fact] = []
+    for path, names in templates.items():
+        missing = tuple(name for name in read if name not in names)
+        found.append(
+            EnvTemplate(
+                component=analysed.name,
+                path=path,
+                complete=not missing,
+                missing=missing,
+                evidence=(Evidence(path, None, None, None, f"{len(names)} variables"),),
+            )
+        )
+    return found
+
+
+def dsn_matrix(analysed: Analysed, facts: Sequence[Fact]) -> list[Fact]:
+    """Whether the environments' DSNs, where files of the repository hold them, lead to one project."""
+    near = [
+        fact
+        for fact in facts
+        if isinstance(fact, Dsn) and fact.environment in {"staging", "production"} and fact.valid and not fact.placeholder
+    ]
+    projects = {fact.environment: f"{fact.host}/{fact.project}" for fact in near}
+    if len(projects) < 2:
+        return []
+    labelled = any("environment" in item.init.options for item in analysed.reached) or any(
+        isinstance(fact, EnvVar) and fact.name == "SENTRY_ENVIRONMENT" and fact.environment in projects and fact.is_set
+        for fact in facts
+    )
+    same = len(set(projects.values())) == 1
+    problem = f"{' and '.join(sorted(projects))} send to one project, {projects['staging']}, without an environment label" if same else ""
+    return [
+        DsnMatrix(
+            component=analysed.name,
+            distinct=not same or labelled,
+            projects=tuple(f"{name}: {project}" for name, project in sorted(projects.items())),
+            problem=problem,
+            evidence=tuple(place for fact in near for place in fact.evidence),
+        )
+    ]
+
+
+def health_checks(analysed: Analysed) -> list[Fact]:
+    """The probe routes of a component whose transactions are sampled, unless a sampler may leave them out."""
+    rates = [fact for fact in analysed.facts if isinstance(fact, SampleRate) and fact.option.startswith("traces_")]
+    if not rates:
+        return []
+    found: dict[str, Evidence] = {}
+    files = analysed.resolver.program.files
+    for path in analysed.closure:
+        text = files.text(path) or ""
+        if "health" not in text and "ping" not in text and "livez" not in text and "ready" not in text:
+            continue
+        for match in _PROBE.finditer(text):
+            line = text.count("\n", 0, match.start()) + 1
+            found.setdefault(match[1], Evidence(path, line, None, None, match[1]))
+    if not found:
+        return []
+    options = {name for item in analysed.reached for name in item.init.options}
+    filtered = bool(options & {"traces_sampler", "before_send_transaction", "ignore_transactions", "ignore_spans"})
+    return [HealthChecks(component=analysed.name, probes=tuple(found), traced=not filtered, evidence=tuple(found.values()))]

@@ -1,0 +1,107 @@
+"""The user's settings: ``sentry-audit.yaml``, else ``[tool.sentry-audit]``; unknown keys are refused."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sentry_audit.errors import SettingsError
+from sentry_audit.facts import Component
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sentry_audit.sources.tree import Tree
+
+FILE = "sentry-audit.yaml"
+_KEYS = ("environments", "default_environment", "optional_environments", "components")
+_COMPONENT_KEYS = ("name", "path", "entry_point", "role", "server")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a repository says about itself. Sentry is optional in ``optional_environments``."""
+
+    environments: tuple[str, ...] = ()
+    default_environment: str = "production"
+    optional_environments: tuple[str, ...] = ("development", "dev", "local", "test", "testing")
+    components: tuple[Component, ...] = ()
+
+    def requires_sentry(self, environment: str) -> bool:
+        """Whether a dark Sentry is a gap in this environment."""
+        return environment not in self.optional_environments
+
+
+def load(root: Path, tree: Tree) -> Settings:
+    """The settings of the repository at ``root``, or the defaults. Raises SettingsError."""
+    text = tree.text(FILE) if FILE in tree.paths else None
+    if text is not None:
+        return parse(_yaml(text, FILE), FILE)
+    project = tree.text("pyproject.toml") if "pyproject.toml" in tree.paths else None
+    if project is not None and "tool.sentry-audit" in project:
+        import tomllib
+
+        try:
+            data = tomllib.loads(project).get("tool", {}).get("sentry-audit", {})
+        except tomllib.TOMLDecodeError as error:
+            raise SettingsError(f"pyproject.toml: {error}", "fix the TOML") from error
+        return parse(data, "pyproject.toml [tool.sentry-audit]")
+    del root
+    return Settings()
+
+
+def _yaml(text: str, name: str) -> Any:  # noqa: ANN401 - what a user wrote
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
+        raise SettingsError(f"{place}: {getattr(error, 'problem', None) or 'not YAML'}", "fix the YAML") from error
+
+
+def parse(data: Any, name: str) -> Settings:  # noqa: ANN401 - what a user wrote
+    """Settings from parsed YAML or TOML; ``name`` is the file's, for messages. Raises SettingsError."""
+    if data is None:
+        return Settings()
+    _known(data, _KEYS, name)
+    components = tuple(_component(item, f"{name}: components[{index}]") for index, item in enumerate(data.get("components", [])))
+    return Settings(
+        environments=_names(data, "environments", name, ()),
+        default_environment=str(data.get("default_environment", Settings.default_environment)),
+        optional_environments=_names(data, "optional_environments", name, Settings.optional_environments),
+        components=components,
+    )
+
+
+def _known(data: Any, keys: tuple[str, ...], name: str) -> None:  # noqa: ANN401 - what a user wrote
+    if not isinstance(data, dict):
+        raise SettingsError(f"{name}: expected a mapping, found {type(data).__name__}", f"the keys are: {', '.join(keys)}")
+    for key in data:
+        if key not in keys:
+            near = difflib.get_close_matches(str(key), keys, 1)
+            raise SettingsError(f"{name}: unknown key {key!r}", f"did you mean {near[0]!r}?" if near else f"the keys are: {', '.join(keys)}")
+
+
+def _names(data: dict[str, Any], key: str, name: str, default: tuple[str, ...]) -> tuple[str, ...]:
+    value = data.get(key, list(default))
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise SettingsError(f"{name}: {key} must be a list of names", f"for example: {key}: [staging, production]")
+    return tuple(value)
+
+
+def _component(data: Any, name: str) -> Component:  # noqa: ANN401 - what a user wrote
+    _known(data, _COMPONENT_KEYS, name)
+    if not isinstance(data.get("name"), str) or not isinstance(data.get("path"), str):
+        raise SettingsError(f"{name}: name and path are required", "for example: {name: api, path: services/api}")
+    role = data.get("role", "")
+    if role not in {"", "service", "worker", "job"}:
+        raise SettingsError(f"{name}: role must be service, worker or job, not {role!r}", "")
+    entry = data.get("entry_point")
+    path = data["path"].strip("/") or "."
+    return Component(
+        name=data["name"], path=path, role=role, server=str(data.get("server", "")),
+        entry_point=str(entry) if entry else None, component=data["name"],
+    )  # fmt: skip
