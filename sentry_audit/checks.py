@@ -1,0 +1,331 @@
+"""``checks.yaml`` → Check, refusing what it would otherwise have to guess."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+import string
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sentry_audit.errors import ChecksFileError
+from sentry_audit.facts import KINDS
+from sentry_audit.model import Confidence, Link, Severity
+from sentry_audit.predicates import OPERATORS, Condition, conditions
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+QUANTIFIERS = ("each", "some", "none")
+SAFETY = ("safe", "review", "live", "manual")
+_REQUIRED = ("id", "title", "area", "severity", "expect", "message", "why", "examples")
+_OPTIONAL = ("environments", "link", *QUANTIFIERS, "where", "fix", "refs", "confidence", "absent", "absent_message", "permissions")
+_ID = re.compile(r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """What closes a gap: how safe it is to do, in one sentence, and the shape of the diff."""
+
+    safety: str
+    summary: str
+    diff: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One question, asked of every fact of one kind."""
+
+    id: str
+    title: str
+    area: str
+    severity: Severity
+    quantifier: str
+    subject: str
+    where: tuple[Condition, ...]
+    expect: tuple[Condition, ...]
+    message: str
+    why: str
+    environments: str = "all"
+    link: Link | None = None
+    fix: Fix | None = None
+    refs: tuple[str, ...] = ()
+    confidence: Confidence = Confidence.HIGH
+    absent: str = "skip"
+    absent_message: str = ""
+    permissions: tuple[str, ...] = ()
+    examples: dict[str, list[dict[str, Any]]] = field(default_factory=dict, compare=False)
+
+
+class _Wrong(Exception):  # noqa: N818 - carries a mistake to where its line is known
+    def __init__(self, path: Sequence[str | int], message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.path, self.message, self.hint = tuple(path), message, hint
+
+
+def load(text: str, name: str) -> tuple[Check, ...]:
+    """The checks of a file; ``name`` is the file's, for messages. Raises ChecksFileError."""
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        data = yaml.load(text, loader)  # noqa: S506 - a safe loader, chosen above
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
+        raise ChecksFileError(f"{place}: {getattr(error, 'problem', None) or 'not YAML'}", "fix the YAML") from error
+    try:
+        return _file(data)
+    except _Wrong as wrong:
+        line = _line(text, wrong.path)
+        keys = ".".join(str(part) for part in wrong.path)
+        raise ChecksFileError(f"{name}:{line}: {keys or 'file'}: {wrong.message}", wrong.hint) from None
+
+
+def _line(text: str, path: Sequence[str | int]) -> int:
+    """The line on which the value at ``path`` stands; a second pass, made for messages only."""
+    import yaml
+
+    node: Any = yaml.compose(text, yaml.SafeLoader)
+    line = 1
+    for part in path:
+        if isinstance(node, yaml.MappingNode):
+            pair = next(((key, value) for key, value in node.value if key.value == str(part)), None)
+            if pair is None:
+                break
+            line, node = pair[0].start_mark.line + 1, pair[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+    return line
+
+
+def _near(word: object, known: Sequence[str]) -> str:
+    found = difflib.get_close_matches(str(word), known, 1, 0.5)
+    return f"did you mean {found[0]!r}?" if found else f"known are: {', '.join(known)}"
+
+
+def _file(data: Any) -> tuple[Check, ...]:  # noqa: ANN401 - what a user wrote
+    if not isinstance(data, dict) or not isinstance(data.get("checks"), list):
+        raise _Wrong((), "expected a mapping with a list under 'checks'", "see: sentry-audit checks schema")
+    for key in data:
+        if key != "checks":
+            raise _Wrong((str(key),), f"unknown key {key!r}", _near(key, ("checks",)))
+    found: dict[str, Check] = {}
+    for index, entry in enumerate(data["checks"]):
+        check = _check(entry, ("checks", index))
+        if check.id in found:
+            raise _Wrong(("checks", index, "id"), f"{check.id!r} is there twice", "ids are names: choose another")
+        found[check.id] = check
+    return tuple(found.values())
+
+
+def _check(entry: Any, path: tuple[str | int, ...]) -> Check:  # noqa: ANN401 - what a user wrote
+    if not isinstance(entry, dict):
+        raise _Wrong(path, f"a check is a mapping, not {type(entry).__name__}")
+    for key in entry:
+        if key not in _REQUIRED and key not in _OPTIONAL:
+            raise _Wrong((*path, str(key)), f"unknown key {key!r}", _near(key, (*_REQUIRED, *_OPTIONAL)))
+    for key in _REQUIRED:
+        if key not in entry:
+            raise _Wrong(path, f"{key!r} is missing", "every check has: " + ", ".join(_REQUIRED))
+    for key in ("id", "title", "area", "message", "why"):
+        if not isinstance(entry[key], str) or not entry[key].strip():
+            raise _Wrong((*path, key), "must be a text that is not empty")
+    if not _ID.match(entry["id"]):
+        raise _Wrong((*path, "id"), f"{entry['id']!r} is not kebab-case", "for example: backend-sdk-declared")
+    quantifiers = [key for key in QUANTIFIERS if key in entry]
+    if len(quantifiers) != 1:
+        raise _Wrong(path, "exactly one of each, some, none names the kind of fact", "for example: each: sdk_init")
+    subject = entry[quantifiers[0]]
+    if subject not in KINDS:
+        raise _Wrong((*path, quantifiers[0]), f"there is no fact kind {subject!r}", _near(subject, tuple(KINDS)))
+    fix = _fix(entry.get("fix"), (*path, "fix"), subject)
+    _placeholders(entry["message"], subject, (*path, "message"))
+    _placeholders(str(entry.get("absent_message", "")), "", (*path, "absent_message"))
+    return Check(
+        id=entry["id"],
+        title=entry["title"],
+        area=entry["area"],
+        severity=Severity(_choice(entry["severity"], [item.value for item in Severity], (*path, "severity"))),
+        quantifier=quantifiers[0],
+        subject=subject,
+        where=_conditions(entry.get("where", {}), subject, (*path, "where")),
+        expect=_conditions(entry["expect"], subject, (*path, "expect")),
+        message=entry["message"],
+        why=entry["why"],
+        environments=_choice(entry.get("environments", "all"), ["all", "required"], (*path, "environments")),
+        link=Link(_choice(entry["link"], [item.value for item in Link], (*path, "link"))) if "link" in entry else None,
+        fix=fix,
+        refs=_texts(entry.get("refs", []), (*path, "refs")),
+        confidence=Confidence(_choice(entry.get("confidence", "high"), [item.value for item in Confidence], (*path, "confidence"))),
+        absent=_choice(entry.get("absent", "skip"), ["skip", "gap", "unknown"], (*path, "absent")),
+        absent_message=str(entry.get("absent_message", "")),
+        permissions=_texts(entry.get("permissions", []), (*path, "permissions")),
+        examples=_examples(entry["examples"], (*path, "examples")),
+    )
+
+
+def _choice(value: Any, known: list[str], path: Sequence[str | int]) -> str:  # noqa: ANN401 - what a user wrote
+    if value not in known:
+        raise _Wrong(path, f"{value!r} is none of {', '.join(known)}", _near(value, known))
+    return str(value)
+
+
+def _texts(value: Any, path: Sequence[str | int]) -> tuple[str, ...]:  # noqa: ANN401 - what a user wrote
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise _Wrong(path, "must be a list of texts")
+    return tuple(value)
+
+
+def _fields(subject: str) -> tuple[str, ...]:
+    return tuple(item.name for item in dataclasses.fields(KINDS[subject]))
+
+
+def _conditions(table: Any, subject: str, path: tuple[str | int, ...]) -> tuple[Condition, ...]:  # noqa: ANN401 - what a user wrote
+    if not isinstance(table, dict):
+        raise _Wrong(path, "must be a mapping of fields to what they must be", "for example: {declared: true}")
+    known = _fields(subject)
+    for name, wanted in table.items():
+        if name not in known:
+            raise _Wrong((*path, str(name)), f"{subject} has no field {name!r}", _near(name, known))
+        for operator, value in wanted.items() if isinstance(wanted, dict) else ():
+            _operator(operator, value, (*path, name))
+    return conditions(table)
+
+
+def _operator(operator: object, value: Any, path: tuple[str | int, ...]) -> None:  # noqa: ANN401 - what a user wrote
+    if operator not in OPERATORS:
+        raise _Wrong((*path, str(operator)), f"unknown operator {operator!r}", _near(operator, tuple(OPERATORS)))
+    takes = OPERATORS[str(operator)].takes
+    if not isinstance(value, takes) or (isinstance(value, bool) and bool not in takes):
+        wanted = " or ".join(item.__name__ for item in takes)
+        raise _Wrong((*path, str(operator)), f"takes {wanted}, not {type(value).__name__}")
+    if operator == "matches":
+        try:
+            re.compile(value)
+        except re.error as error:
+            raise _Wrong((*path, "matches"), f"not a regular expression: {error}") from None
+
+
+def _placeholders(text: str, subject: str, path: tuple[str | int, ...]) -> None:
+    known = (*(_fields(subject) if subject else ("component",)), "environment")
+    try:
+        names = [name for _, name, _, _ in string.Formatter().parse(text) if name is not None]
+    except ValueError as error:
+        raise _Wrong(path, f"not a template: {error}", "write {{ and }} for braces") from None
+    for name in names:
+        if name not in known:
+            raise _Wrong(path, f"{{{name}}} is not a field of {subject or 'this text'}", _near(name, known))
+
+
+def _fix(entry: Any, path: tuple[str | int, ...], subject: str) -> Fix | None:  # noqa: ANN401 - what a user wrote
+    if entry is None:
+        return None
+    if not isinstance(entry, dict):
+        raise _Wrong(path, "must be a mapping with safety and summary")
+    for key in entry:
+        if key not in {"safety", "summary", "diff"}:
+            raise _Wrong((*path, str(key)), f"unknown key {key!r}", _near(key, ("safety", "summary", "diff")))
+    for key in ("summary", "diff"):
+        _placeholders(str(entry.get(key, "")), subject, (*path, key))
+    if "summary" not in entry:
+        raise _Wrong(path, "'summary' is missing")
+    return Fix(_choice(entry.get("safety"), list(SAFETY), (*path, "safety")), str(entry["summary"]), str(entry.get("diff", "")))
+
+
+def _examples(entry: Any, path: tuple[str | int, ...]) -> dict[str, list[dict[str, Any]]]:  # noqa: ANN401 - what a user wrote
+    if not isinstance(entry, dict):
+        raise _Wrong(path, "must be a mapping with pass and fail")
+    for key, items in entry.items():
+        if key not in {"pass", "fail", "unknown"}:
+            raise _Wrong((*path, str(key)), f"unknown key {key!r}", _near(key, ("pass", "fail", "unknown")))
+        if not isinstance(items, list):
+            raise _Wrong((*path, key), "must be a list of examples")
+        for index, item in enumerate(items):
+            _example(item, (*path, key, index))
+    for key in ("pass", "fail"):
+        if not entry.get(key):
+            raise _Wrong(path, f"there is no example that must {key}", "a check without one is not tested")
+    return entry
+
+
+def _example(item: Any, path: tuple[str | int, ...]) -> None:  # noqa: ANN401 - what a user wrote
+    if not isinstance(item, dict) or not ({"files", "facts"} & set(item)):
+        raise _Wrong(path, "an example has files or facts", "for example: {files: {main.py: …}}")
+    for key in item:
+        if key not in {"files", "facts", "environment"}:
+            raise _Wrong((*path, str(key)), f"unknown key {key!r}", _near(key, ("files", "facts", "environment")))
+    for index, entry in enumerate(item.get("facts", [])):
+        for kind, values in entry.items() if isinstance(entry, dict) else ():
+            if kind not in KINDS:
+                raise _Wrong((*path, "facts", index), f"there is no fact kind {kind!r}", _near(kind, tuple(KINDS)))
+            for name in values:
+                if name not in _fields(kind):
+                    raise _Wrong((*path, "facts", index, kind), f"{kind} has no field {name!r}", _near(name, _fields(kind)))
+
+
+def schema() -> dict[str, object]:
+    """The JSON Schema (2020-12) of check files, for editors."""
+    scalar = {"type": ["string", "number", "boolean", "null"]}
+    operators = {name: {"description": item.meaning} for name, item in OPERATORS.items()}
+    condition = {"anyOf": [scalar, {"type": "array"}, {"type": "object", "properties": operators, "additionalProperties": False}]}
+    table = {"type": "object", "additionalProperties": condition}
+    example = {
+        "type": "object",
+        "properties": {
+            "files": {"type": "object", "additionalProperties": {"type": "string"}},
+            "facts": {"type": "array", "items": {"type": "object"}},
+            "environment": {"type": "string"},
+        },
+        "additionalProperties": False,
+    }
+    examples = {"type": "array", "items": example, "minItems": 1}
+    text = {"type": "string", "minLength": 1}
+    texts = {"type": "array", "items": {"type": "string"}}
+    properties: dict[str, object] = {
+        "id": {"type": "string", "pattern": _ID.pattern},
+        "title": text,
+        "area": text,
+        "severity": {"enum": [item.value for item in Severity]},
+        "environments": {"enum": ["all", "required"]},
+        "link": {"enum": [item.value for item in Link]},
+        "where": table,
+        "expect": table,
+        "message": text,
+        "why": text,
+        "fix": {
+            "type": "object",
+            "properties": {"safety": {"enum": list(SAFETY)}, "summary": text, "diff": {"type": "string"}},
+            "required": ["safety", "summary"],
+            "additionalProperties": False,
+        },
+        "refs": texts,
+        "confidence": {"enum": [item.value for item in Confidence]},
+        "absent": {"enum": ["skip", "gap", "unknown"]},
+        "absent_message": {"type": "string"},
+        "permissions": texts,
+        "examples": {
+            "type": "object",
+            "properties": {"pass": examples, "fail": examples, "unknown": examples},
+            "required": ["pass", "fail"],
+            "additionalProperties": False,
+        },
+    }
+    properties |= {key: {"enum": sorted(KINDS)} for key in QUANTIFIERS}
+    item = {
+        "type": "object",
+        "properties": properties,
+        "required": list(_REQUIRED),
+        "oneOf": [{"required": [key]} for key in QUANTIFIERS],
+        "additionalProperties": False,
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "sentry-audit checks",
+        "type": "object",
+        "properties": {"checks": {"type": "array", "items": item}},
+        "required": ["checks"],
+        "additionalProperties": False,
+    }

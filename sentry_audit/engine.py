@@ -1,0 +1,172 @@
+"""Facts in, findings out. Pure: nothing here reads, and nothing is guessed."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from sentry_audit.errors import UsageError
+from sentry_audit.facts import KINDS, Component, Fact
+from sentry_audit.model import Confidence, Evidence, Finding, Problem, Remedy, Severity, Status
+from sentry_audit.predicates import holds
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sentry_audit.checks import Check
+
+
+def select(checks: Sequence[Check], select: Sequence[str], ignore: Sequence[str]) -> tuple[Check, ...]:
+    """The checks that ``select`` names (all when empty) less those of ``ignore``; UsageError when one names nothing."""
+    for pattern in (*select, *ignore):
+        if not any(_matches(check, pattern) for check in checks):
+            near = difflib.get_close_matches(pattern, [check.id for check in checks], 1, 0.5)
+            raise UsageError(f"no check is called {pattern}", f"did you mean {near[0]}?" if near else "see: sentry-audit checks list")
+    chosen = [check for check in checks if not select or any(_matches(check, pattern) for pattern in select)]
+    return tuple(check for check in chosen if not any(_matches(check, pattern) for pattern in ignore))
+
+
+def _matches(check: Check, pattern: str) -> bool:
+    kind, _, value = pattern.partition(":")
+    if kind == "area" and value:
+        return check.area == value
+    if kind == "severity" and value:
+        return check.severity.value == value
+    return fnmatchcase(check.id, pattern)
+
+
+def evaluate(
+    checks: Sequence[Check],
+    facts: Sequence[Fact],
+    problems: Sequence[Problem],
+    components: Sequence[Component],
+    environment: str,
+    required: bool,
+) -> tuple[Finding, ...]:
+    """At least one finding per check and component; ``required`` says whether Sentry is, in ``environment``."""
+    groups: dict[tuple[str, str], list[Fact]] = {}
+    for fact in facts:
+        groups.setdefault((fact.kind, fact.component), []).append(fact)
+    found: list[Finding] = []
+    for component in components:
+        for check in checks:
+            mine = groups.get((check.subject, component.name), [])
+            try:
+                found += _judge(check, mine, problems, component.name, environment, required)
+            except Exception as error:  # noqa: BLE001 - a check that crashes is reported as one, never skipped
+                found.append(_finding(check, Status.ERROR, f"the check failed: {type(error).__name__}: {error}", component.name, environment))
+    return tuple(found)
+
+
+def _judge(
+    check: Check, facts: list[Fact], problems: Sequence[Problem], component: str, environment: str, required: bool
+) -> list[Finding]:
+    if check.environments == "required" and not required:
+        return [_finding(check, Status.SKIPPED, f"not required in {environment}", component, environment)]
+    blind = [
+        problem
+        for problem in problems
+        if (check.subject in problem.kinds or "*" in problem.kinds) and problem.component in {"", component}
+    ]
+    unknown = [fact for fact in facts if fact.unknown]
+    subjects = [fact for fact in facts if not fact.unknown and holds(fact, check.where)]
+    bad = _bad(check, subjects)
+    found: dict[Any, Finding] = {}
+    for fact in bad:
+        finding = _gap(check, fact, component, environment)
+        found.setdefault((finding.message, finding.evidence), finding)
+    if found:
+        return sorted(found.values(), key=lambda item: (item.evidence[0].path or "", item.evidence[0].line or 0) if item.evidence else ("", 0))
+    if unknown:
+        reasons = "; ".join(dict.fromkeys(fact.unknown for fact in unknown))
+        evidence = tuple(dict.fromkeys(place for fact in unknown for place in fact.evidence))
+        return [_finding(check, Status.UNKNOWN, reasons, component, environment, evidence)]
+    if blind:
+        reasons = "; ".join(dict.fromkeys(f"{problem.evidence}: {problem.reason}" for problem in blind))
+        evidence = tuple(dict.fromkeys(problem.evidence for problem in blind))
+        return [_finding(check, Status.UNKNOWN, reasons, component, environment, evidence, blind[0].hint)]
+    if not subjects and check.quantifier != "none":
+        return [_absent(check, facts, component, environment)]
+    if check.quantifier == "some" and not any(holds(fact, check.expect) for fact in subjects):
+        return [_gap(check, subjects[0], component, environment)]
+    evidence = tuple(dict.fromkeys(place for fact in subjects for place in fact.evidence))
+    return [_finding(check, Status.PASS, _passed(check, subjects), component, environment, evidence)]
+
+
+def _bad(check: Check, subjects: list[Fact]) -> list[Fact]:
+    if check.quantifier == "each":
+        return [fact for fact in subjects if not holds(fact, check.expect)]
+    if check.quantifier == "none":
+        return [fact for fact in subjects if holds(fact, check.expect)]
+    return []
+
+
+def _passed(check: Check, subjects: list[Fact]) -> str:
+    for fact in subjects:
+        for name in ("source", "specifier", "name"):
+            value = getattr(fact, name, "")
+            if value and check.link is not None:
+                version = getattr(fact, "version", "") if name == "specifier" else ""
+                return f"{check.title}: {value}" + (f" (resolves to {version})" if version else "")
+    return check.title
+
+
+def _absent(check: Check, facts: list[Fact], component: str, environment: str) -> Finding:
+    kind = KINDS[check.subject].kind.replace("_", " ")
+    if check.absent == "skip" or facts:
+        return _finding(check, Status.SKIPPED, f"not applicable: no {kind} to judge in {component}", component, environment)
+    status = Status.GAP if check.absent == "gap" else Status.UNKNOWN
+    message = check.absent_message.format(component=component, environment=environment) or f"no {kind} was found"
+    return _finding(check, status, message, component, environment)
+
+
+def _gap(check: Check, fact: Fact, component: str, environment: str) -> Finding:
+    values = _Values(fact, environment)
+    message = " ".join(check.message.format_map(values).split())
+    remedy = None
+    if check.fix is not None:
+        remedy = Remedy(
+            summary=check.fix.summary.format_map(values),
+            safety=check.fix.safety,
+            command=f"sentry-audit explain {check.id}",
+            diff=check.fix.diff.format_map(values),
+        )
+    finding = _finding(check, Status.GAP, message, component, environment, fact.evidence)
+    if check.confidence is Confidence.LOW:
+        return replace(finding, status=Status.UNKNOWN, message=f"low confidence: {message}")
+    return replace(finding, remedy=remedy)
+
+
+class _Values(dict[str, str]):
+    """The fields of a fact as text, for ``str.format_map``."""
+
+    def __init__(self, fact: Fact, environment: str) -> None:
+        super().__init__(environment=environment)
+        self.fact = fact
+
+    def __missing__(self, key: str) -> str:
+        value = getattr(self.fact, key)
+        return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _finding(
+    check: Check, status: Status, message: str, component: str, environment: str, evidence: tuple[Evidence, ...] = (), hint: str = ""
+) -> Finding:
+    return Finding(
+        check=check.id, title=check.title, area=check.area, severity=check.severity, status=status, message=message,
+        component=component, environment=environment, confidence=check.confidence, evidence=evidence, link=check.link, hint=hint,
+    )  # fmt: skip
+
+
+def exit_code(findings: Sequence[Finding], fail_on: Severity | None, allow_unknown: bool) -> int:
+    """1 for a gap at or above ``fail_on`` (None: never), 4 for what is undecided there or crashed, else 0."""
+    serious = [item for item in findings if fail_on is None or item.severity.rank >= fail_on.rank]
+    if fail_on is not None and any(item.status is Status.GAP for item in serious):
+        return 1
+    if any(item.status is Status.ERROR for item in serious):
+        return 4
+    if fail_on is not None and not allow_unknown and any(item.status is Status.UNKNOWN for item in serious):
+        return 4
+    return 0
