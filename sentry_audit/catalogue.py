@@ -50,7 +50,8 @@ def explanation(check: Check) -> str:
         "WHY\n" + _wrapped(check.why),
         f"WHAT IS LOOKED AT\n{_wrapped(f'{check.subject}: {fields}')}",
         f"WHAT IS SAID\n{_wrapped(check.message)}",
-        "WHAT CLOSES IT\n" + _wrapped(f"{check.fix.summary} ({check.fix.safety})" if check.fix else "see the documentation")
+        "WHAT CLOSES IT\n"
+        + _wrapped(f"{check.fix.summary} ({check.fix.safety})" if check.fix else "see the documentation")
         + (f"\n{textwrap.indent(check.fix.diff, '    ')}" if check.fix and check.fix.diff else ""),
     ]
     if check.permissions:
@@ -61,7 +62,9 @@ def explanation(check: Check) -> str:
 
 
 def _wrapped(text: str) -> str:
-    return textwrap.fill(" ".join(text.split()), 78, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
+    return textwrap.fill(
+        " ".join(text.split()), 78, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False
+    )
 
 
 def run_examples(checks: Iterable[Any]) -> list[ExampleResult]:
@@ -78,7 +81,7 @@ def run_examples(checks: Iterable[Any]) -> list[ExampleResult]:
     return found
 
 
-def judge(check: Any, example: dict[str, Any]) -> set[Status]:  # noqa: ANN401 - a loaded check
+def judge(check: Any, example: dict[str, Any]) -> set[Status]:
     """The statuses that ``check`` gives on one example (``files:`` run through the scanners, ``facts:`` as they are)."""
     from sentry_audit import engine
 
@@ -104,7 +107,7 @@ def _fact(kind: type[Fact], given: dict[str, Any]) -> Fact:
     return kind(**{"component": "example", "evidence": (Evidence("example"),), **given})
 
 
-def _judge_files(check: Any, example: dict[str, Any]) -> set[Status]:  # noqa: ANN401 - a loaded check
+def _judge_files(check: Any, example: dict[str, Any]) -> set[Status]:
     import tempfile
     from pathlib import Path
 
@@ -116,5 +119,7 @@ def _judge_files(check: Any, example: dict[str, Any]) -> set[Status]:  # noqa: A
             path = Path(folder, name)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
-        reports = audit(Request(root=Path(folder), environments=(example.get("environment", "production"),)), checks=[check])
+        reports = audit(
+            Request(root=Path(folder), environments=(example.get("environment", "production"),)), checks=[check]
+        )
     return {finding.status for report in reports for finding in report.findings}

@@ -42,9 +42,11 @@ def _link(link: Link, findings: Sequence[Finding], unlooked: Mapping[Link, str])
     worst: Finding | None = None
     for finding in breaking or findings:
         status = _status(finding)
-        if worst is None or _ORDER.index(status) < _ORDER.index(_status(worst)):
-            worst = finding
-        elif worst is not None and status is Status.GAP and finding.severity.rank > worst.severity.rank:
+        if (
+            worst is None
+            or _ORDER.index(status) < _ORDER.index(_status(worst))
+            or (worst is not None and status is Status.GAP and finding.severity.rank > worst.severity.rank)
+        ):
             worst = finding
     if worst is None or _status(worst) is Status.SKIPPED:
         return ChainLink(link, Status.UNKNOWN, unlooked.get(link, "no check judged it"))

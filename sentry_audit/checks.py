@@ -20,7 +20,18 @@ if TYPE_CHECKING:
 QUANTIFIERS = ("each", "some", "none")
 SAFETY = ("safe", "review", "live", "manual")
 _REQUIRED = ("id", "title", "area", "severity", "expect", "message", "why", "examples")
-_OPTIONAL = ("environments", "link", *QUANTIFIERS, "where", "fix", "refs", "confidence", "absent", "absent_message", "permissions")
+_OPTIONAL = (
+    "environments",
+    "link",
+    *QUANTIFIERS,
+    "where",
+    "fix",
+    "refs",
+    "confidence",
+    "absent",
+    "absent_message",
+    "permissions",
+)
 _ID = re.compile(r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")
 
 
@@ -106,7 +117,7 @@ def _near(word: object, known: Sequence[str]) -> str:
     return f"did you mean {found[0]!r}?" if found else f"known are: {', '.join(known)}"
 
 
-def _file(data: Any) -> tuple[Check, ...]:  # noqa: ANN401 - what a user wrote
+def _file(data: Any) -> tuple[Check, ...]:
     if not isinstance(data, dict) or not isinstance(data.get("checks"), list):
         raise _Wrong((), "expected a mapping with a list under 'checks'", "see: sentry-audit checks schema")
     for key in data:
@@ -121,7 +132,7 @@ def _file(data: Any) -> tuple[Check, ...]:  # noqa: ANN401 - what a user wrote
     return tuple(found.values())
 
 
-def _check(entry: Any, path: tuple[str | int, ...]) -> Check:  # noqa: ANN401 - what a user wrote
+def _check(entry: Any, path: tuple[str | int, ...]) -> Check:
     if not isinstance(entry, dict):
         raise _Wrong(path, f"a check is a mapping, not {type(entry).__name__}")
     for key in entry:
@@ -159,7 +170,9 @@ def _check(entry: Any, path: tuple[str | int, ...]) -> Check:  # noqa: ANN401 - 
         link=Link(_choice(entry["link"], [item.value for item in Link], (*path, "link"))) if "link" in entry else None,
         fix=fix,
         refs=_texts(entry.get("refs", []), (*path, "refs")),
-        confidence=Confidence(_choice(entry.get("confidence", "high"), [item.value for item in Confidence], (*path, "confidence"))),
+        confidence=Confidence(
+            _choice(entry.get("confidence", "high"), [item.value for item in Confidence], (*path, "confidence"))
+        ),
         absent=_choice(entry.get("absent", "skip"), ["skip", "gap", "unknown"], (*path, "absent")),
         absent_message=str(entry.get("absent_message", "")),
         permissions=_texts(entry.get("permissions", []), (*path, "permissions")),
@@ -167,13 +180,13 @@ def _check(entry: Any, path: tuple[str | int, ...]) -> Check:  # noqa: ANN401 - 
     )
 
 
-def _choice(value: Any, known: list[str], path: Sequence[str | int]) -> str:  # noqa: ANN401 - what a user wrote
+def _choice(value: Any, known: list[str], path: Sequence[str | int]) -> str:
     if value not in known:
         raise _Wrong(path, f"{value!r} is none of {', '.join(known)}", _near(value, known))
     return str(value)
 
 
-def _texts(value: Any, path: Sequence[str | int]) -> tuple[str, ...]:  # noqa: ANN401 - what a user wrote
+def _texts(value: Any, path: Sequence[str | int]) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise _Wrong(path, "must be a list of texts")
     return tuple(value)
@@ -183,7 +196,7 @@ def _fields(subject: str) -> tuple[str, ...]:
     return tuple(item.name for item in dataclasses.fields(KINDS[subject]))
 
 
-def _conditions(table: Any, subject: str, path: tuple[str | int, ...]) -> tuple[Condition, ...]:  # noqa: ANN401 - what a user wrote
+def _conditions(table: Any, subject: str, path: tuple[str | int, ...]) -> tuple[Condition, ...]:
     if not isinstance(table, dict):
         raise _Wrong(path, "must be a mapping of fields to what they must be", "for example: {declared: true}")
     known = _fields(subject)
@@ -195,7 +208,7 @@ def _conditions(table: Any, subject: str, path: tuple[str | int, ...]) -> tuple[
     return conditions(table)
 
 
-def _operator(operator: object, value: Any, path: tuple[str | int, ...]) -> None:  # noqa: ANN401 - what a user wrote
+def _operator(operator: object, value: Any, path: tuple[str | int, ...]) -> None:
     if operator not in OPERATORS:
         raise _Wrong((*path, str(operator)), f"unknown operator {operator!r}", _near(operator, tuple(OPERATORS)))
     takes = OPERATORS[str(operator)].takes
@@ -220,7 +233,7 @@ def _placeholders(text: str, subject: str, path: tuple[str | int, ...]) -> None:
             raise _Wrong(path, f"{{{name}}} is not a field of {subject or 'this text'}", _near(name, known))
 
 
-def _fix(entry: Any, path: tuple[str | int, ...], subject: str) -> Fix | None:  # noqa: ANN401 - what a user wrote
+def _fix(entry: Any, path: tuple[str | int, ...], subject: str) -> Fix | None:
     if entry is None:
         return None
     if not isinstance(entry, dict):
@@ -232,10 +245,12 @@ def _fix(entry: Any, path: tuple[str | int, ...], subject: str) -> Fix | None:  
         _placeholders(str(entry.get(key, "")), subject, (*path, key))
     if "summary" not in entry:
         raise _Wrong(path, "'summary' is missing")
-    return Fix(_choice(entry.get("safety"), list(SAFETY), (*path, "safety")), str(entry["summary"]), str(entry.get("diff", "")))
+    return Fix(
+        _choice(entry.get("safety"), list(SAFETY), (*path, "safety")), str(entry["summary"]), str(entry.get("diff", ""))
+    )
 
 
-def _examples(entry: Any, path: tuple[str | int, ...]) -> dict[str, list[dict[str, Any]]]:  # noqa: ANN401 - what a user wrote
+def _examples(entry: Any, path: tuple[str | int, ...]) -> dict[str, list[dict[str, Any]]]:
     if not isinstance(entry, dict):
         raise _Wrong(path, "must be a mapping with pass and fail")
     for key, items in entry.items():
@@ -251,7 +266,7 @@ def _examples(entry: Any, path: tuple[str | int, ...]) -> dict[str, list[dict[st
     return entry
 
 
-def _example(item: Any, path: tuple[str | int, ...]) -> None:  # noqa: ANN401 - what a user wrote
+def _example(item: Any, path: tuple[str | int, ...]) -> None:
     if not isinstance(item, dict) or not ({"files", "facts"} & set(item)):
         raise _Wrong(path, "an example has files or facts", "for example: {files: {main.py: …}}")
     for key in item:
@@ -263,14 +278,18 @@ def _example(item: Any, path: tuple[str | int, ...]) -> None:  # noqa: ANN401 - 
                 raise _Wrong((*path, "facts", index), f"there is no fact kind {kind!r}", _near(kind, tuple(KINDS)))
             for name in values:
                 if name not in _fields(kind):
-                    raise _Wrong((*path, "facts", index, kind), f"{kind} has no field {name!r}", _near(name, _fields(kind)))
+                    raise _Wrong(
+                        (*path, "facts", index, kind), f"{kind} has no field {name!r}", _near(name, _fields(kind))
+                    )
 
 
 def schema() -> dict[str, object]:
     """The JSON Schema (2020-12) of check files, for editors."""
     scalar = {"type": ["string", "number", "boolean", "null"]}
     operators = {name: {"description": item.meaning} for name, item in OPERATORS.items()}
-    condition = {"anyOf": [scalar, {"type": "array"}, {"type": "object", "properties": operators, "additionalProperties": False}]}
+    condition = {
+        "anyOf": [scalar, {"type": "array"}, {"type": "object", "properties": operators, "additionalProperties": False}]
+    }
     table = {"type": "object", "additionalProperties": condition}
     example = {
         "type": "object",

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sentry_audit.model import Report
-    from sentry_audit.reporters.base import RenderOptions
 
 app = typer.Typer(
     name="sentry-audit",
@@ -27,7 +26,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 nothing open, 1 gaps, 2 usage, 3 nothing audited, 4 not determined, 70 a bug in sentry-audit.",
 )
-checks_app = typer.Typer(help="The catalogue of checks: list, validate, test, schema.", no_args_is_help=True, rich_markup_mode=None)
+checks_app = typer.Typer(
+    help="The catalogue of checks: list, validate, test, schema.", no_args_is_help=True, rich_markup_mode=None
+)
 app.add_typer(checks_app, name="checks")
 
 
@@ -48,28 +49,60 @@ def _version(value: bool) -> None:
 
 @app.callback()
 def root(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
 ) -> None:
     """Say, with evidence, whether an application's errors can really reach Sentry."""
     del version
 
 
-Patterns = Annotated[list[str] | None, typer.Option(metavar="IDS", help="Check ids or patterns, comma-separated; repeatable.")]
+Patterns = Annotated[
+    list[str] | None, typer.Option(metavar="IDS", help="Check ids or patterns, comma-separated; repeatable.")
+]
 
 
 @app.command()
 def check(
     path: Annotated[Path, typer.Argument(help="The repository to audit.", show_default="the current folder")] = Path(),
-    env: Annotated[list[str] | None, typer.Option("--env", metavar="NAME", help="The environment to audit for.", show_default="production")] = None,
-    all_envs: Annotated[bool, typer.Option("--all-envs", help="Audit every environment that the repository speaks of.")] = False,
-    component: Annotated[list[str] | None, typer.Option("--component", metavar="NAME", help="Only this component; repeatable.")] = None,
-    select: Annotated[list[str] | None, typer.Option("--select", metavar="IDS", help="Only these checks (ids, globs, area:…, severity:…); comma-separated.")] = None,
-    ignore: Annotated[list[str] | None, typer.Option("--ignore", metavar="IDS", help="Not these checks; comma-separated.")] = None,
+    env: Annotated[
+        list[str] | None,
+        typer.Option("--env", metavar="NAME", help="The environment to audit for.", show_default="production"),
+    ] = None,
+    all_envs: Annotated[
+        bool, typer.Option("--all-envs", help="Audit every environment that the repository speaks of.")
+    ] = False,
+    component: Annotated[
+        list[str] | None, typer.Option("--component", metavar="NAME", help="Only this component; repeatable.")
+    ] = None,
+    select: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--select", metavar="IDS", help="Only these checks (ids, globs, area:…, severity:…); comma-separated."
+        ),
+    ] = None,
+    ignore: Annotated[
+        list[str] | None, typer.Option("--ignore", metavar="IDS", help="Not these checks; comma-separated.")
+    ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Only the repository; no cloud is asked.")] = False,
-    output: Annotated[list[str] | None, typer.Option("--format", metavar="FORMAT[=FILE]", help="terminal or json; with =FILE into a file; repeatable.", show_default="terminal")] = None,
-    fail_on: Annotated[FailOn, typer.Option("--fail-on", help="From which severity on a gap fails the run.")] = FailOn.medium,
-    allow_unknown: Annotated[bool, typer.Option("--allow-unknown", help="Do not fail when a check could not be decided.")] = False,
-    show_passed: Annotated[bool, typer.Option("--show-passed", help="Also list what passed and what was skipped.")] = False,
+    output: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--format",
+            metavar="FORMAT[=FILE]",
+            help="terminal or json; with =FILE into a file; repeatable.",
+            show_default="terminal",
+        ),
+    ] = None,
+    fail_on: Annotated[
+        FailOn, typer.Option("--fail-on", help="From which severity on a gap fails the run.")
+    ] = FailOn.medium,
+    allow_unknown: Annotated[
+        bool, typer.Option("--allow-unknown", help="Do not fail when a check could not be decided.")
+    ] = False,
+    show_passed: Annotated[
+        bool, typer.Option("--show-passed", help="Also list what passed and what was skipped.")
+    ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say why each component was taken for one.")] = False,
 ) -> None:
     """Audit a repository: which link of the chain to Sentry is broken, and where."""
@@ -117,21 +150,30 @@ def _targets(values: Sequence[str]) -> list[tuple[str, Path | None]]:
             import difflib
 
             near = difflib.get_close_matches(name, known, 1)
-            raise UsageError(f"no format is called {name}", f"did you mean {near[0]}?" if near else f"the formats are: {', '.join(known)}")
+            raise UsageError(
+                f"no format is called {name}",
+                f"did you mean {near[0]}?" if near else f"the formats are: {', '.join(known)}",
+            )
         found.append((name, Path(file) if file else None))
     if sum(file is None for _, file in found) > 1:
-        raise UsageError("two formats would go to standard output", "give all but one a file: --format json=report.json")
+        raise UsageError(
+            "two formats would go to standard output", "give all but one a file: --format json=report.json"
+        )
     return found
 
 
-def _write(reports: Sequence[Report], targets: Sequence[tuple[str, Path | None]], *, show_passed: bool, verbose: bool) -> None:
+def _write(
+    reports: Sequence[Report], targets: Sequence[tuple[str, Path | None]], *, show_passed: bool, verbose: bool
+) -> None:
     from sentry_audit.errors import UsageError
     from sentry_audit.plugins import load
     from sentry_audit.reporters.base import RenderOptions
 
     for name, file in targets:
         reporter = load("sentry_audit.reporters", name).REPORTER
-        options = RenderOptions(width=_width(), color=file is None and _color(), show_passed=show_passed, verbose=verbose)
+        options = RenderOptions(
+            width=_width(), color=file is None and _color(), show_passed=show_passed, verbose=verbose
+        )
         text = reporter.render(reports, options)
         if file is None:
             sys.stdout.write(text if text.endswith("\n") else text + "\n")
@@ -139,7 +181,9 @@ def _write(reports: Sequence[Report], targets: Sequence[tuple[str, Path | None]]
         try:
             file.write_text(text, encoding="utf-8")
         except OSError as error:
-            raise UsageError(f"{file} cannot be written: {error.strerror}", "give a file in a folder that exists") from error
+            raise UsageError(
+                f"{file} cannot be written: {error.strerror}", "give a file in a folder that exists"
+            ) from error
 
 
 def _width() -> int:
@@ -155,7 +199,9 @@ def _color() -> bool:
 
 
 @app.command()
-def explain(check_id: Annotated[str, typer.Argument(metavar="CHECK_ID", help="For example backend-sdk-declared.")]) -> None:
+def explain(
+    check_id: Annotated[str, typer.Argument(metavar="CHECK_ID", help="For example backend-sdk-declared.")],
+) -> None:
     """Say why a check exists, what it looks at, and what closes it."""
     from sentry_audit.app import describe
     from sentry_audit.catalogue import explanation
@@ -173,7 +219,9 @@ def list_checks() -> None:
 
 
 @checks_app.command()
-def validate(file: Annotated[Path | None, typer.Argument(help="A check file; the shipped one when left out.")] = None) -> None:
+def validate(
+    file: Annotated[Path | None, typer.Argument(help="A check file; the shipped one when left out.")] = None,
+) -> None:
     """Read a check file, and name what is wrong with it by file, line and key."""
     checks = _load(file)
     sys.stdout.write(f"{file or 'checks.yaml'}: {len(checks)} checks, no mistake found\n")
@@ -199,7 +247,9 @@ def test(
 
 @checks_app.command()
 def schema(
-    output_format: Annotated[bool, typer.Option("--output-format", help="The schema of --format json instead.")] = False,
+    output_format: Annotated[
+        bool, typer.Option("--output-format", help="The schema of --format json instead.")
+    ] = False,
 ) -> None:
     """Print the JSON Schema of check files, or of the JSON report."""
     import json
@@ -245,7 +295,7 @@ def run() -> NoReturn:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except Exception as error:  # noqa: BLE001 - the last line of defence: a bug is said to be one
+    except Exception as error:
         if os.environ.get("SENTRY_AUDIT_DEBUG"):
             raise
         from sentry_audit.dsn import redact

@@ -21,7 +21,10 @@ _PARTS = re.compile(
 )
 _TOKEN = re.compile(r"\bsntr[a-z]*_[A-Za-z0-9_=+/.-]{6,}")
 _NAMED_TOKEN = re.compile(r"(SENTRY_AUTH_TOKEN[\"']?\s*[=:]\s*[\"']?)([^\s\"'${}]{8,})")
-_PLACEHOLDER = re.compile(r"examplePublicKey|YOUR[_-]|PUBLIC_DSN|<\w*key\w*>|\bxxx|publicKey|^key$|your-|changeme|public_key|abc123|example", re.IGNORECASE)
+_PLACEHOLDER = re.compile(
+    r"examplePublicKey|YOUR[_-]|PUBLIC_DSN|<\w*key\w*>|\bxxx|publicKey|^key$|your-|changeme|public_key|abc123|example",
+    re.IGNORECASE,
+)
 _HOST = re.compile(r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")
 
 
@@ -102,7 +105,11 @@ def _port(text: str) -> bool:
 
 
 def _private(host: str) -> bool:
-    if host == "localhost" or "." not in host or host.endswith((".local", ".internal", ".localhost", ".svc", ".lan", ".test")):
+    if (
+        host == "localhost"
+        or "." not in host
+        or host.endswith((".local", ".internal", ".localhost", ".svc", ".lan", ".test"))
+    ):
         return True
     try:
         return ipaddress.ip_address(host).is_private
@@ -143,7 +150,7 @@ def find(text: str) -> list[tuple[int, DsnValue]]:
     return found
 
 
-def fact(value: DsnValue, **fields: Any) -> facts.Dsn:  # noqa: ANN401 - the fields of the fact
+def fact(value: DsnValue, **fields: Any) -> facts.Dsn:
     """The fact that a DSN stands somewhere; ``fields`` are those of ``facts.Dsn`` that ``value`` does not give."""
     return facts.Dsn(
         shown=value.shown, valid=value.valid, problem=value.problem, fingerprint=value.fingerprint, project=value.project,

@@ -23,7 +23,9 @@ def select(checks: Sequence[Check], select: Sequence[str], ignore: Sequence[str]
     for pattern in (*select, *ignore):
         if not any(_matches(check, pattern) for check in checks):
             near = difflib.get_close_matches(pattern, [check.id for check in checks], 1, 0.5)
-            raise UsageError(f"no check is called {pattern}", f"did you mean {near[0]}?" if near else "see: sentry-audit checks list")
+            raise UsageError(
+                f"no check is called {pattern}", f"did you mean {near[0]}?" if near else "see: sentry-audit checks list"
+            )
     chosen = [check for check in checks if not select or any(_matches(check, pattern) for pattern in select)]
     return tuple(check for check in chosen if not any(_matches(check, pattern) for pattern in ignore))
 
@@ -56,7 +58,15 @@ def evaluate(
             try:
                 found += _judge(check, mine, problems, component.name, environment, required)
             except Exception as error:  # noqa: BLE001 - a check that crashes is reported as one, never skipped
-                found.append(_finding(check, Status.ERROR, f"the check failed: {type(error).__name__}: {error}", component.name, environment))
+                found.append(
+                    _finding(
+                        check,
+                        Status.ERROR,
+                        f"the check failed: {type(error).__name__}: {error}",
+                        component.name,
+                        environment,
+                    )
+                )
     return tuple(found)
 
 
@@ -78,7 +88,10 @@ def _judge(
         finding = _gap(check, fact, component, environment)
         found.setdefault((finding.message, finding.evidence), finding)
     if found:
-        return sorted(found.values(), key=lambda item: (item.evidence[0].path or "", item.evidence[0].line or 0) if item.evidence else ("", 0))
+        return sorted(
+            found.values(),
+            key=lambda item: (item.evidence[0].path or "", item.evidence[0].line or 0) if item.evidence else ("", 0),
+        )
     if unknown:
         reasons = "; ".join(dict.fromkeys(fact.unknown for fact in unknown))
         evidence = tuple(dict.fromkeys(place for fact in unknown for place in fact.evidence))
@@ -116,7 +129,9 @@ def _passed(check: Check, subjects: list[Fact]) -> str:
 def _absent(check: Check, facts: list[Fact], component: str, environment: str) -> Finding:
     kind = KINDS[check.subject].kind.replace("_", " ")
     if check.absent == "skip" or facts:
-        return _finding(check, Status.SKIPPED, f"not applicable: no {kind} to judge in {component}", component, environment)
+        return _finding(
+            check, Status.SKIPPED, f"not applicable: no {kind} to judge in {component}", component, environment
+        )
     status = Status.GAP if check.absent == "gap" else Status.UNKNOWN
     message = check.absent_message.format(component=component, environment=environment) or f"no {kind} was found"
     return _finding(check, status, message, component, environment)
@@ -152,7 +167,13 @@ class _Values(dict[str, str]):
 
 
 def _finding(
-    check: Check, status: Status, message: str, component: str, environment: str, evidence: tuple[Evidence, ...] = (), hint: str = ""
+    check: Check,
+    status: Status,
+    message: str,
+    component: str,
+    environment: str,
+    evidence: tuple[Evidence, ...] = (),
+    hint: str = "",
 ) -> Finding:
     return Finding(
         check=check.id, title=check.title, area=check.area, severity=check.severity, status=status, message=message,

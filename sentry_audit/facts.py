@@ -13,7 +13,6 @@ from typing import ClassVar, TypeVar
 
 from sentry_audit.model import Evidence
 
-
 F = TypeVar("F", bound="Fact")
 KINDS: dict[str, type[Fact]] = {}
 

@@ -29,7 +29,9 @@ OPERATORS: dict[str, Operator] = {
     "at_most": Operator(lambda actual, wanted: actual is not None and actual <= wanted, _NUMBER, "is at most"),
     "above": Operator(lambda actual, wanted: actual is not None and actual > wanted, _NUMBER, "is above"),
     "below": Operator(lambda actual, wanted: actual is not None and actual < wanted, _NUMBER, "is below"),
-    "matches": Operator(lambda actual, wanted: re.search(wanted, str(actual)) is not None, (str,), "matches the regular expression"),
+    "matches": Operator(
+        lambda actual, wanted: re.search(wanted, str(actual)) is not None, (str,), "matches the regular expression"
+    ),
     "contains": Operator(lambda actual, wanted: wanted in actual, _SCALAR, "contains"),
     "empty": Operator(lambda actual, wanted: (not actual) is wanted, (bool,), "is empty"),
     "starts_with": Operator(lambda actual, wanted: str(actual).startswith(wanted), (str,), "starts with"),

@@ -12,46 +12,61 @@ from sentry_audit.facts import Component
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from sentry_audit.sources.tree import Tree
-
 FILE = "sentry-audit.yaml"
-_KEYS = ("environments", "default_environment", "optional_environments", "components")
+_KEYS = ("environments", "default_environment", "optional_environments", "components", "exclude", "agents")
 _COMPONENT_KEYS = ("name", "path", "entry_point", "role", "server")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a repository says about itself. Sentry is optional in ``optional_environments``."""
+    """What a repository says about itself. Sentry is optional in ``optional_environments``.
+
+    ``exclude`` are patterns as in ``.gitignore``; ``agents`` are entry points of agent runs (``path.py:name``).
+    """
 
     environments: tuple[str, ...] = ()
     default_environment: str = "production"
     optional_environments: tuple[str, ...] = ("development", "dev", "local", "test", "testing")
     components: tuple[Component, ...] = ()
+    exclude: tuple[str, ...] = ()
+    agents: tuple[str, ...] = ()
 
     def requires_sentry(self, environment: str) -> bool:
         """Whether a dark Sentry is a gap in this environment."""
         return environment not in self.optional_environments
 
 
-def load(root: Path, tree: Tree) -> Settings:
+def load(root: Path) -> Settings:
     """The settings of the repository at ``root``, or the defaults. Raises SettingsError."""
-    text = tree.text(FILE) if FILE in tree.paths else None
+    text = _read(root / FILE)
     if text is not None:
         return parse(_yaml(text, FILE), FILE)
-    project = tree.text("pyproject.toml") if "pyproject.toml" in tree.paths else None
-    if project is not None and "tool.sentry-audit" in project:
-        import tomllib
+    project = _read(root / "pyproject.toml", ours=False)
+    if project is None or "tool.sentry-audit" not in project:
+        return Settings()
+    import tomllib
 
-        try:
-            data = tomllib.loads(project).get("tool", {}).get("sentry-audit", {})
-        except tomllib.TOMLDecodeError as error:
-            raise SettingsError(f"pyproject.toml: {error}", "fix the TOML") from error
-        return parse(data, "pyproject.toml [tool.sentry-audit]")
-    del root
-    return Settings()
+    try:
+        data = tomllib.loads(project).get("tool", {}).get("sentry-audit", {})
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"pyproject.toml: {error}", "fix the TOML") from error
+    return parse(data, "pyproject.toml [tool.sentry-audit]")
 
 
-def _yaml(text: str, name: str) -> Any:  # noqa: ANN401 - what a user wrote
+def _read(path: Path, *, ours: bool = True) -> str | None:
+    """The text of a file, None if it is not there (or, when it is not ours to insist on, cannot be read)."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        if not ours:
+            return None
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise SettingsError(f"{path.name} cannot be read: {reason}", "make it a readable UTF-8 file") from error
+
+
+def _yaml(text: str, name: str) -> Any:
     import yaml
 
     try:
@@ -62,27 +77,43 @@ def _yaml(text: str, name: str) -> Any:  # noqa: ANN401 - what a user wrote
         raise SettingsError(f"{place}: {getattr(error, 'problem', None) or 'not YAML'}", "fix the YAML") from error
 
 
-def parse(data: Any, name: str) -> Settings:  # noqa: ANN401 - what a user wrote
+def parse(data: Any, name: str) -> Settings:
     """Settings from parsed YAML or TOML; ``name`` is the file's, for messages. Raises SettingsError."""
     if data is None:
         return Settings()
     _known(data, _KEYS, name)
-    components = tuple(_component(item, f"{name}: components[{index}]") for index, item in enumerate(data.get("components", [])))
+    components = tuple(
+        _component(item, f"{name}: components[{index}]") for index, item in enumerate(_list(data, "components", name))
+    )
     return Settings(
         environments=_names(data, "environments", name, ()),
         default_environment=str(data.get("default_environment", Settings.default_environment)),
         optional_environments=_names(data, "optional_environments", name, Settings.optional_environments),
         components=components,
+        exclude=_names(data, "exclude", name, ()),
+        agents=_names(data, "agents", name, ()),
     )
 
 
-def _known(data: Any, keys: tuple[str, ...], name: str) -> None:  # noqa: ANN401 - what a user wrote
+def _known(data: Any, keys: tuple[str, ...], name: str) -> None:
     if not isinstance(data, dict):
-        raise SettingsError(f"{name}: expected a mapping, found {type(data).__name__}", f"the keys are: {', '.join(keys)}")
+        raise SettingsError(
+            f"{name}: expected a mapping, found {type(data).__name__}", f"the keys are: {', '.join(keys)}"
+        )
     for key in data:
         if key not in keys:
             near = difflib.get_close_matches(str(key), keys, 1)
-            raise SettingsError(f"{name}: unknown key {key!r}", f"did you mean {near[0]!r}?" if near else f"the keys are: {', '.join(keys)}")
+            raise SettingsError(
+                f"{name}: unknown key {key!r}",
+                f"did you mean {near[0]!r}?" if near else f"the keys are: {', '.join(keys)}",
+            )
+
+
+def _list(data: dict[str, Any], key: str, name: str) -> list[Any]:
+    value = data.get(key, [])
+    if not isinstance(value, list):
+        raise SettingsError(f"{name}: {key} must be a list", f"for example: {key}: [{{name: api, path: services/api}}]")
+    return value
 
 
 def _names(data: dict[str, Any], key: str, name: str, default: tuple[str, ...]) -> tuple[str, ...]:
@@ -92,7 +123,7 @@ def _names(data: dict[str, Any], key: str, name: str, default: tuple[str, ...]) 
     return tuple(value)
 
 
-def _component(data: Any, name: str) -> Component:  # noqa: ANN401 - what a user wrote
+def _component(data: Any, name: str) -> Component:
     _known(data, _COMPONENT_KEYS, name)
     if not isinstance(data.get("name"), str) or not isinstance(data.get("path"), str):
         raise SettingsError(f"{name}: name and path are required", "for example: {name: api, path: services/api}")

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from sentry_audit.facts import Fact
     from sentry_audit.python.analysis import Analysed
 
-_PROBE = re.compile(r"[\"'](/(?:[\w-]+/)*(?:health|healthz|healthcheck|health-check|livez|readyz|liveness|readiness|ping|_ah/health)/?)[\"']")
+_PROBE = re.compile(
+    r"[\"'](/(?:[\w-]+/)*(?:health|healthz|healthcheck|health-check|livez|readyz|liveness|readiness|ping|_ah/health)/?)[\"']"
+)
 
 
 def env_templates(analysed: Analysed, facts: Sequence[Fact]) -> list[Fact]:
@@ -56,7 +58,10 @@ def dsn_matrix(analysed: Analysed, facts: Sequence[Fact]) -> list[Fact]:
     near = [
         fact
         for fact in facts
-        if isinstance(fact, Dsn) and fact.environment in {"staging", "production"} and fact.valid and not fact.placeholder
+        if isinstance(fact, Dsn)
+        and fact.environment in {"staging", "production"}
+        and fact.valid
+        and not fact.placeholder
     ]
     projects = {fact.environment: f"{fact.host}/{fact.project}" for fact in near}
     if len(projects) < 2:
@@ -66,7 +71,11 @@ def dsn_matrix(analysed: Analysed, facts: Sequence[Fact]) -> list[Fact]:
         for fact in facts
     )
     same = len(set(projects.values())) == 1
-    problem = f"{' and '.join(sorted(projects))} send to one project, {projects['staging']}, without an environment label" if same else ""
+    problem = (
+        f"{' and '.join(sorted(projects))} send to one project, {projects['staging']}, without an environment label"
+        if same
+        else ""
+    )
     return [
         DsnMatrix(
             component=analysed.name,
@@ -96,4 +105,6 @@ def health_checks(analysed: Analysed) -> list[Fact]:
         return []
     options = {name for item in analysed.reached for name in item.init.options}
     filtered = bool(options & {"traces_sampler", "before_send_transaction", "ignore_transactions", "ignore_spans"})
-    return [HealthChecks(component=analysed.name, probes=tuple(found), traced=not filtered, evidence=tuple(found.values()))]
+    return [
+        HealthChecks(component=analysed.name, probes=tuple(found), traced=not filtered, evidence=tuple(found.values()))
+    ]

@@ -134,7 +134,7 @@ def _describe(analysed: Analysed, value: Value) -> ConfigClass:
 
 
 def _labels_itself(analysed: Analysed) -> bool:
-    """init sets the environment from something else, so the class needs no field for it."""
+    """Init sets the environment from something else, so the class needs no field for it."""
     return any("environment" in item.init.options for item in analysed.reached)
 
 

@@ -38,7 +38,9 @@ def scan_lock(path: str, text: str) -> Found:
         if re.sub(r"[-_.]+", "-", title[1]).lower() == "sentry-sdk":
             match = _VERSION.search(block)
             version = match[1] if match else ""
-        elif re.search(r"sentry[-_]sdk", block.split("[package.metadata]")[0].split("[package.optional-dependencies]")[0]):
+        elif re.search(
+            r"sentry[-_]sdk", block.split("[package.metadata]")[0].split("[package.optional-dependencies]")[0]
+        ):
             requires.append(title[1])
     if version:
         found.append(_locked(path, text, version, tuple(requires)))
@@ -46,6 +48,11 @@ def scan_lock(path: str, text: str) -> Found:
 
 
 def _locked(path: str, text: str, version: str, requires: tuple[str, ...]) -> LockedPackage:
-    line = next((number for number, row in enumerate(text.splitlines(), 1) if re.search(r'^(name = |\s*)"sentry[-_]sdk"', row)), None)
+    line = next(
+        (number for number, row in enumerate(text.splitlines(), 1) if re.search(r'^(name = |\s*)"sentry[-_]sdk"', row)),
+        None,
+    )
     where = Evidence(path, line, None, None, f"sentry-sdk {version}")
-    return LockedPackage(path=path, name="sentry-sdk", version=version, required_by=requires, line=line, evidence=(where,))
+    return LockedPackage(
+        path=path, name="sentry-sdk", version=version, required_by=requires, line=line, evidence=(where,)
+    )

@@ -54,7 +54,9 @@ def _line_in(message: str) -> int | None:
     return int(match[1]) if match else None
 
 
-def _dependency(path: str, text: str, line: int | None, group: str = "", *, optional: bool = False) -> Dependency | None:
+def _dependency(
+    path: str, text: str, line: int | None, group: str = "", *, optional: bool = False
+) -> Dependency | None:
     from packaging.requirements import InvalidRequirement, Requirement
     from packaging.utils import canonicalize_name
 
@@ -115,7 +117,14 @@ class _Lines:
 
     def of(self, needle: str) -> int | None:
         pattern = re.compile(rf"(^|[\"'\s,\[]){re.escape(needle)}([\"'\s=<>~!\[;,]|$)", re.IGNORECASE)
-        return next((number for number, line in enumerate(self.lines, 1) if needle.lower() in line.lower() and pattern.search(line)), None)
+        return next(
+            (
+                number
+                for number, line in enumerate(self.lines, 1)
+                if needle.lower() in line.lower() and pattern.search(line)
+            ),
+            None,
+        )
 
 
 def _pyproject(path: str, text: str) -> Found:
@@ -167,7 +176,11 @@ def _list(path: str, items: object, lines: _Lines, group: str = "", *, optional:
 def _poetry(path: str, data: dict[str, Any], lines: _Lines) -> list[Fact]:
     found: list[Fact] = []
     tables = [("", data.get("dependencies")), ("dev", data.get("dev-dependencies"))]
-    tables += [(name, group.get("dependencies")) for name, group in (data.get("group") or {}).items() if isinstance(group, dict)]
+    tables += [
+        (name, group.get("dependencies"))
+        for name, group in (data.get("group") or {}).items()
+        if isinstance(group, dict)
+    ]
     in_extras = {str(name).lower() for items in (data.get("extras") or {}).values() for name in items}
     for group, table in tables:
         for name, spec in (table or {}).items():
@@ -180,8 +193,13 @@ def _poetry(path: str, data: dict[str, Any], lines: _Lines) -> list[Fact]:
             line = lines.of(name)
             found.append(
                 Dependency(
-                    path=path, name=_canonical(name), specifier=caret(str(version or "")), extras=tuple(map(str, extras)),
-                    group=group or (_extra_of(data, name) if optional else ""), optional=optional and name.lower() in in_extras, line=line,
+                    path=path,
+                    name=_canonical(name),
+                    specifier=caret(str(version or "")),
+                    extras=tuple(map(str, extras)),
+                    group=group or (_extra_of(data, name) if optional else ""),
+                    optional=optional and name.lower() in in_extras,
+                    line=line,
                     evidence=(Evidence(path, line, None, None, f"{name} = {version!r}"),),
                 )  # fmt: skip
             )
@@ -229,7 +247,11 @@ def _pipfile(path: str, text: str) -> Found:
             line = lines.of(name)
             found.append(
                 Dependency(
-                    path=path, name=_canonical(name), specifier="" if version == "*" else str(version), group=group, line=line,
+                    path=path,
+                    name=_canonical(name),
+                    specifier="" if version == "*" else str(version),
+                    group=group,
+                    line=line,
                     evidence=(Evidence(path, line, None, None, f"{name} = {version!r}"),),
                 )  # fmt: skip
             )
@@ -277,7 +299,15 @@ def _setup_py(path: str, text: str) -> Found:
                 items = _literals(value)
                 if items is None:
                     where = Evidence(path, keyword.value.lineno, None, None, ast.unparse(keyword.value)[:60])
-                    problems.append(Problem("repo", frozenset({"dependency"}), "install_requires is computed", "declare it in pyproject.toml", where))
+                    problems.append(
+                        Problem(
+                            "repo",
+                            frozenset({"dependency"}),
+                            "install_requires is computed",
+                            "declare it in pyproject.toml",
+                            where,
+                        )
+                    )
                 found += _list(path, items or [], lines)
             if keyword.arg == "extras_require" and isinstance(value, ast.Dict):
                 for key, entry in zip(value.keys, value.values, strict=True):

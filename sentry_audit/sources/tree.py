@@ -56,12 +56,12 @@ class Tree:
     ``problems`` are about files that were asked for; ``notes`` say what else was passed over.
     """
 
-    def __init__(self, root: Path, exclude: Sequence[str] = ()) -> None:
+    def __init__(self, root: Path) -> None:
         self.root = root
         self.problems: list[Problem] = []
         self.notes: list[str] = []
         self._base = os.path.realpath(root)
-        self._exclude = tuple(exclude)
+        self._exclude: tuple[str, ...] = ()
         self._top = git.checkout(self._base)
         self._list_job = git.start_listing(self._base) if self._top else None
         self._forced_job = git.start_forced(self._base) if self._list_job else None
@@ -75,8 +75,8 @@ class Tree:
         self._extra: frozenset[str] = frozenset()
 
     @classmethod
-    def open(cls, root: Path, exclude: Sequence[str] = ()) -> Tree:
-        """The tree at ``root`` without what ``exclude`` matches (patterns as in ``.gitignore``).
+    def open(cls, root: Path) -> Tree:
+        """The tree at ``root``.
 
         git starts to list it at once, and is waited for when ``paths`` is first read. Raises NothingAudited
         if ``root`` is not a folder that can be listed.
@@ -87,7 +87,11 @@ class Tree:
             raise NothingAudited(f"no such folder: {root}", "give the folder of the repository to audit")
         if not os.access(root, os.R_OK | os.X_OK):
             raise NothingAudited(f"cannot look into folder: {root}", "run as a user that may read it")
-        return cls(root, exclude)
+        return cls(root)
+
+    def leave_out(self, patterns: Sequence[str]) -> None:
+        """Leave out what ``patterns`` (as in ``.gitignore``) match; to be called before ``paths`` is read."""
+        self._exclude += tuple(patterns)
 
     # --- which files ------------------------------------------------------------------------------
 

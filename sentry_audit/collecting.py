@@ -1,0 +1,79 @@
+"""Read a repository once: the files of known names, then its components."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from sentry_audit.errors import NothingAudited
+from sentry_audit.plugins import discover as plugins
+from sentry_audit.python.components import APP_TOKENS, deployed, discover
+from sentry_audit.python.program import Program
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sentry_audit.facts import Fact
+    from sentry_audit.model import Problem
+    from sentry_audit.python.components import Service
+    from sentry_audit.settings import Settings
+    from sentry_audit.sources.tree import Tree
+
+
+@dataclass
+class Collected:
+    """What the repository says, before any environment is considered."""
+
+    root: Path
+    tree: Tree
+    program: Program
+    services: list[Service]
+    facts: list[Fact]
+    problems: list[Problem] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def collect(tree: Tree, root: Path, settings: Settings) -> Collected:
+    """The facts that scanners find in ``tree``, and the components that ``settings`` and the code name.
+
+    Raises NothingAudited for an empty folder.
+    """
+    from sentry_audit.derive.images import rebased
+
+    tree.prefetch(["sentry_sdk"], ".py")
+    tree.prefetch(list(APP_TOKENS), ".py")
+    scanners = list(plugins("sentry_audit.scanners", "SCANNER").values())
+    if not tree.paths:
+        raise NothingAudited(f"{root} is empty", "give the folder of a repository")
+    facts: list[Fact] = []
+    problems: list[Problem] = []
+    for path in sorted(path for path in tree.paths if not path.endswith(".py") or path.endswith("setup.py")):
+        wanted = [scanner for scanner in scanners if scanner.matches(path)]
+        text = tree.text(path) if wanted and deployed(path) else None
+        for scanner in wanted if text is not None else ():
+            found, unseen = scanner.scan(path, text or "")
+            facts += found
+            problems += unseen
+    program = Program(tree)
+    services = discover(program, facts := rebased(facts, tree.paths), settings.components)
+    notes = [f"{path} is a repository of its own: audit it on its own" for path in tree.submodules]
+    return Collected(root, tree, program, services, facts, problems, notes + tree.notes)
+
+
+def nothing(collected: Collected) -> tuple[str, str]:
+    """Why there is no component to audit, and what to do about it."""
+    paths = collected.tree.paths
+    templates = [path for path in paths if "{{" in path or path.endswith((".jinja", ".j2"))]
+    generators = {"cookiecutter.json", "copier.yml", "copier.yaml"} & paths
+    if templates and (generators or len(templates) > 3):
+        return (
+            f"{collected.root} is a template, not code yet ({min(templates)})",
+            "generate a project from it, and audit that",
+        )
+    if not any(path.endswith(".py") for path in paths):
+        return (f"no Python file in {collected.root}", "give the folder of a repository with a Python service")
+    return (
+        f"no deployable Python service was found in {collected.root}",
+        "a component is what a Dockerfile, a Procfile or a framework's application object starts; "
+        "name it in sentry-audit.yaml under components",
+    )

@@ -1,0 +1,112 @@
+"""From what was read to what follows for each component in one environment: every deriver, in order. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sentry_audit import dsn
+from sentry_audit.derive.dependencies import Manifests, names, sdk_dependency
+from sentry_audit.derive.repository import dsn_matrix, env_templates, health_checks
+from sentry_audit.facts import AuthToken, Dsn, Privacy
+from sentry_audit.model import Evidence
+from sentry_audit.python.analysis import Code
+from sentry_audit.python.capture import error_handlers
+from sentry_audit.python.components import deployed
+from sentry_audit.python.config import config_classes
+from sentry_audit.python.context import request_context
+from sentry_audit.python.options import option_facts
+from sentry_audit.python.shutdown import job_exit, shutdown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sentry_audit.facts import Fact
+    from sentry_audit.model import Problem
+    from sentry_audit.python.analysis import Analysed
+    from sentry_audit.python.components import Service
+    from sentry_audit.python.program import Program
+    from sentry_audit.sdk_table import SdkTable
+
+
+class Deriver:
+    """What was read of one repository, indexed once for all its components and environments.
+
+    ``services`` are all components; ``problems`` those of the scanners; ``agents`` entry points of agent runs.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        services: Sequence[Service],
+        facts: Sequence[Fact],
+        problems: Sequence[Problem],
+        table: SdkTable,
+        agents: Sequence[str] = (),
+    ) -> None:
+        self.program = program
+        self.services = list(services)
+        self.facts = facts
+        self.table = table
+        self.agents = tuple(agents)
+        self.code = Code(program, facts, self.services)
+        self.manifests = Manifests.of(facts, problems)
+
+    def derive(self, services: Sequence[Service], environment: str) -> tuple[list[Fact], list[Problem]]:
+        """The facts about ``services`` in ``environment``, and the files that could not be parsed."""
+        found: list[Fact] = []
+        for service in services:
+            found += self._service(service, environment)
+        located = [fact for fact in self._located() if fact.component in {item.fact.name for item in services}]
+        return found + located, list(self.program.problems.values())
+
+    def _service(self, service: Service, environment: str) -> list[Fact]:
+        dependency, installed = sdk_dependency(service, self.manifests, self.table)
+        version = dependency.version or self.table.versions[-1]
+        analysed = self.code.analyse(service, environment)
+        analysed.facts += option_facts(analysed, self.table, version, names(installed))
+        analysed.facts += config_classes(analysed)
+        analysed.facts += env_templates(analysed, self.facts)
+        analysed.facts += dsn_matrix(analysed, self.facts)
+        if analysed.reached:
+            analysed.facts += self._running(service, analysed, version)
+        return [replace(fact, component=service.fact.name) for fact in (dependency, *analysed.facts)]
+
+    def _running(self, service: Service, analysed: Analysed, version: str) -> list[Fact]:
+        """What the code that the component loads does with errors, requests and its own end."""
+        paths = list(analysed.closure)
+        found: list[Fact] = [*health_checks(analysed), *error_handlers(self.program, paths, version)]
+        if service.fact.role == "service":
+            pii = any(isinstance(fact, Privacy) and fact.send_default_pii for fact in analysed.facts)
+            found += request_context(self.program, paths, self.agents, pii=pii)
+            found += shutdown(self.program, paths, service.fact.server)
+        return [*found, *job_exit(self.program, paths, service.fact.server)]
+
+    def _located(self) -> list[Fact]:
+        """DSNs and tokens that stand in files, given to the component whose folder they are in."""
+        found: list[Fact] = []
+        for fact in [*self.facts, *self._literal_dsns()]:
+            if isinstance(fact, Dsn | AuthToken) and fact.evidence:
+                path = fact.evidence[0].path or ""
+                owners = [item for item in self.services if path.startswith(_prefix(item))]
+                owner = max(owners, key=lambda item: len(_prefix(item)), default=self.services[0])
+                found.append(replace(fact, component=owner.fact.name))
+        return found
+
+    def _literal_dsns(self) -> list[Fact]:
+        """DSNs in Python code that can be deployed."""
+        found: list[Fact] = []
+        files = self.program.files
+        for path in files.search(["ingest", "sentry.io/", "@sentry"], ".py"):
+            text = (files.text(path) if deployed(path) else None) or ""
+            for offset, value in dsn.find(text):
+                start = text.rfind("\n", 0, offset) + 1
+                if text[start:offset].lstrip().startswith("#"):
+                    continue
+                here = Evidence(path, text.count("\n", 0, offset) + 1, None, None, value.shown)
+                found.append(dsn.fact(value, hardcoded=True, evidence=(here,)))
+        return found
+
+
+def _prefix(service: Service) -> str:
+    return "" if service.fact.path == "." else f"{service.fact.path}/"

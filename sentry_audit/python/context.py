@@ -1,0 +1,127 @@
+"""What events carry about the request: the user, a request id, the agent run."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import TYPE_CHECKING
+
+from sentry_audit.facts import RequestContext
+from sentry_audit.python.module import FunctionNode
+from sentry_audit.python.values import place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sentry_audit.model import Evidence
+    from sentry_audit.python.module import Module
+    from sentry_audit.python.program import Program
+
+#: Signs in code that requests belong to users.
+_AUTHENTICATION = re.compile(
+    r"\b(OAuth2PasswordBearer|OAuth2AuthorizationCodeBearer|HTTPBearer|HTTPBasic|APIKeyHeader|APIKeyCookie|fastapi_users"
+    r"|get_current_user|current_user\b|login_required|LoginManager|flask_login|flask_jwt_extended|AuthenticationMiddleware"
+    r"|IsAuthenticated|request\.user\b|verify_id_token|jwt\.decode|jwt_required|permission_required)"
+)
+_REQUEST_ID = re.compile(
+    r"(request|correlation|trace|transaction)[_.-]?id|x-request-id|x-correlation-id", re.IGNORECASE
+)
+#: Bridges that put the correlation id on events by themselves.
+_BRIDGES = ("asgi_correlation_id.extensions.sentry", "SentryLoggingIntegration", "django_guid.integrations")
+_SETTERS = frozenset({"set_tag", "set_tags", "set_context", "set_extra", "set_extras", "set_transaction_name"})
+
+
+def request_context(
+    program: Program, paths: Iterable[str], agents: Iterable[str] = (), pii: bool = False
+) -> list[RequestContext]:
+    """One fact about what each request of ``paths`` tells Sentry.
+
+    ``agents`` are entry points (``path.py:name``) of agent runs; with ``pii`` (``send_default_pii``) the Django,
+    Flask-Login and Starlette integrations set the user themselves.
+    """
+    authentication: Evidence | None = None
+    user: list[Evidence] = []
+    request_id: list[Evidence] = []
+    for path in sorted(paths):
+        text = program.files.text(path) or ""
+        mentions = "sentry" in text or "scope" in text
+        known = authentication is None and _AUTHENTICATION.search(text) is not None
+        if not mentions and not known:
+            continue
+        module = program.module(path)
+        if module is None:
+            continue
+        if known and (node := _sign(module)) is not None:
+            authentication = place(module, node)
+        if mentions:
+            user += _users(module)
+            request_id += _request_ids(module, text)
+    sets_user = bool(user) or (pii and authentication is not None)
+    evidence = (*((authentication,) if authentication else ()), *user[:3], *request_id[:3])
+    missing = [(name, here) for name, here in ((name, _agent(program, name)) for name in agents) if here is not True]
+    return [
+        RequestContext(
+            has_authentication=authentication is not None,
+            sets_user=sets_user,
+            sets_request_id=bool(request_id),
+            sets_agent=not missing,
+            agents=tuple(name for name, _ in missing) or tuple(agents),
+            evidence=evidence,
+        )
+    ]
+
+
+def _sign(module: Module) -> ast.AST | None:
+    """The code (not a comment or a string) that establishes or asks for a user."""
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Name | ast.Attribute) and _AUTHENTICATION.search(ast.unparse(node)):
+            return node
+        if isinstance(node, ast.ImportFrom) and any(_AUTHENTICATION.search(item.name) for item in node.names):
+            return node
+        if isinstance(node, FunctionNode) and _AUTHENTICATION.search(node.name):
+            return node
+    return None
+
+
+def _of_sentry(module: Module, call: ast.Call) -> str:
+    """The SDK function that ``call`` calls (``set_user``), also on a scope; ``""`` for any other call."""
+    name = module.qualify(call.func)
+    if name.startswith("sentry_sdk."):
+        return name.rsplit(".", 1)[-1]
+    if isinstance(call.func, ast.Attribute) and "sentry_sdk" in module.text:
+        owner = ast.unparse(call.func.value)
+        if owner.endswith("scope") or "scope()" in owner or owner.endswith("sentry_sdk"):
+            return call.func.attr
+    return ""
+
+
+def _users(module: Module) -> list[Evidence]:
+    found = [place(module, call) for call in module.calls if _of_sentry(module, call) == "set_user"]
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Assign) and any(ast.unparse(target).endswith("scope.user") for target in node.targets):
+            found.append(place(module, node))
+    return found
+
+
+def _request_ids(module: Module, text: str) -> list[Evidence]:
+    found = [
+        place(module, call)
+        for call in module.calls
+        if _of_sentry(module, call) in _SETTERS and call.args and _REQUEST_ID.search(ast.unparse(call))
+    ]
+    if not found and any(bridge in text for bridge in _BRIDGES):
+        found = [place(module, module.tree.body[0])]
+    return found
+
+
+def _agent(program: Program, name: str) -> bool:
+    """Whether the function or class ``path.py:name`` tells Sentry about the run."""
+    path, _, attribute = name.partition(":")
+    module = program.module(path) if path in program.files.paths else None
+    if module is None:
+        return False
+    for node in ast.walk(module.tree):
+        if isinstance(node, FunctionNode | ast.ClassDef) and node.name == attribute:
+            calls = [inner for inner in ast.walk(node) if isinstance(inner, ast.Call)]
+            return any(_of_sentry(module, call) in _SETTERS for call in calls)
+    return False

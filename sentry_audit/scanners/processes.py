@@ -1,0 +1,196 @@
+"""What starts the pieces of a repository: Procfile, compose files, App Engine, supervisord."""
+
+from __future__ import annotations
+
+import configparser
+import re
+from posixpath import dirname, join, normpath
+from typing import Any
+
+from sentry_audit.facts import Fact, Process
+from sentry_audit.model import Evidence, Problem
+from sentry_audit.scanners.base import Found, Scanner
+from sentry_audit.scanners.shell import commands
+from sentry_audit.scanners.variables import declared
+
+_COMPOSE = re.compile(r"^(docker-)?compose([._-].*)?\.ya?ml$|^docker-compose.*\.ya?ml$")
+_PROC = re.compile(r"^([A-Za-z0-9_-]+):\s*(.+)$")
+_KINDS = frozenset({"process"})
+
+
+def matches(path: str) -> bool:
+    """``Procfile``, ``docker-compose*.yml``, ``compose.yaml``, ``app.yaml``, ``supervisord.conf``."""
+    name = path.rsplit("/", 1)[-1]
+    return (
+        name == "Procfile"
+        or name in {"app.yaml", "app.yml"}
+        or (name.startswith("supervisor") and name.endswith((".conf", ".ini")))
+        or bool(_COMPOSE.match(name))
+    )
+
+
+def scan(path: str, text: str) -> Found:
+    """The processes that the file declares, and the environment that it gives them."""
+    name = path.rsplit("/", 1)[-1]
+    if name == "Procfile":
+        return tuple(_procfile(path, text)), ()
+    if name.endswith((".conf", ".ini")):
+        return tuple(_supervisor(path, text)), ()
+    return _yaml(path, text, _app if name.startswith("app.") else _compose)
+
+
+def _process(path: str, name: str, words: tuple[str, ...], line: int | None, **more: str) -> Process:
+    saw = Evidence(path, line, None, None, " ".join(words)[:100])
+    return Process(
+        path=path, name=name, command=words, line=line, evidence=(saw,), **{"context": dirname(path), **more}
+    )
+
+
+def _procfile(path: str, text: str) -> list[Fact]:
+    found: list[Fact] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        match = _PROC.match(line)
+        if match and match[1] != "release":
+            here = dirname(path)
+            for words in commands(match[2]):
+                if words[0] == "cd" and len(words) > 1:
+                    here = normpath(join(here, words[1]))
+                    continue
+                found.append(_process(path, match[1], words, number, origin="procfile", context=here))
+    return found
+
+
+def _supervisor(path: str, text: str) -> list[Fact]:
+    parser = configparser.RawConfigParser(strict=False)
+    try:
+        parser.read_string(text)
+    except configparser.Error:
+        return []
+    found: list[Fact] = []
+    for section in parser.sections():
+        kind, _, name = section.partition(":")
+        if kind != "program" or not parser.has_option(section, "command"):
+            continue
+        command = parser.get(section, "command")
+        line = next((number for number, row in enumerate(text.splitlines(), 1) if f"[{section}]" in row), None)
+        words = commands(command)[-1:]
+        if words:
+            found.append(_process(path, name, words[0], line, origin="supervisor"))
+    return found
+
+
+def _yaml(path: str, text: str, reader: Any) -> Found:
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        node = yaml.compose(text, Loader=loader)
+        return tuple(reader(path, node)), ()
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else None
+        reason = f"not valid YAML: {error.problem or error.context or 'it cannot be read'}"
+        where = Evidence(path, line, mark.column + 1 if mark else None, None, "syntax error")
+        return (), (Problem("repo", _KINDS, reason, f"fix the syntax of {path}", where),)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        where = Evidence(path, None, None, None, "")
+        return (), (Problem("repo", _KINDS, f"not valid YAML: {error}", f"save {path} as UTF-8 text", where),)
+
+
+def _children(node: Any) -> dict[str, Any]:
+    """The entries of a mapping node, merges (``<<``) put in; nothing for any other node."""
+    import yaml
+
+    if not isinstance(node, yaml.MappingNode):
+        return {}
+    found: dict[str, Any] = {}
+    for key, value in node.value:
+        if key.value == "<<":
+            parts = value.value if isinstance(value, yaml.SequenceNode) else [value]
+            for part in parts:
+                found = {**_children(part), **found}
+        elif isinstance(key.value, str):
+            found[key.value] = value
+    return found
+
+
+def _text(node: Any) -> str:
+    return node.value if node is not None and isinstance(node.value, str) else ""
+
+
+def _items(node: Any) -> list[Any]:
+    return node.value if node is not None and isinstance(node.value, list) else []
+
+
+def _words(node: Any) -> tuple[str, ...]:
+    if node is None:
+        return ()
+    if isinstance(node.value, str):
+        found = commands(node.value.replace("$$", "$"))
+        return found[-1] if found else ()
+    words = tuple(_text(item) for item in node.value if isinstance(item.value, str))
+    if len(words) > 2 and words[0] in {"sh", "bash", "/bin/sh", "/bin/bash"} and words[1].startswith("-"):
+        found = commands(words[-1])
+        return found[-1] if found else ()
+    return words
+
+
+def _compose(path: str, node: Any) -> list[Fact]:
+    found: list[Fact] = []
+    for name, service in _children(_children(node).get("services")).items():
+        fields = _children(service)
+        context, image = _build(path, fields.get("build"))
+        words = _words(fields.get("command"))
+        entry = _words(fields.get("entrypoint"))
+        line = service.start_mark.line
+        command = fields.get("command") or fields.get("entrypoint")
+        at = command.start_mark.line + 1 if command is not None else line
+        if "build" in fields or words or entry:
+            found.append(_process(path, name, words or entry, at, origin="compose", image=image, context=context))
+        found += _environment(path, fields.get("environment"))
+    return found
+
+
+def _build(path: str, node: Any) -> tuple[str, str]:
+    """(the build context, the Dockerfile), relative to the root."""
+    folder = dirname(path)
+    if node is None:
+        return folder, ""
+    fields = _children(node)
+    context = _text(fields.get("context")) if fields else _text(node)
+    if "://" in context or context.startswith("$"):
+        return folder, ""
+    context = normpath(join(folder, context or "."))
+    context = "" if context == "." else context
+    return context, normpath(join(context, _text(fields.get("dockerfile")) or "Dockerfile"))
+
+
+def _environment(path: str, node: Any) -> list[Fact]:
+    found: list[Fact] = []
+    for name, value in _children(node).items():
+        found += declared(path, name, _text(value), value.start_mark.line + 1, origin="compose")
+    for item in _items(node):
+        name, mark, value = _text(item).partition("=")
+        if mark:
+            found += declared(path, name, value, item.start_mark.line + 1, origin="compose")
+    return found
+
+
+def _app(path: str, node: Any) -> list[Fact]:
+    fields = _children(node)
+    entry = fields.get("entrypoint")
+    runtime = _text(fields.get("runtime"))
+    found: list[Fact] = []
+    if not runtime.startswith("python"):
+        return found
+    if entry is not None and isinstance(entry.value, str):
+        line = entry.start_mark.line + 1
+        found += [_process(path, "app", words, line, origin="app.yaml") for words in commands(entry.value)[-1:]]
+    elif "runtime" in fields:
+        words = ("gunicorn", "main:app")  # cloud.google.com/appengine/docs/standard/python3/runtime: the default
+        found.append(_process(path, "app", words, fields["runtime"].start_mark.line + 1, origin="app.yaml"))
+    found += _environment(path, fields.get("env_variables"))
+    return found
+
+
+SCANNER = Scanner("processes", matches, scan)
