@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sentry_audit.errors import NothingAudited, UsageError
-from sentry_audit.model import ComponentReport, Evidence, Link, Problem, Report, Severity
+from sentry_audit.errors import NothingAudited, UsageError, nearest
+from sentry_audit.mentions import TOKENS
+from sentry_audit.model import ComponentReport, Link, Problem, Report, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,10 +17,13 @@ if TYPE_CHECKING:
     from sentry_audit.collecting import Collected
     from sentry_audit.deriving import Deriver
     from sentry_audit.facts import Component
+    from sentry_audit.model import ChainLink
     from sentry_audit.python.components import Service
     from sentry_audit.sdk_table import SdkTable
     from sentry_audit.settings import Settings
     from sentry_audit.sources.tree import Tree
+
+DATA = Path(__file__).parent / "data"
 
 #: Links that the offline audit of a back end does not look at, and why.
 UNLOOKED = {
@@ -47,17 +50,17 @@ class Request:
 
 def checks_text() -> str:
     """The shipped ``checks.yaml``: from the wheel, else from the checkout that an editable install points to."""
-    shipped = resources.files("sentry_audit") / "data" / "checks.yaml"
+    shipped = DATA / "checks.yaml"
     if shipped.is_file():
         return shipped.read_text(encoding="utf-8")
-    return (Path(__file__).parent.parent / "checks.yaml").read_text(encoding="utf-8")
+    return (DATA.parent.parent / "checks.yaml").read_text(encoding="utf-8")
 
 
 def sdk_table() -> SdkTable:
     """What each version of sentry-sdk knows, as measured."""
     from sentry_audit.sdk_table import SdkTable
 
-    return SdkTable.loads((resources.files("sentry_audit") / "data" / "sentry_sdk.json").read_text(encoding="utf-8"))
+    return SdkTable.loads((DATA / "sentry_sdk.json").read_text(encoding="utf-8"))
 
 
 def shipped_checks() -> tuple[Check, ...]:
@@ -74,13 +77,15 @@ def check(request: Request, checks: Sequence[Check] | None = None) -> list[Repor
 
     Raises NothingAudited when there is nothing to look at, UsageError for names that do not exist.
     """
+    from sentry_audit.sources.tree import Tree
+
+    tree = Tree.open(request.root)
+    tree.prefetch(TOKENS)  # git searches while the rest of the program is loaded
     from sentry_audit.collecting import collect, nothing
     from sentry_audit.deriving import Deriver
     from sentry_audit.engine import select
     from sentry_audit.settings import load as load_settings
-    from sentry_audit.sources.tree import Tree
 
-    tree = Tree.open(request.root)
     settings = load_settings(request.root)
     tree.leave_out(settings.exclude)
     checks = select(tuple(checks) if checks is not None else shipped_checks(), request.select, request.ignore)
@@ -121,15 +126,11 @@ def _environments(request: Request, settings: Settings, tree: Tree) -> tuple[str
 def _components(services: list[Service], names: Sequence[str]) -> list[Service]:
     if not names:
         return services
-    import difflib
-
     known = {service.fact.name: service for service in services}
     for name in names:
         if name not in known:
-            near = difflib.get_close_matches(name, known, 1, 0.5)
-            hint = f"did you mean {near[0]}?" if near else f"the components are: {', '.join(known) or 'none'}"
-            error = NothingAudited(f"no component is called {name}", hint)
-            raise error
+            hint = nearest(name, known, f"the components are: {', '.join(known) or 'none'}")
+            raise NothingAudited(f"no component is called {name}", hint)
     return [known[name] for name in dict.fromkeys(names)]
 
 
@@ -170,7 +171,7 @@ def _once(problems: list[Problem]) -> list[Problem]:
     return list({(problem.source, problem.reason, str(problem.evidence)): problem for problem in problems}.values())
 
 
-def _component(component: Component, links: object) -> ComponentReport:
+def _component(component: Component, links: tuple[ChainLink, ...]) -> ComponentReport:
     return ComponentReport(
         component.name,
         component.path,
@@ -178,18 +179,13 @@ def _component(component: Component, links: object) -> ComponentReport:
         component.role,
         component.entry_point,
         links,
-        component.reasons,  # type: ignore[arg-type]
+        component.reasons,
     )
 
 
 def describe(check_id: str) -> Check:
     """The check with that id; raises UsageError with the nearest id."""
-    import difflib
-
     known = {item.id: item for item in shipped_checks()}
     if check_id in known:
         return known[check_id]
-    near = difflib.get_close_matches(check_id, known, 1, 0.4)
-    raise UsageError(
-        f"no check is called {check_id}", f"did you mean {near[0]}?" if near else "see: sentry-audit checks list"
-    )
+    raise UsageError(f"no check is called {check_id}", nearest(check_id, known, "see: sentry-audit checks list"))

@@ -38,6 +38,9 @@ def listing(checks: Sequence[Check]) -> str:
     return "\n".join([*lines, "", f"{len(checks)} checks; sentry-audit explain CHECK_ID tells more", ""])
 
 
+_WHERE = {"all": "in every environment", "required": "where Sentry is required (not in development)"}
+
+
 def explanation(check: Check) -> str:
     """A page about one check, at most 80 columns wide."""
     kind = KINDS[check.subject]
@@ -45,7 +48,7 @@ def explanation(check: Check) -> str:
     parts = [
         f"{check.id}\n{'=' * len(check.id)}",
         check.title,
-        f"severity: {check.severity.value}\napplies:  {'in every environment' if check.environments == 'all' else 'where Sentry is required (not in development)'}"
+        f"severity: {check.severity.value}\napplies:  {_WHERE[check.environments]}"
         + (f"\nlink:     {check.link.value}" if check.link else ""),
         "WHY\n" + _wrapped(check.why),
         f"WHAT IS LOOKED AT\n{_wrapped(f'{check.subject}: {fields}')}",

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import re
 import string
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sentry_audit.errors import ChecksFileError
+from sentry_audit.errors import ChecksFileError, nearest
 from sentry_audit.facts import KINDS
 from sentry_audit.model import Confidence, Link, Severity
 from sentry_audit.predicates import OPERATORS, Condition, conditions
@@ -113,8 +112,7 @@ def _line(text: str, path: Sequence[str | int]) -> int:
 
 
 def _near(word: object, known: Sequence[str]) -> str:
-    found = difflib.get_close_matches(str(word), known, 1, 0.5)
-    return f"did you mean {found[0]!r}?" if found else f"known are: {', '.join(known)}"
+    return nearest(word, known, f"known are: {', '.join(known)}")
 
 
 def _file(data: Any) -> tuple[Check, ...]:
@@ -217,7 +215,7 @@ def _operator(operator: object, value: Any, path: tuple[str | int, ...]) -> None
         raise _Wrong((*path, str(operator)), f"takes {wanted}, not {type(value).__name__}")
     if operator == "matches":
         try:
-            re.compile(value)
+            re.compile(str(value))
         except re.error as error:
             raise _Wrong((*path, "matches"), f"not a regular expression: {error}") from None
 

@@ -15,7 +15,10 @@ from sentry_audit import __version__
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sentry_audit.checks import Check
     from sentry_audit.model import Report
+
+_DEBUG = "SENTRY_AUDIT_DEBUG"
 
 app = typer.Typer(
     name="sentry-audit",
@@ -52,9 +55,12 @@ def root(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of a bug in sentry-audit.")] = False,
 ) -> None:
     """Say, with evidence, whether an application's errors can really reach Sentry."""
     del version
+    if debug:
+        os.environ[_DEBUG] = "1"
 
 
 Patterns = Annotated[
@@ -139,7 +145,7 @@ def _worst(reports: Sequence[Report]) -> int:
 
 
 def _targets(values: Sequence[str]) -> list[tuple[str, Path | None]]:
-    from sentry_audit.errors import UsageError
+    from sentry_audit.errors import UsageError, nearest
     from sentry_audit.plugins import names
 
     known = names("sentry_audit.reporters")
@@ -147,13 +153,8 @@ def _targets(values: Sequence[str]) -> list[tuple[str, Path | None]]:
     for value in values:
         name, _, file = value.partition("=")
         if name not in known:
-            import difflib
-
-            near = difflib.get_close_matches(name, known, 1)
-            raise UsageError(
-                f"no format is called {name}",
-                f"did you mean {near[0]}?" if near else f"the formats are: {', '.join(known)}",
-            )
+            hint = nearest(name, known, f"the formats are: {', '.join(known)}")
+            raise UsageError(f"no format is called {name}", hint)
         found.append((name, Path(file) if file else None))
     if sum(file is None for _, file in found) > 1:
         raise UsageError(
@@ -227,8 +228,8 @@ def validate(
     sys.stdout.write(f"{file or 'checks.yaml'}: {len(checks)} checks, no mistake found\n")
 
 
-@checks_app.command()
-def test(
+@checks_app.command("test")
+def run_tests(
     file: Annotated[Path | None, typer.Argument(help="A check file; the shipped one when left out.")] = None,
     select: Annotated[list[str] | None, typer.Option("--select", metavar="IDS", help="Only these checks.")] = None,
 ) -> None:
@@ -265,7 +266,7 @@ def schema(
     sys.stdout.write(json.dumps(document, indent=2) + "\n")
 
 
-def _load(file: Path | None) -> tuple[object, ...]:
+def _load(file: Path | None) -> tuple[Check, ...]:
     from sentry_audit.app import checks_text
     from sentry_audit.checks import load
     from sentry_audit.errors import ChecksFileError
@@ -296,14 +297,14 @@ def run() -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except Exception as error:
-        if os.environ.get("SENTRY_AUDIT_DEBUG"):
+        if os.environ.get(_DEBUG):
             raise
         from sentry_audit.dsn import redact
 
         sys.stderr.write(
             redact(
                 f"internal error: {type(error).__name__}: {error}\n"
-                "hint: this is a bug in sentry-audit; run again with SENTRY_AUDIT_DEBUG=1 and report the traceback\n"
+                "hint: this is a bug in sentry-audit; run sentry-audit --debug … and report the traceback\n"
             )
         )
         sys.exit(70)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sentry_audit.errors import NothingAudited
 from sentry_audit.plugins import discover as plugins
-from sentry_audit.python.components import APP_TOKENS, deployed, discover
+from sentry_audit.python.components import deployed, discover
 from sentry_audit.python.program import Program
 
 if TYPE_CHECKING:
@@ -40,8 +40,6 @@ def collect(tree: Tree, root: Path, settings: Settings) -> Collected:
     """
     from sentry_audit.derive.images import rebased
 
-    tree.prefetch(["sentry_sdk"], ".py")
-    tree.prefetch(list(APP_TOKENS), ".py")
     scanners = list(plugins("sentry_audit.scanners", "SCANNER").values())
     if not tree.paths:
         raise NothingAudited(f"{root} is empty", "give the folder of a repository")
@@ -74,6 +72,8 @@ def nothing(collected: Collected) -> tuple[str, str]:
         return (f"no Python file in {collected.root}", "give the folder of a repository with a Python service")
     return (
         f"no deployable Python service was found in {collected.root}",
-        "a component is what a Dockerfile, a Procfile or a framework's application object starts; "
-        "name it in sentry-audit.yaml under components",
+        (
+            "a component is what a Dockerfile, a Procfile or a framework's application object starts; "
+            "name it in sentry-audit.yaml under components"
+        ),
     )

@@ -97,7 +97,7 @@ class Deriver:
         """DSNs in Python code that can be deployed."""
         found: list[Fact] = []
         files = self.program.files
-        for path in files.search(["ingest", "sentry.io/", "@sentry"], ".py"):
+        for path in files.search(["sentry"], ".py"):
             text = (files.text(path) if deployed(path) else None) or ""
             for offset, value in dsn.find(text):
                 start = text.rfind("\n", 0, offset) + 1

@@ -6,8 +6,6 @@ accept; see docs.sentry.io/concepts/key-terms/dsn-explainer/.
 
 from __future__ import annotations
 
-import hashlib
-import ipaddress
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -61,6 +59,8 @@ def parse(text: str) -> DsnValue:
     key, host = match["key"], match["host"].lower()
     path, _, project = (match["path"] or "").rstrip("\n").rpartition("/")
     shown = _shown(match)
+    import hashlib
+
     digest = hashlib.sha256(f"{key}@{host}/{project}".encode()).hexdigest()[:12]
     placeholder = bool(_PLACEHOLDER.search(f"{key} {host}")) or bool(re.match(r"^o0+\.", host)) or set(project) == {"0"}
     placeholder = placeholder or len(set(key)) <= 2
@@ -111,6 +111,8 @@ def _private(host: str) -> bool:
         or host.endswith((".local", ".internal", ".localhost", ".svc", ".lan", ".test"))
     ):
         return True
+    import ipaddress
+
     try:
         return ipaddress.ip_address(host).is_private
     except ValueError:

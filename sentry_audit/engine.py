@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from sentry_audit.errors import UsageError
+from sentry_audit.errors import UsageError, nearest
 from sentry_audit.facts import KINDS, Component, Fact
 from sentry_audit.model import Confidence, Evidence, Finding, Problem, Remedy, Severity, Status
 from sentry_audit.predicates import holds
@@ -22,10 +21,8 @@ def select(checks: Sequence[Check], select: Sequence[str], ignore: Sequence[str]
     """The checks that ``select`` names (all when empty) less those of ``ignore``; UsageError when one names nothing."""
     for pattern in (*select, *ignore):
         if not any(_matches(check, pattern) for check in checks):
-            near = difflib.get_close_matches(pattern, [check.id for check in checks], 1, 0.5)
-            raise UsageError(
-                f"no check is called {pattern}", f"did you mean {near[0]}?" if near else "see: sentry-audit checks list"
-            )
+            hint = nearest(pattern, [check.id for check in checks], "see: sentry-audit checks list")
+            raise UsageError(f"no check is called {pattern}", hint)
     chosen = [check for check in checks if not select or any(_matches(check, pattern) for pattern in select)]
     return tuple(check for check in chosen if not any(_matches(check, pattern) for pattern in ignore))
 

@@ -9,6 +9,11 @@ AuditError
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 
 class AuditError(Exception):
     """A failure that is the input's, not ours: one message, one hint, one exit code."""
@@ -38,3 +43,11 @@ class NothingAudited(AuditError):  # noqa: N818 - says what happened, not that i
     """No input, no component or no check was left to audit."""
 
     exit_code = 3
+
+
+def nearest(word: object, known: Iterable[str], otherwise: str) -> str:
+    """A hint for a name that does not exist: the nearest one of ``known``, else ``otherwise``."""
+    import difflib
+
+    found = difflib.get_close_matches(str(word), list(known), 1, 0.5)
+    return f"did you mean {found[0]}?" if found else otherwise

@@ -115,10 +115,9 @@ def _within(ranges: Ranges | None, version: str, versions: tuple[str, ...]) -> b
         return False
     wanted = key(version)
     measured = next((item for item in reversed(versions) if key(item) <= wanted), versions[0])
-    for first, last in ranges:
-        if key(first or "0") <= key(measured) and (last is None or key(measured) <= key(last)):
-            return True
-    return False
+    return any(
+        key(first or "0") <= key(measured) and (last is None or key(measured) <= key(last)) for first, last in ranges
+    )
 
 
 def _words(ranges: Ranges | None) -> str:

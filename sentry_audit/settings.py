@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sentry_audit.errors import SettingsError
+from sentry_audit.errors import SettingsError, nearest
 from sentry_audit.facts import Component
 
 if TYPE_CHECKING:
@@ -102,11 +101,8 @@ def _known(data: Any, keys: tuple[str, ...], name: str) -> None:
         )
     for key in data:
         if key not in keys:
-            near = difflib.get_close_matches(str(key), keys, 1)
-            raise SettingsError(
-                f"{name}: unknown key {key!r}",
-                f"did you mean {near[0]!r}?" if near else f"the keys are: {', '.join(keys)}",
-            )
+            hint = nearest(key, keys, f"the keys are: {', '.join(keys)}")
+            raise SettingsError(f"{name}: unknown key {key!r}", hint)
 
 
 def _list(data: dict[str, Any], key: str, name: str) -> list[Any]:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from jsonschema import Draft202012Validator
 from rich.cells import cell_len
-from sentry_audit.dsn import redact
 
 from sentry_audit import __version__, plugins, reporters
+from sentry_audit.dsn import redact
 from sentry_audit.model import (
     ChainLink,
     ComponentReport,

@@ -22,7 +22,7 @@ def rebased(facts: Sequence[Fact], paths: frozenset[str]) -> list[Fact]:
         for fact in facts
         if isinstance(fact, Process) and fact.origin == "compose" and fact.image
     }
-    folders = _folders(paths)
+    folders = _folders(paths) if any(isinstance(fact, Image) and fact.context for fact in facts) else frozenset()
     contexts = {fact.path: _context(fact, given, paths, folders) for fact in facts if isinstance(fact, Image)}
     result: list[Fact] = []
     for fact in facts:

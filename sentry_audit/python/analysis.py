@@ -17,13 +17,14 @@ from sentry_audit.python.truth import guards, is_environment_name, same_environm
 from sentry_audit.python.values import Resolver, Scope, Value
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from sentry_audit.facts import Fact
     from sentry_audit.python.inits import InitCall
     from sentry_audit.python.program import Program
 
 _DOTTED = re.compile(r"^[A-Za-z_]\w*(\.\w+)+(:\w+)?$")
+_LITERAL_NAMES = re.compile(r"(?i)\b\w*env\w*\s*:[^\n]*Literal\[([^\]]+)\]")
 _VISIBLE = re.compile(r"\b(exception|error|critical|fatal)$")
 
 
@@ -80,18 +81,12 @@ class Code:
         """What loading ``entries`` loads, tests left out; computed once per set of entries."""
         key = tuple(entries)
         if key not in self._closures:
-            skip = [
-                path
-                for path in self.program.files.paths
-                if path.endswith(".py") and not deployed(path) and path not in key
-            ]
-            self._closures[key] = self.program.closure(key, skip)
+            self._closures[key] = self.program.closure(key, deployed)
         return self._closures[key]
 
     def analyse(self, service: Service, environment: str) -> Analysed:
         """The init calls of one component, as they would run in one environment."""
         resolver = Resolver(self.program, environment, provided(self.facts, service, environment))
-        resolver.vocabulary = vocabulary(self.facts, self.program, service)
         resolver.django_settings = django_settings(self.program, service, environment)
         entries = [*service.entries, *self._strings(service.entries), *resolver.django_settings]
         mine = [item for item in self.inits if _inside(item.module.path, service)]
@@ -100,6 +95,7 @@ class Code:
         else:
             entries += self._strings(resolver.django_settings)
             closure = self.closure(tuple(dict.fromkeys(entries)))
+            resolver.vocabulary = vocabulary(self.facts, self.program, closure)
             routes = [
                 (item, route(self.program, item.module, item.call, closure, service.entries))
                 for item in self.inits
@@ -259,14 +255,12 @@ def provided(facts: Sequence[Fact], service: Service, environment: str) -> dict[
     return found
 
 
-def vocabulary(facts: Sequence[Fact], program: Program, service: Service) -> frozenset[str]:
-    """The names of environments that the repository itself uses, in dotenv values and ``Literal`` types."""
+def vocabulary(facts: Sequence[Fact], program: Program, paths: Iterable[str]) -> frozenset[str]:
+    """The names of environments that the repository itself uses, in dotenv values and in ``Literal`` types of ``paths``."""
     names = {fact.value for fact in facts if isinstance(fact, EnvVar) and is_environment_name(fact.name) and fact.value}
-    for path in program.files.search(["Literal["], ".py"):
-        if not _inside(path, service) or not deployed(path):
-            continue
+    for path in paths:
         text = program.files.text(path) or ""
-        for match in re.finditer(r"(?i)\b\w*env\w*\s*:[^\n]*Literal\[([^\]]+)\]", text):
+        for match in _LITERAL_NAMES.finditer(text) if "Literal[" in text else ():
             names |= set(re.findall(r"[\"'](\w+)[\"']", match[1]))
     return frozenset(names)
 

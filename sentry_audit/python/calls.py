@@ -33,7 +33,7 @@ def call_value(resolver: Resolver, node: ast.Call, scope: Scope) -> Value:
     if name in _GETENV:
         return _environment(resolver, node, scope)
     if name.startswith(_DECOUPLE):
-        return _environment(resolver, node, scope, cast=_cast_of(resolver, node, scope))
+        return _environment(resolver, node, scope, cast=_cast_of(node, scope))
     if name in _CASTS and node.args:
         inner = resolver.value(node.args[0], scope)
         return replace(inner, cast=name) if inner.kind == "env" else inner
@@ -65,7 +65,7 @@ def _environment(resolver: Resolver, node: ast.Call, scope: Scope, cast: str = "
     return Value("env", names=(key.literal,), default=default, cast=cast, trail=(place(scope.module, node),))
 
 
-def _cast_of(resolver: Resolver, node: ast.Call, scope: Scope) -> str:
+def _cast_of(node: ast.Call, scope: Scope) -> str:
     chosen = _argument(node, 99, "cast")
     name = scope.module.qualify(chosen) if chosen is not None else ""
     return name if name in _CASTS else ""
@@ -94,7 +94,7 @@ def _method(resolver: Resolver, node: ast.Call, func: ast.Attribute, scope: Scop
     if base.kind == "dynamic" and base.call is not None:
         made_by = base.module.qualify(base.call.func) if base.module else ""
         if made_by.startswith(_ENV_OBJECTS):
-            kind = func.attr if func.attr in {"bool", "float", "int"} else _cast_of(resolver, node, scope)
+            kind = func.attr if func.attr in {"bool", "float", "int"} else _cast_of(node, scope)
             return _environment(resolver, node, scope, cast=kind)
     if func.attr == "get" and node.args:
         key = resolver.value(node.args[0], scope)
@@ -153,7 +153,7 @@ def _called(resolver: Resolver, node: ast.Call, scope: Scope) -> Value:
         )
     if callee.kind == "dynamic" and callee.call is not None and callee.module is not None:
         if callee.module.qualify(callee.call.func).startswith(_ENV_OBJECTS):
-            return _environment(resolver, node, scope, cast=_cast_of(resolver, node, scope))
+            return _environment(resolver, node, scope, cast=_cast_of(node, scope))
     return Value(
         "dynamic",
         reason=f"{scope.module.source(node.func, 60)}() is not in the repository"

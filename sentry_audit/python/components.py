@@ -8,6 +8,7 @@ from posixpath import basename, dirname, join, normpath
 from typing import TYPE_CHECKING
 
 from sentry_audit.facts import Component, Image, Manifest, Process
+from sentry_audit.mentions import APPLICATIONS
 from sentry_audit.model import Evidence
 from sentry_audit.python.starts import Start, parse
 
@@ -26,10 +27,7 @@ NOT_DEPLOYED = frozenset(
      "typings", "stubs", "spec"}
 )  # fmt: skip
 _SCRIPTS = frozenset({"scripts", "script", "tools", "bin", "hack", "ci", ".github", "devtools", "utils", "dev"})
-APP_TOKENS = (
-    "FastAPI(", "Flask(", "Starlette(", "Quart(", "Sanic(", "Litestar(", "get_wsgi_application", "get_asgi_application",
-    "functions_framework",
-)  # fmt: skip
+APP_TOKENS = APPLICATIONS[:-1]
 _FRAMEWORKS = {
     "fastapi.FastAPI": "fastapi",
     "flask.Flask": "flask",
@@ -54,6 +52,7 @@ _ENTRY_NAMES = (
     "factory.py",
 )
 _JOB_NAMES = ("main.py", "job.py", "worker.py", "run.py", "__main__.py", "app.py")
+_JOB_ENDS = tuple(f"/{name}" for name in _JOB_NAMES)
 _MANIFESTS = ("pyproject.toml", "requirements.txt", "Pipfile", "setup.py", "setup.cfg", "uv.lock", "poetry.lock")
 
 
@@ -274,9 +273,9 @@ def _jobs(program: Program, known: list[_Found]) -> list[_Found]:
     """Folders with their own manifest or Dockerfile and a script with a main guard: jobs."""
     taken = {item.project for item in known}
     found = []
-    for path in sorted(program.files.paths):
+    for path in sorted(path for path in program.files.paths if path.endswith(_JOB_ENDS)):
         folder, name = dirname(path), basename(path)
-        if name not in _JOB_NAMES or not folder or folder in taken or not deployed(path):
+        if folder in taken or not deployed(path):
             continue
         own = [join(folder, item) for item in ("Dockerfile", *_MANIFESTS) if join(folder, item) in program.files.paths]
         if not own or any(part in _SCRIPTS for part in folder.split("/")):

@@ -47,8 +47,9 @@ def _read_by(analysed: Analysed, item: Reached) -> list[tuple[Value, str]]:
             continue
         expression, scope = item.init.options[name]
         bindings = item.bindings[0] if item.bindings else {}
+        inner = {id(node.value) for node in ast.walk(expression) if isinstance(node, ast.Attribute)}
         for node in ast.walk(expression):
-            if isinstance(node, ast.Attribute):
+            if isinstance(node, ast.Attribute) and id(node) not in inner:
                 base = analysed.resolver.value(node.value, Scope(scope.module, bindings, scope.function))
                 found += [
                     (leaf, node.attr)
@@ -68,14 +69,9 @@ def _in_folder(analysed: Analysed) -> list[Value]:
             continue
         for node in module.classes:
             ref = ClassRef(module, node)
-            if any("BaseSettings" in ast.unparse(base) for base in node.bases) and not _inner(module.path, node):
+            if any("BaseSettings" in ast.unparse(base) for base in node.bases):
                 found.append(Value("instance", cls=ref))
     return found[:1]
-
-
-def _inner(path: str, node: ast.ClassDef) -> bool:
-    del path
-    return not node.body
 
 
 def _fields(analysed: Analysed, ref: ClassRef) -> dict[str, Evidence]:
@@ -166,8 +162,8 @@ def _fallback(analysed: Analysed, ref: ClassRef, dsn: str) -> Evidence | None:
     A configuration error then goes on silently with a class that leaves Sentry dark.
     """
     program = analysed.resolver.program
-    for path in program.files.search([ref.node.name], ".py"):
-        module = program.module(path) if path in analysed.closure else None
+    for path in analysed.closure:
+        module = program.module(path) if ref.node.name in (program.files.text(path) or "") else None
         if module is None:
             continue
         for node in ast.walk(module.tree):

@@ -90,7 +90,7 @@ def _of_sentry(module: Module, call: ast.Call) -> str:
         return name.rsplit(".", 1)[-1]
     if isinstance(call.func, ast.Attribute) and "sentry_sdk" in module.text:
         owner = ast.unparse(call.func.value)
-        if owner.endswith("scope") or "scope()" in owner or owner.endswith("sentry_sdk"):
+        if owner.endswith(("scope", "sentry_sdk")) or "scope()" in owner:
             return call.func.attr
     return ""
 

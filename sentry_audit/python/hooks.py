@@ -9,13 +9,12 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from sentry_audit.python.module import FunctionNode
 from sentry_audit.python.truth import returns
 from sentry_audit.python.values import place
 
 if TYPE_CHECKING:
     from sentry_audit.model import Evidence
-    from sentry_audit.python.module import Module
+    from sentry_audit.python.module import FunctionNode, Module
     from sentry_audit.python.values import Value
 
 _MUTATORS = frozenset({"update", "append", "extend", "clear", "sort", "insert", "remove"})

@@ -329,7 +329,7 @@ def hooks(analysed: Analysed, item: Reached) -> list[Fact]:
                 problem=problem,
                 unknown=unknown,
                 evidence=(place(scope.module, expression, f"{option}=…"), *evidence),
-            )  # fmt: skip
+            )
         )
     return found
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from posixpath import basename, dirname, join, normpath
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from sentry_audit.model import Evidence, Problem
 from sentry_audit.python.module import FunctionNode, Module, text_imports
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
 
 Definition = FunctionNode | ast.ClassDef | ast.Assign | ast.AnnAssign | ast.AugAssign
 
@@ -128,16 +130,15 @@ class Program:
             if package and package.endswith("__init__.py"):
                 found[package] = None
 
-    def closure(self, entries: Iterable[str], skip: Iterable[str] = ()) -> dict[str, str]:
+    def closure(self, entries: Iterable[str], counts: Callable[[str], bool] | None = None) -> dict[str, str]:
         """Every file that loading ``entries`` may load → the file that loads it (``""`` for an entry).
 
-        Files in ``skip`` (tests, and the like) are not followed.
+        Files for which ``counts`` is false (tests, and the like) are not followed.
         """
-        skipped = frozenset(skip)
         came_from: dict[str, str] = {}
         queue = [(entry, "") for entry in entries]
         for path, source in queue:
-            if path in came_from or path in skipped:
+            if path in came_from or (source and counts is not None and not counts(path)):
                 continue
             came_from[path] = source
             queue.extend((target, path) for target in self.imported(path) if target not in came_from)

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 from sentry_audit.model import Evidence
 from sentry_audit.python.calls import bind
-from sentry_audit.python.module import FunctionNode, Module
 from sentry_audit.python.values import Resolver, Scope, Value, place
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from sentry_audit.python.module import FunctionNode, Module
     from sentry_audit.python.program import Program
 
 #: Decorators that do not run what they decorate.

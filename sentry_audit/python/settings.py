@@ -11,13 +11,13 @@ import ast
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sentry_audit.model import Evidence
 from sentry_audit.python.module import FunctionNode, Module
 from sentry_audit.python.values import ClassRef, Scope, Value, dynamic, place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from sentry_audit.model import Evidence
     from sentry_audit.python.values import Resolver
 
 _SETTINGS_BASES = frozenset({"BaseSettings"})
@@ -341,7 +341,7 @@ def _variable(
     default: ast.expr | None,
     statement: ast.stmt,
 ) -> Value:
-    names = _aliases(resolver, default, annotation, ref)
+    names = _aliases(default, annotation)
     if not names:
         names = (f"{_prefix(family)}{name}".upper(),)
     value: Value | None = None
@@ -355,7 +355,7 @@ def _variable(
     return Value("env", names=names, default=value, cast=kind, trail=(place(ref.module, statement),))
 
 
-def _aliases(resolver: Resolver, default: ast.expr | None, annotation: ast.expr, ref: ClassRef) -> tuple[str, ...]:
+def _aliases(default: ast.expr | None, annotation: ast.expr) -> tuple[str, ...]:
     calls = [item for item in ast.walk(annotation) if isinstance(item, ast.Call)]
     if isinstance(default, ast.Call):
         calls.append(default)

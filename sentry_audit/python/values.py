@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from sentry_audit.model import Evidence
-from sentry_audit.python.module import FunctionNode, Module
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sentry_audit.python.module import FunctionNode, Module
     from sentry_audit.python.program import Program
 
 Kind = Literal["literal", "env", "either", "instance", "class", "module", "function", "unfilled", "dynamic"]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sentry_audit.facts import Fact
 from sentry_audit.model import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Found = tuple[tuple[Fact, ...], tuple[Problem, ...]]
 

@@ -12,7 +12,7 @@ from sentry_audit.scanners.base import Found, Scanner
 from sentry_audit.scanners.installs import understand
 from sentry_audit.scanners.instructions import Instruction, read
 from sentry_audit.scanners.shell import commands, expand
-from sentry_audit.scanners.variables import declared
+from sentry_audit.scanners.variables import declared, shown
 
 _MOUNT = re.compile(r"(?:^|,)(source|src|target|dst|destination|type|from)=([^,\s]+)")
 _SCRIPT = re.compile(r"\.(sh|bash)$|entrypoint|^(run|start)$")
@@ -66,7 +66,7 @@ def scan(path: str, text: str) -> Found:
         workdir=last.workdir,
         installs=tuple(dict.fromkeys(last.installs)),
         copied=tuple(dict.fromkeys((item.source, item.destination) for item in copied)),
-        env=tuple((name, "") for name, _, _ in last.exported),
+        env=tuple((name, shown(name, value)) for name, value, _ in last.exported),
         args=tuple(last.arguments),
         command=started[0][0] if started else (),
         command_line=started[0][1] if started else None,
@@ -85,7 +85,7 @@ def scan(path: str, text: str) -> Found:
                 origin="dockerfile",
                 line=line,
                 evidence=(Evidence(path, line, None, None, " ".join(words)[:100]),),
-            )  # fmt: skip
+            )
         )
     for name, value, line in last.exported:
         found += [fact for fact in declared(path, name, value, line, origin="image") if not isinstance(fact, AuthToken)]

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import io
 import re
+from typing import TYPE_CHECKING
 
-from sentry_audit.facts import Fact
 from sentry_audit.model import Evidence, Problem
 from sentry_audit.scanners.base import Found, Scanner
 from sentry_audit.scanners.variables import declared
 
+if TYPE_CHECKING:
+    from sentry_audit.facts import Fact
+
 _TEMPLATE = re.compile(r"(^|[._-])(example|sample|template|tmpl|dist|default|defaults)([._-]|$)", re.IGNORECASE)
-_NAMES = {"prod": "production", "production": "production", "staging": "staging", "stage": "staging", "stg": "staging", "dev": "development", "development": "development", "local": "development", "test": "test", "testing": "test"}  # fmt: skip
+_NAMES = {
+    "prod": "production", "production": "production", "staging": "staging", "stage": "staging", "stg": "staging",
+    "dev": "development", "development": "development", "local": "development", "test": "test", "testing": "test",
+}  # fmt: skip
 
 
 def matches(path: str) -> bool:

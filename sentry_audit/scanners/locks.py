@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from typing import TYPE_CHECKING
 
 from sentry_audit.facts import Fact, LockedPackage, Manifest
 from sentry_audit.model import Evidence
-from sentry_audit.scanners.base import Found
+
+if TYPE_CHECKING:
+    from sentry_audit.scanners.base import Found
 
 LOCKS = frozenset({"poetry.lock", "uv.lock", "pdm.lock", "Pipfile.lock", "pylock.toml"})
 _NAME = re.compile(r'^name = "([^"]+)"', re.MULTILINE)

@@ -201,7 +201,7 @@ def _poetry(path: str, data: dict[str, Any], lines: _Lines) -> list[Fact]:
                     optional=optional and name.lower() in in_extras,
                     line=line,
                     evidence=(Evidence(path, line, None, None, f"{name} = {version!r}"),),
-                )  # fmt: skip
+                )
             )
     return found
 
@@ -253,7 +253,7 @@ def _pipfile(path: str, text: str) -> Found:
                     group=group,
                     line=line,
                     evidence=(Evidence(path, line, None, None, f"{name} = {version!r}"),),
-                )  # fmt: skip
+                )
             )
     return (Manifest(path=path, format="pipfile", evidence=(Evidence(path),)), *found), ()
 

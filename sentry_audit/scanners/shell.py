@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from itertools import dropwhile
 
 Command = tuple[str, ...]
 _SUBSTITUTION = re.compile(r"\$\([^()]*\)|`[^`\n]*`")
@@ -32,9 +33,8 @@ def commands(text: str, variables: dict[str, str] | None = None) -> list[Command
     """
     known = dict(variables or {})
     found: list[Command] = []
-    for words in _split(text):
-        while words and words[0] in _KEYWORDS:
-            words = words[1:]
+    for given in _split(text):
+        words = list(dropwhile(_KEYWORDS.__contains__, given))
         if not words or words[0] in _CLOSERS - {"export"}:
             continue
         if all(_ASSIGNMENT.match(word) for word in words if word != "export"):

@@ -16,6 +16,11 @@ _SHOWN = re.compile(
 _TOKEN = re.compile(r"\bsntr[a-z]{1,2}_\w")
 
 
+def shown(name: str, value: str) -> str:
+    """``value`` if ``name`` cannot hold a secret and it does not look like one, else ``""``."""
+    return value if _SHOWN.match(name) and not dsn.looks_like_dsn(value) and not _TOKEN.search(value) else ""
+
+
 def declared(
     path: str,
     name: str,
@@ -28,9 +33,8 @@ def declared(
 ) -> list[Fact]:
     """The facts of one assignment: the variable, and its DSN or auth token. No other value is kept."""
     here = Evidence(path, line, None, None, name)
-    shown = value if _SHOWN.match(name) and not dsn.looks_like_dsn(value) and not _TOKEN.search(value) else ""
     variable = EnvVar(
-        path=path, name=name, is_set=bool(value.strip()), value=shown, template=template, environment=environment,
+        path=path, name=name, is_set=bool(value.strip()), value=shown(name, value), template=template, environment=environment,
         line=line, origin=origin, evidence=(here,),
     )  # fmt: skip
     secret = _secret(path, name, value, line, template=template, environment=environment)

@@ -228,6 +228,7 @@ class Tree:
             or self._list_job is None
             or not tokens
             or not git.greppable(tokens)
+            or self._wider(tokens, suffix) is not None
         ):
             return
         job = git.start_grep(self._base, tokens, suffix)
@@ -240,14 +241,26 @@ class Tree:
         if key not in self._found:
             paths = self.paths
             wanted = [token.encode() for token in tokens]
-            hits = self._grep(key) if self._in_git else None
-            if hits is None:
+            wider = self._wider(tokens, suffix)
+            hits = self._grep(key) if self._in_git and wider is None else None
+            if wider is not None:
+                hits = self._scan(self.search(*wider), wanted, suffix)
+            elif hits is None:
                 hits = self._scan(paths, wanted, suffix)
             else:
                 hits = {path for path in (hits & paths) - self._extra if not self._raw(path).binary}
                 hits |= self._scan(self._extra, wanted, suffix)
             self._found[key] = sorted(hits)
         return list(self._found[key])
+
+    def _wider(self, tokens: Sequence[str], suffix: str) -> _Key | None:
+        """An earlier search whose hits must contain those of this one: each token here contains one of its tokens."""
+        for key in (*self._found, *self._greps):
+            if key == (tuple(tokens), suffix):
+                return None
+            if suffix.endswith(key[1]) and all(any(part in token for part in key[0]) for token in tokens):
+                return key
+        return None
 
     def _grep(self, key: _Key) -> set[str] | None:
         self.prefetch(*key)

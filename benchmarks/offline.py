@@ -1,0 +1,171 @@
+"""How long and how much, as ratios against named peers in the same run.
+
+Usage: ``python benchmarks/offline.py [--files 10000]``. Makes a repository of Python files in a temporary
+folder, then times whole processes (Python's start included), the best of five each:
+
+- ``check --offline`` against ``rg -il sentry .`` on the same tree, and its peak memory;
+- ``--version`` and ``--help`` against ``python -c pass``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+_MODULE = '''"""Module {index}."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from shop.part{other:02d} import helpers
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Record{index}:
+    name: str
+    amount: int = {index}
+
+    def total(self, tax: float) -> float:
+        """What is to be paid."""
+        if self.amount < 0:
+            raise ValueError(self.name)
+        return helpers.rounded(self.amount * (1 + tax))
+
+
+def load(rows: list[dict[str, str]]) -> list[Record{index}]:
+    found = []
+    for row in rows:
+        try:
+            found.append(Record{index}(row["name"], int(row["amount"])))
+        except (KeyError, ValueError):
+            logger.warning("row %s is left out", row)
+    return found
+'''
+_MAIN = """import sentry_sdk
+from fastapi import FastAPI
+
+from shop.config import settings
+from shop.part01 import module00001
+
+sentry_sdk.init(dsn=settings.sentry_dsn, environment=settings.environment)
+app = FastAPI()
+"""
+_CONFIG = """from pydantic_settings import BaseSettings
+
+
+class Settings(BaseSettings):
+    environment: str = "development"
+    sentry_dsn: str | None = None
+
+
+settings = Settings()
+"""
+
+
+def make(root: Path, files: int) -> None:
+    """A git checkout of ``files`` modules in a hundred packages, of which 2 % mention Sentry."""
+    chance = random.Random(7)
+    shop = root / "shop"
+    for part in range(100):
+        (shop / f"part{part:02d}").mkdir(parents=True)
+        (shop / f"part{part:02d}" / "__init__.py").write_text("")
+        (shop / f"part{part:02d}" / "helpers.py").write_text(
+            "def rounded(value: float) -> float:\n    return round(value, 2)\n"
+        )
+    for index in range(files):
+        copies = 1 + int(chance.expovariate(0.2))  # about 6 KB on average, as in public repositories
+        text = "".join(_MODULE.format(index=index + copy, other=chance.randrange(100)) for copy in range(copies))
+        text = text.replace("\nfrom __future__ import annotations\n", "", copies - 1) if copies > 1 else text
+        if chance.random() < 0.02:
+            text += "\n\ndef report(error: Exception) -> None:\n    import sentry_sdk\n\n    sentry_sdk.capture_exception(error)\n"
+        (shop / f"part{index % 100:02d}" / f"module{index:05d}.py").write_text(text)
+    (shop / "__init__.py").write_text("")
+    (shop / "main.py").write_text(_MAIN)
+    (shop / "config.py").write_text(_CONFIG)
+    (root / "requirements.txt").write_text("fastapi\nsentry-sdk>=2.64,<3\n")
+    (root / "Dockerfile").write_text(
+        'FROM python:3.12\nCOPY . .\nRUN pip install -r requirements.txt\nCMD ["uvicorn", "shop.main:app"]\n'
+    )
+    for command in (
+        ["init", "-q"],
+        ["add", "-A"],
+        ["-c", "user.name=b", "-c", "user.email=b@localhost", "commit", "-qm", "b"],
+    ):
+        subprocess.run(["git", *command], cwd=root, check=True)
+
+
+def best(command: list[str], folder: Path, times: int = 5) -> tuple[float, float]:
+    """(the shortest wall time in seconds, the peak memory in MB) of a command."""
+    seconds, memory = [], []
+    for _ in range(times):
+        start = time.perf_counter()
+        process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        peak = 0
+        while process.poll() is None:
+            peak = max(peak, _memory(process.pid))
+            time.sleep(0.002)
+        seconds.append(time.perf_counter() - start)
+        if process.returncode not in {0, 1}:
+            sys.exit(f"{command[0]} ended with {process.returncode}")
+        memory.append(peak / 1024)
+    return min(seconds), max(memory)
+
+
+def _memory(pid: int) -> int:
+    """The peak resident memory of a process so far, in KB."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("VmHWM:")), 0)
+
+
+def row(name: str, seconds: float, peer: str, other: float, limit: float) -> None:
+    """Print one ratio."""
+    ratio = seconds / other
+    verdict = "ok" if ratio <= limit else "TOO SLOW"
+    print(
+        f"{name:<18} {seconds * 1000:7.0f} ms   {peer:<18} {other * 1000:7.0f} ms   {ratio:5.1f}x (limit {limit:g}x)  {verdict}"
+    )
+
+
+def main() -> None:
+    """Run the benchmark and print its ratios."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--files", type=int, default=10_000)
+    parser.add_argument("--keep", type=Path, help="make the tree here and leave it")
+    options = parser.parse_args()
+    folder = options.keep or Path(tempfile.mkdtemp())
+    if not (folder / "shop").exists():
+        folder.mkdir(exist_ok=True)
+        make(folder, options.files)
+    tool = [sys.executable, "-m", "sentry_audit"]
+    installed = Path(sys.executable).with_name("sentry-audit")
+    tool = [str(installed)] if installed.exists() else tool
+    try:
+        nothing, _ = best([sys.executable, "-c", "pass"], folder)
+        row("--version", best([*tool, "--version"], folder)[0], "python -c pass", nothing, 4)
+        row("--help", best([*tool, "--help"], folder)[0], "python -c pass", nothing, 12)
+        seconds, memory = best([*tool, "check", ".", "--env", "staging", "--offline"], folder)
+        if shutil.which("rg"):
+            row("check --offline", seconds, "rg -il sentry .", best(["rg", "-il", "sentry", "."], folder)[0], 5)
+        else:
+            print(f"check --offline    {seconds * 1000:7.0f} ms   (rg is not installed: no ratio)")
+        print(f"peak memory        {memory:7.0f} MB   (limit 200 MB)")
+    finally:
+        if options.keep is None:
+            shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,15 @@
+"""The strings that the whole tree is searched for, before anything is parsed: one pass serves every question."""
+
+from __future__ import annotations
+
+#: Whatever speaks of Sentry: code, variables, DSNs. Later searches look only into these files.
+MENTIONS = ("sentry", "SENTRY", "Sentry")
+
+#: Whatever makes an application object, or a settings class.
+APPLICATIONS = (
+    "FastAPI(", "Flask(", "Starlette(", "Quart(", "Sanic(", "Litestar(", "get_wsgi_application", "get_asgi_application",
+    "functions_framework", "BaseSettings",
+)  # fmt: skip
+
+#: What the one pass looks for.
+TOKENS = (*MENTIONS, *APPLICATIONS)
