@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from sentry_audit.errors import NothingAudited
 from sentry_audit.plugins import discover as plugins
-from sentry_audit.python.components import deployed, discover
+from sentry_audit.python.components import discover
+from sentry_audit.python.paths import deployed
 from sentry_audit.python.program import Program
 
 if TYPE_CHECKING:

@@ -8,25 +8,33 @@ from typing import TYPE_CHECKING
 from sentry_audit import dsn
 from sentry_audit.derive.dependencies import Manifests, names, sdk_dependency
 from sentry_audit.derive.repository import dsn_matrix, env_templates, health_checks
-from sentry_audit.facts import AuthToken, Dsn, Privacy
+from sentry_audit.facts import AuthToken, Dsn, Privacy, SdkSetup
 from sentry_audit.model import Evidence
 from sentry_audit.python.analysis import Code
 from sentry_audit.python.capture import error_handlers
-from sentry_audit.python.components import deployed
 from sentry_audit.python.config import config_classes
 from sentry_audit.python.context import request_context
 from sentry_audit.python.options import option_facts
+from sentry_audit.python.paths import deployed
 from sentry_audit.python.shutdown import job_exit, shutdown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sentry_audit.derive.dependencies import Installed
     from sentry_audit.facts import Fact
     from sentry_audit.model import Problem
     from sentry_audit.python.analysis import Analysed
     from sentry_audit.python.components import Service
     from sentry_audit.python.program import Program
     from sentry_audit.sdk_table import SdkTable
+
+
+#: Packages with Sentry in their name that never initialise the SDK.
+_NO_INIT = frozenset(
+    {"sentry-sdk", "structlog-sentry", "sentry-relay", "sentry-arroyo", "sentry-protos", "sentry-kafka-schemas",
+     "sentry-redis-tools", "sentry-cli", "types-sentry-sdk", "raven"}
+)  # fmt: skip
 
 
 class Deriver:
@@ -70,7 +78,8 @@ class Deriver:
         analysed.facts += dsn_matrix(analysed, self.facts)
         if analysed.reached:
             analysed.facts += self._running(service, analysed, version)
-        return [replace(fact, component=service.fact.name) for fact in (dependency, *analysed.facts)]
+        facts = [_by_package(fact, installed) for fact in (dependency, *analysed.facts)]
+        return [replace(fact, component=service.fact.name) for fact in facts]
 
     def _running(self, service: Service, analysed: Analysed, version: str) -> list[Fact]:
         """What the code that the component loads does with errors, requests and its own end."""
@@ -106,6 +115,19 @@ class Deriver:
                 here = Evidence(path, text.count("\n", 0, offset) + 1, None, None, value.shown)
                 found.append(dsn.fact(value, hardcoded=True, evidence=(here,)))
         return found
+
+
+def _by_package(fact: Fact, installed: Installed) -> Fact:
+    """Without an init in the repository, an installed package may hold one: then nothing is known of it."""
+    if not isinstance(fact, SdkSetup) or fact.present or fact.unknown:
+        return fact
+    package = next(
+        (item for item in installed.dependencies if "sentry" in item.name and item.name not in _NO_INIT), None
+    )
+    if package is None:
+        return fact
+    reason = f"no init is in the repository, but the package {package.name} is installed, which may call it"
+    return replace(fact, unknown=reason, evidence=package.evidence)
 
 
 def _prefix(service: Service) -> str:

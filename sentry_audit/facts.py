@@ -66,6 +66,7 @@ class Manifest(Fact):
     ``format``: requirements, pyproject, pipfile, setup.cfg, setup.py, poetry.lock, uv.lock,
     pdm.lock, Pipfile.lock. ``includes``: other manifests it pulls in (``-r``), as written,
     resolved against the file's folder. ``package``: the name of the package it describes.
+    ``scripts``: the commands it installs, as (name, ``module:function``).
     """
 
     path: str
@@ -73,6 +74,7 @@ class Manifest(Fact):
     lock: bool = False
     includes: tuple[str, ...] = ()
     package: str = ""
+    scripts: tuple[tuple[str, str], ...] = ()
 
 
 @fact

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from sentry_audit.facts import DsnArgument, EnvVar, SdkInit, SdkSetup, WorkerEntry
 from sentry_audit.model import Evidence
 from sentry_audit.python import inits
-from sentry_audit.python.components import Service, deployed
+from sentry_audit.python.loading import dynamic_import, roots
+from sentry_audit.python.paths import deployed, importable
 from sentry_audit.python.reach import Route, route
 from sentry_audit.python.truth import guards, is_environment_name, same_environment, truth
 from sentry_audit.python.values import Resolver, Scope, Value
@@ -20,10 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from sentry_audit.facts import Fact
+    from sentry_audit.python.components import Service
     from sentry_audit.python.inits import InitCall
     from sentry_audit.python.program import Program
 
-_DOTTED = re.compile(r"^[A-Za-z_]\w*(\.\w+)+(:\w+)?$")
 _LITERAL_NAMES = re.compile(r"(?i)\b\w*env\w*\s*:[^\n]*Literal\[([^\]]+)\]")
 _VISIBLE = re.compile(r"\b(exception|error|critical|fatal)$")
 
@@ -74,30 +75,30 @@ class Code:
         if self._inits is None:
             paths = self.program.files.search(["sentry_sdk"], ".py")
             self.not_deployed = [path for path in paths if not deployed(path)]
-            self._inits = inits.find(self.program, [path for path in paths if deployed(path)])
+            self._inits = inits.find(self.program, [path for path in paths if importable(path)])
         return self._inits
 
     def closure(self, entries: Sequence[str]) -> dict[str, str]:
         """What loading ``entries`` loads, tests left out; computed once per set of entries."""
         key = tuple(entries)
         if key not in self._closures:
-            self._closures[key] = self.program.closure(key, deployed)
+            self._closures[key] = self.program.closure(key, importable)
         return self._closures[key]
 
     def analyse(self, service: Service, environment: str) -> Analysed:
         """The init calls of one component, as they would run in one environment."""
         resolver = Resolver(self.program, environment, provided(self.facts, service, environment))
         resolver.django_settings = django_settings(self.program, service, environment)
-        entries = [*service.entries, *self._strings(service.entries), *resolver.django_settings]
-        mine = [item for item in self.inits if _inside(item.module.path, service)]
+        entries = roots(self.program, service.entries, resolver.django_settings)
+        mine = [item for item in self.inits if _inside(item.module.path, service) and deployed(item.module.path)]
         if not self.inits:
             analysed = Analysed(service, resolver, dict.fromkeys(entries, ""), [])
         else:
-            entries += self._strings(resolver.django_settings)
-            closure = self.closure(tuple(dict.fromkeys(entries)))
+            closure = self.closure(entries)
             resolver.vocabulary = vocabulary(self.facts, self.program, closure)
+            factory = (service.fact.entry_point or "").partition(":")[2]
             routes = [
-                (item, route(self.program, item.module, item.call, closure, service.entries))
+                (item, route(self.program, item.module, item.call, closure, service.entries, factory))
                 for item in self.inits
                 if item.module.path in closure or item in mine
             ]
@@ -112,36 +113,11 @@ class Code:
             analysed.facts += self._call(analysed, item)
         return analysed
 
-    def _strings(self, paths: Sequence[str]) -> list[str]:
-        """Modules named in strings of ``paths`` (``uvicorn.run("app.main:app")``, INSTALLED_APPS)."""
-        found: list[str] = []
-        for path in paths:
-            module = self.program.module(path)
-            if module is None:
-                continue
-            for node in ast.walk(module.tree):
-                if isinstance(node, ast.Constant) and isinstance(node.value, str) and _DOTTED.match(node.value):
-                    dotted = node.value.partition(":")[0]
-                    for name in (dotted, dotted.rpartition(".")[0], f"{dotted}.apps"):
-                        target = self.program.locate(name, path) if name else None
-                        if target and deployed(target):
-                            found.append(target)
-                elif (
-                    isinstance(node, ast.Constant)
-                    and isinstance(node.value, str)
-                    and node.value.isidentifier()
-                    and "settings" in path
-                ):
-                    target = self.program.locate(f"{node.value}.apps", path)
-                    if target:
-                        found.append(target)
-        return list(dict.fromkeys(found))
-
     def _setup(
         self, service: Service, mine: list[InitCall], routes: list[tuple[InitCall, Route]], analysed: Analysed
     ) -> SdkSetup:
         name = service.fact.name
-        unread = [path for path in self.program.problems if _inside(path, service) and deployed(path)]
+        unread = [path for path in self.program.problems if path in analysed.closure]
         if analysed.reached:
             second = _overriding(analysed)
             evidence = tuple(dict.fromkeys(place for item in analysed.reached for place in item.route.evidence))
@@ -156,6 +132,10 @@ class Code:
         if unread and not unknown:
             problem = self.program.problems[unread[0]]
             unknown = f"{problem.evidence} could not be read ({problem.reason}), so an init in it would not be seen"
+        near = mine[0].module.path if mine else ""
+        if near and not unknown and (place_ := dynamic_import(self.program, analysed.closure, near)):
+            why = next(way.why_not for item, way in routes if item in mine)
+            unknown = f"{why}; but {place_} loads modules by computed names ({place_.saw}…), which were not followed"
         if mine:
             why = next((way.why_not for item, way in routes if item in mine), "")
             return SdkSetup(
@@ -178,11 +158,9 @@ class Code:
         found: list[Fact] = []
         for start, entry, evidence in service.workers:
             django = django_settings(self.program, replace(service, entries=(entry,)), environment)
-            closure = self.closure(
-                tuple(dict.fromkeys([entry, *self._strings([entry]), *django, *self._strings(django)]))
-            )
+            closure = self.closure(roots(self.program, [entry], django))
             ways = [
-                route(self.program, item.module, item.call, closure, (entry,))
+                route(self.program, item.module, item.call, closure, (entry,), start.attribute)
                 for item in self.inits
                 if item.module.path in closure
             ]

@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sentry_audit.facts import ErrorHandler
@@ -32,10 +33,12 @@ _SERVER_ERRORS = frozenset(
     {"INTERNAL_SERVER_ERROR", "BAD_GATEWAY", "SERVICE_UNAVAILABLE", "GATEWAY_TIMEOUT", "NOT_IMPLEMENTED"}
 )
 _WERKZEUG = frozenset({"abort", "InternalServerError", "ServiceUnavailable", "BadGateway"})
-_TOKENS = re.compile(
-    r"exception_handler|errorhandler|register_error_handler|process_exception|call_next|BaseHTTPMiddleware"
-    r"|\.(?:get|post|put|patch|delete|route|api_route|websocket)\(|HttpResponse|JsonResponse|Response\("
-    r"|@[\w.]*(?:task|actor|job)\b"
+#: What a file must contain to be read: a handler, or a clause that catches everything where it matters.
+_HANDLERS = re.compile(r"exception_handler|errorhandler|register_error_handler|process_exception")
+_BROAD = re.compile(r"except\s*(?::|[^:\n]*\b(?:Base)?Exception\b)")
+_PLACES = re.compile(
+    r"call_next|Middleware|scope, receive, send|\.websocket(?:_route)?\(|@[\w.]*(?:task|actor|job)\b"
+    r"|\b50\d\b|INTERNAL_SERVER_ERROR|BAD_GATEWAY|SERVICE_UNAVAILABLE|GATEWAY_TIMEOUT|HttpResponseServerError"
 )
 _DEPTH = 2
 
@@ -53,19 +56,20 @@ def error_handlers(program: Program, paths: Iterable[str], version: str) -> list
 
     ``version`` is the SDK's: from 3.0 on, a logged error is no event by itself.
     """
-    found: list[ErrorHandler] = []
-    for path in paths:
-        text = program.files.text(path) or ""
-        if not path.endswith(".py") or (
-            "except" not in text and "handler" not in text and "process_exception" not in text
-        ):
-            continue
-        if not _TOKENS.search(text):
-            continue
-        module = program.module(path)
-        if module is not None:
-            found += _Reader(program, module, logs_count=not version.startswith("3.")).read()
-    return found
+    logs_count = not version.startswith("3.")
+    return [
+        handler
+        for path in paths
+        for handler in program.remember(("error_handlers", path, logs_count), partial(_read, program, path, logs_count))
+    ]
+
+
+def _read(program: Program, path: str, logs_count: bool) -> list[ErrorHandler]:
+    text = program.files.text(path) or ""
+    if not _HANDLERS.search(text) and not (_BROAD.search(text) and _PLACES.search(text)):
+        return []
+    module = program.module(path)
+    return _Reader(program, module, logs_count=logs_count).read() if module is not None else []
 
 
 class _Reader:

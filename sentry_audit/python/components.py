@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import dataclass, field, replace
 from posixpath import basename, dirname, join, normpath
 from typing import TYPE_CHECKING
@@ -10,23 +11,16 @@ from typing import TYPE_CHECKING
 from sentry_audit.facts import Component, Image, Manifest, Process
 from sentry_audit.mentions import APPLICATIONS
 from sentry_audit.model import Evidence
-from sentry_audit.python.starts import Start, parse
+from sentry_audit.python.paths import SCRIPTS, deployed
+from sentry_audit.python.starts import Start, parse, script
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from sentry_audit.facts import Fact
     from sentry_audit.python.module import Module
     from sentry_audit.python.program import Program
 
-#: Folders whose code is never deployed, by name.
-NOT_DEPLOYED = frozenset(
-    {"tests", "test", "testing", "__tests__", "docs", "doc", "docs_src", "examples", "example", "samples", "sample", "demo", "demos",
-     "e2e", "fixtures", "node_modules", "vendor", "vendored", "third_party", "site-packages", "benchmarks", "bench", "migrations",
-     "cypress", ".venv", "venv", "testdata", "test_data", "integration_tests", "unit_tests", "templates", "cookbook", "notebooks",
-     "typings", "stubs", "spec"}
-)  # fmt: skip
-_SCRIPTS = frozenset({"scripts", "script", "tools", "bin", "hack", "ci", ".github", "devtools", "utils", "dev"})
 APP_TOKENS = APPLICATIONS[:-1]
 _FRAMEWORKS = {
     "fastapi.FastAPI": "fastapi",
@@ -77,16 +71,7 @@ class _Found:
     reasons: list[str] = field(default_factory=list)
     words: tuple[str, ...] = ()
     framework: str = ""
-
-
-def deployed(path: str) -> bool:
-    """Whether a file can be part of what is deployed: not a test, an example, a template, or vendored."""
-    if "{{" in path or "{%" in path:
-        return False
-    *folders, name = path.split("/")
-    if any(part in NOT_DEPLOYED for part in folders):
-        return False
-    return not (name.startswith("test_") or name.endswith("_test.py") or name == "conftest.py" or name == "tests.py")
+    scripted: bool = False
 
 
 def discover(program: Program, facts: Sequence[Fact], settings: Sequence[Component] = ()) -> list[Service]:
@@ -112,41 +97,58 @@ def _project(program: Program, path: str) -> str:
 
 def _declared(program: Program, facts: Sequence[Fact]) -> list[_Found]:
     images = {fact.path: fact for fact in facts if isinstance(fact, Image)}
+    scripts = {name: target for fact in facts if isinstance(fact, Manifest) for name, target in fact.scripts}
     found: list[_Found] = []
     for process in facts:
         if not isinstance(process, Process) or not deployed(process.path):
             continue
         image = images.get(process.image) or (images.get(process.path))
-        for start, words, evidence in _starts(program, process, image):
+        for start, words, evidence in _starts(program, process, image, scripts):
             if process.origin == "compose" and start.role == "job":
                 continue
             entry = resolve(program, start, process.context, image)
             if not entry:
                 continue
             reason = f"{evidence} starts it: {' '.join(words)[:80]}"
-            found.append(_Found(start, entry, _project(program, entry), evidence, image, [reason], words))
+            scripted = evidence.path != process.path
+            found.append(
+                _Found(start, entry, _project(program, entry), evidence, image, [reason], words, scripted=scripted)
+            )
     return found
 
 
 def _starts(
-    program: Program, process: Process, image: Image | None
+    program: Program, process: Process, image: Image | None, scripts: Mapping[str, str]
 ) -> Iterable[tuple[Start, tuple[str, ...], Evidence]]:
+    """What a process starts: by itself, or through a shell script or a command that a package installs."""
     from sentry_audit.scanners.docker import scan_script
 
     start = parse(process.command)
     line = Evidence(process.path, process.line, None, None, " ".join(process.command)[:100])
-    if start is None:
-        return
-    if not start.script:
+    if start is not None and not start.script:
         yield start, process.command, line
         return
-    path = _in_tree(program, start.script, process.context, image)
+    name, rest = (start.script, ()) if start is not None else script(process.command)
+    path = _in_tree(program, name, process.context, image) if name else ""
     text = program.files.text(path) if path else None
-    if path and text:
+    if text and (start is not None or text.startswith("#!")) and "python" not in text.partition("\n")[0]:
         for words in scan_script(path, text):
-            inner = parse(words)
+            inner = parse(words) or _installed(words, scripts)
             if inner is not None and not inner.script:
                 yield inner, words, Evidence(path, _line(text, words), None, None, " ".join(words)[:100])
+    elif start is None and (known := _installed((name, *rest), scripts)) is not None:
+        yield known, process.command, line
+
+
+def _installed(words: tuple[str, ...], scripts: Mapping[str, str]) -> Start | None:
+    """What a command of the project's own package runs."""
+    name, rest = script(words)
+    target = scripts.get(basename(name))
+    if target is None:
+        return None
+    module, _, attribute = target.partition(":")
+    server = "celery" if "celery" in rest else "python"
+    return Start(server, "worker" if "worker" in rest else "job", module, attribute.partition("[")[0])
 
 
 def _line(text: str, words: tuple[str, ...]) -> int | None:
@@ -160,17 +162,16 @@ def _in_tree(program: Program, name: str, context: str, image: Image | None) -> 
     folders = [context, image.context if image else context, dirname(image.path) if image else context, ""]
     candidates = [normpath(join(folder, stem.lstrip("/"))) for folder in folders]
     for source, destination in image.copied if image else ():
+        assert image is not None
         target = destination.rstrip("/")
-        if name.startswith(target + "/") or target in {".", "", "/"} or basename(source) == basename(name):
-            assert image is not None
-            inside = name[len(target) + 1 :] if name.startswith(target + "/") else stem
-            candidates += [normpath(join(image.context, source, inside)), normpath(join(image.context, source))]
-            if basename(source) == basename(name):
-                candidates.append(normpath(join(image.context, source)))
+        if basename(source) == basename(name):
+            candidates.append(normpath(join(image.context, source)))
+        if name.startswith(target + "/"):
+            candidates.append(normpath(join(image.context, source, name[len(target) + 1 :])))
     for candidate in candidates:
         if candidate in program.files.paths:
             return candidate
-    hits = [path for path in program.files.paths if path.endswith("/" + basename(name)) and deployed(path)]
+    hits = [path for path in program.called(basename(name)) if deployed(path)]
     return hits[0] if len(hits) == 1 else ""
 
 
@@ -183,6 +184,8 @@ def resolve(program: Program, start: Start, context: str, image: Image | None) -
         return _conventional(program, folders, start)
     if start.target.endswith(".py"):
         return _in_tree(program, start.target, context, image)
+    if start.target.endswith(".ini"):
+        return _pasted(program, _in_tree(program, start.target, context, image))
     for folder in dict.fromkeys(folders):
         for name in (
             start.target,
@@ -197,6 +200,15 @@ def resolve(program: Program, start: Start, context: str, image: Image | None) -
             if start.server == "celery" and found.endswith("__init__.py"):
                 inner = program.locate(f"{start.target}.celery", join(folder, "_.py"))
             return inner or found
+    return ""
+
+
+def _pasted(program: Program, path: str) -> str:
+    """The module that a PasteDeploy file's application comes from (``use = call:package.module:factory``)."""
+    text = (program.files.text(path) if path else None) or ""
+    for name in re.findall(r"^\s*use\s*=\s*(?:call|egg):([\w.]+)", text, re.MULTILINE):
+        if found := program.locate(name, join(dirname(dirname(path)), "_.py")):
+            return found
     return ""
 
 
@@ -218,7 +230,7 @@ def _by_app_object(program: Program, facts: Sequence[Fact], known: list[_Found])
     started = {item.project for item in known if item.start.role == "service"}
     candidates: dict[str, list[_Found]] = {}
     for path in program.files.search(APP_TOKENS, ".py"):
-        if not deployed(path) or any(part in _SCRIPTS for part in path.split("/")[:-1]):
+        if not deployed(path) or any(part in SCRIPTS for part in path.split("/")[:-1]):
             continue
         project = _project(program, path)
         if project in started:
@@ -278,7 +290,7 @@ def _jobs(program: Program, known: list[_Found]) -> list[_Found]:
         if folder in taken or not deployed(path):
             continue
         own = [join(folder, item) for item in ("Dockerfile", *_MANIFESTS) if join(folder, item) in program.files.paths]
-        if not own or any(part in _SCRIPTS for part in folder.split("/")):
+        if not own or any(part in SCRIPTS for part in folder.split("/")):
             continue
         text = program.files.text(path) or ""
         if "__main__" not in text and name != "__main__.py":
@@ -300,6 +312,7 @@ def _merge(program: Program, found: list[_Found]) -> list[Service]:
         else:
             services.setdefault((item.project, item.entry), []).append(item)
     _drop_helpers(program, services)
+    _drop_doubles(program, services)
     result = []
     for (project, entry), items in sorted(services.items()):
         first = next((item for item in items if item.image is not None), items[0])
@@ -323,13 +336,24 @@ def _drop_helpers(program: Program, services: dict[tuple[str, str], list[_Found]
         elif (
             role == "job"
             and key[0] in served
-            and any(
-                item.image is None or item.words == () or item.evidence.path.endswith(".sh")
-                for item in items
-                if item.evidence.path
-            )
+            and any(item.image is None or item.words == () or item.scripted for item in items)
         ):
             del services[key]
+
+
+def _drop_doubles(program: Program, services: dict[tuple[str, str], list[_Found]]) -> None:
+    """One service that is started in two ways: ``python main.py`` that names the application, ``runserver`` beside it."""
+    for key, items in list(services.items()):
+        text = program.files.text(key[1]) or ""
+        named = re.findall(r"\brun\(\s*[\"']([\w.]+):\w+[\"']", text)
+        others = [other for other in services if other != key and other[0] == key[0]]
+        for name in named:
+            target = program.locate(name, key[1])
+            if (key[0], target) in others and target is not None:
+                items += services.pop((key[0], target))
+        development = all("runserver" in item.words or "runserver_plus" in item.words for item in items)
+        if development and any(services[other][0].start.role == "service" for other in others if other in services):
+            services.pop(key, None)
 
 
 def _serves(program: Program, path: str) -> bool:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from sentry_audit.facts import ConfigClass
 from sentry_audit.model import Evidence
-from sentry_audit.python.components import deployed
 from sentry_audit.python.module import FunctionNode
+from sentry_audit.python.paths import deployed
 from sentry_audit.python.settings import ancestry, field_value
 from sentry_audit.python.values import ClassRef, Scope, Value, place
 
@@ -163,10 +163,11 @@ def _fallback(analysed: Analysed, ref: ClassRef, dsn: str) -> Evidence | None:
     """
     program = analysed.resolver.program
     for path in analysed.closure:
-        module = program.module(path) if ref.node.name in (program.files.text(path) or "") else None
+        text = program.files.text(path) or ""
+        module = program.module(path) if "except" in text and f"{ref.node.name}(" in text else None
         if module is None:
             continue
-        for node in ast.walk(module.tree):
+        for node in module.nodes:
             if not isinstance(node, ast.Try) or ref.node.name not in ast.unparse(ast.Module(node.body, [])):
                 continue
             for handler in node.handlers:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sentry_audit.facts import RequestContext
@@ -28,6 +30,9 @@ _REQUEST_ID = re.compile(
 )
 #: Bridges that put the correlation id on events by themselves.
 _BRIDGES = ("asgi_correlation_id.extensions.sentry", "SentryLoggingIntegration", "django_guid.integrations")
+_MARKS = re.compile(
+    r"\bset_user\(|scope\.user\b|\bset_(?:tags?|context|extras?)\(|" + "|".join(map(re.escape, _BRIDGES))
+)
 _SETTERS = frozenset({"set_tag", "set_tags", "set_context", "set_extra", "set_extras", "set_transaction_name"})
 
 
@@ -43,19 +48,10 @@ def request_context(
     user: list[Evidence] = []
     request_id: list[Evidence] = []
     for path in sorted(paths):
-        text = program.files.text(path) or ""
-        mentions = "sentry" in text or "scope" in text
-        known = authentication is None and _AUTHENTICATION.search(text) is not None
-        if not mentions and not known:
-            continue
-        module = program.module(path)
-        if module is None:
-            continue
-        if known and (node := _sign(module)) is not None:
-            authentication = place(module, node)
-        if mentions:
-            user += _users(module)
-            request_id += _request_ids(module, text)
+        here = program.remember(("request_context", path), partial(_read, program, path))
+        authentication = authentication or here.authentication
+        user += here.user
+        request_id += here.request_id
     sets_user = bool(user) or (pii and authentication is not None)
     evidence = (*((authentication,) if authentication else ()), *user[:3], *request_id[:3])
     missing = [(name, here) for name, here in ((name, _agent(program, name)) for name in agents) if here is not True]
@@ -71,9 +67,33 @@ def request_context(
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What one file tells Sentry about a request, and whether it establishes or asks for a user."""
+
+    authentication: Evidence | None = None
+    user: tuple[Evidence, ...] = ()
+    request_id: tuple[Evidence, ...] = ()
+
+
+def _read(program: Program, path: str) -> _Said:
+    text = program.files.text(path) or ""
+    mentions = _MARKS.search(text) is not None
+    known = _AUTHENTICATION.search(text) is not None
+    module = program.module(path) if mentions or known else None
+    if module is None:
+        return _Said()
+    sign = _sign(module) if known else None
+    return _Said(
+        place(module, sign) if sign is not None else None,
+        tuple(_users(module)) if mentions else (),
+        tuple(_request_ids(module, text)) if mentions else (),
+    )
+
+
 def _sign(module: Module) -> ast.AST | None:
     """The code (not a comment or a string) that establishes or asks for a user."""
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.Name | ast.Attribute) and _AUTHENTICATION.search(ast.unparse(node)):
             return node
         if isinstance(node, ast.ImportFrom) and any(_AUTHENTICATION.search(item.name) for item in node.names):
@@ -97,7 +117,7 @@ def _of_sentry(module: Module, call: ast.Call) -> str:
 
 def _users(module: Module) -> list[Evidence]:
     found = [place(module, call) for call in module.calls if _of_sentry(module, call) == "set_user"]
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.Assign) and any(ast.unparse(target).endswith("scope.user") for target in node.targets):
             found.append(place(module, node))
     return found
@@ -120,7 +140,7 @@ def _agent(program: Program, name: str) -> bool:
     module = program.module(path) if path in program.files.paths else None
     if module is None:
         return False
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, FunctionNode | ast.ClassDef) and node.name == attribute:
             calls = [inner for inner in ast.walk(node) if isinstance(inner, ast.Call)]
             return any(_of_sentry(module, call) in _SETTERS for call in calls)

@@ -8,9 +8,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from posixpath import dirname
 
+from sentry_audit.python import syntax
+
+#: Nodes that the parser shares between places (``ast.Load()``): they have no one parent.
+_SHARED = (ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 _FROM = re.compile(r"^[ \t]*from[ \t]+([.\w]+)[ \t]+import[ \t]+(\([^)]*\)|[^\n;#]+(?:\\\n[^\n;#]+)*)", re.MULTILINE)
 _IMPORT = re.compile(r"^[ \t]*import[ \t]+([\w., \t]+)", re.MULTILINE)
+_NAMED = re.compile(r"\b(?:include|import_module)\(\s*[\"'](\.*)([A-Za-z_][\w.]*)[\"']")
 _COMMENT = re.compile(r"#[^\n]*")
 
 
@@ -34,7 +39,7 @@ def text_imports(text: str) -> list[tuple[int, str, tuple[str, ...]]]:
     """All imports of a file as (level, module, names), read without parsing it.
 
     About ten times as fast as ``ast``; may see an import in a string, so what hangs on one edge
-    is confirmed on the syntax tree.
+    is confirmed on the syntax tree. ``include("app.urls")`` (Django, Pyramid) and ``import_module("app.x")`` count.
     """
     found: list[tuple[int, str, tuple[str, ...]]] = []
     for match in _FROM.finditer(text):
@@ -47,6 +52,8 @@ def text_imports(text: str) -> list[tuple[int, str, tuple[str, ...]]]:
         found.append((level, module, names))
     for match in _IMPORT.finditer(text):
         found.extend((0, part.split()[0], ()) for part in match[1].split(",") if part.strip())
+    if "include(" in text or "import_module(" in text:
+        found.extend((len(match[1]), match[2], ()) for match in _NAMED.finditer(text))
     return found
 
 
@@ -57,17 +64,15 @@ class Module:
     path: str
     tree: ast.Module
     text: str = ""
+    nodes: tuple[ast.AST, ...] = field(default=(), repr=False)
     parents: dict[ast.AST, ast.AST] = field(default_factory=dict, repr=False)
 
     @classmethod
     def parse(cls, path: str, text: str) -> Module:
         """Parse ``text``; raises SyntaxError or ValueError (NUL bytes) as ``ast.parse`` does."""
-        tree = ast.parse(text)
-        parents: dict[ast.AST, ast.AST] = {}
-        for node in ast.walk(tree):
-            for child in ast.iter_child_nodes(node):
-                parents[child] = node
-        return cls(path, tree, text, parents)
+        tree = syntax.parse(text)
+        nodes, parents = _index(tree)
+        return cls(path, tree, text, nodes, parents)
 
     @property
     def is_package(self) -> bool:
@@ -83,7 +88,7 @@ class Module:
     def imports(self) -> tuple[Import, ...]:
         """Every import statement of the file, wherever it stands."""
         found: list[Import] = []
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             if isinstance(node, ast.Import):
                 for item in node.names:
                     found.append(
@@ -139,17 +144,17 @@ class Module:
     @cached_property
     def calls(self) -> tuple[ast.Call, ...]:
         """Every call expression of the file."""
-        return tuple(node for node in ast.walk(self.tree) if isinstance(node, ast.Call))
+        return tuple(node for node in self.nodes if isinstance(node, ast.Call))
 
     @cached_property
     def functions(self) -> tuple[FunctionNode, ...]:
         """Every function and method of the file."""
-        return tuple(node for node in ast.walk(self.tree) if isinstance(node, FunctionNode))
+        return tuple(node for node in self.nodes if isinstance(node, FunctionNode))
 
     @cached_property
     def classes(self) -> tuple[ast.ClassDef, ...]:
         """Every class of the file."""
-        return tuple(node for node in ast.walk(self.tree) if isinstance(node, ast.ClassDef))
+        return tuple(node for node in self.nodes if isinstance(node, ast.ClassDef))
 
     def ancestors(self, node: ast.AST) -> list[ast.AST]:
         """What encloses ``node``, innermost first."""
@@ -193,6 +198,24 @@ class Module:
         """The text of ``node`` on one line, at most ``limit`` characters."""
         text = " ".join(ast.unparse(node).split())
         return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _index(tree: ast.Module) -> tuple[tuple[ast.AST, ...], dict[ast.AST, ast.AST]]:
+    """All nodes in the order of ``ast.walk``, and the parent of each; in one pass, at a third of the cost of two."""
+    nodes: list[ast.AST] = [tree]
+    parents: dict[ast.AST, ast.AST] = {}
+    for node in nodes:
+        for name in node._fields:
+            value = getattr(node, name, None)
+            if isinstance(value, list):
+                for item in value:
+                    if isinstance(item, ast.AST):
+                        parents[item] = node
+                        nodes.append(item)
+            elif isinstance(value, ast.AST) and not isinstance(value, _SHARED):
+                parents[value] = node
+                nodes.append(value)
+    return tuple(nodes), parents
 
 
 def _flat(body: list[ast.stmt]) -> list[ast.stmt]:

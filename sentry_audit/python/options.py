@@ -160,7 +160,7 @@ def _names(analysed: Analysed, table: SdkTable, version: str) -> list[SdkSymbol]
         if module is None:
             continue
         used: list[tuple[str, ast.AST]] = []
-        for node in ast.walk(module.tree):
+        for node in module.nodes:
             if isinstance(node, ast.ImportFrom) and node.module == "sentry_sdk" and not node.level:
                 used += [(alias.name, node) for alias in node.names]
             elif (

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass, field
+from functools import cached_property
 from posixpath import basename, dirname, join, normpath
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from sentry_audit.model import Evidence, Problem
+from sentry_audit.python import syntax
 from sentry_audit.python.module import FunctionNode, Module, text_imports
 
 if TYPE_CHECKING:
@@ -15,8 +17,8 @@ if TYPE_CHECKING:
 
 Definition = FunctionNode | ast.ClassDef | ast.Assign | ast.AnnAssign | ast.AugAssign
 
-#: Kinds that are about code: unknown when a file that matters cannot be parsed.
-CODE_KINDS = frozenset({"sdk_setup"})
+
+T = TypeVar("T")
 
 
 class Files(Protocol):
@@ -40,9 +42,9 @@ class Program:
     files: Files
     problems: dict[str, Problem] = field(default_factory=dict)
     _modules: dict[str, Module | None] = field(default_factory=dict)
-    _by_name: dict[str, list[str]] = field(default_factory=dict)
     _edges: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _found: dict[tuple[str, str, int], str | None] = field(default_factory=dict)
+    _memory: dict[tuple[object, ...], object] = field(default_factory=dict)
 
     def module(self, path: str) -> Module | None:
         """The parsed file, or None if it cannot be read or parsed (a problem is kept then)."""
@@ -75,7 +77,7 @@ class Program:
             for _ in range(level - 1):
                 folder = dirname(folder)
             return self._file(normpath(join(folder, tail)) if tail else folder)
-        if not tail:
+        if not tail or dotted.partition(".")[0] not in self._tops:
             return None
         folder = dirname(importer)
         while True:
@@ -96,14 +98,40 @@ class Program:
         return None
 
     def _anywhere(self, tail: str) -> str | None:
-        if not self._by_name:
-            for path in self.files.paths:
-                if path.endswith(".py"):
-                    self._by_name.setdefault(basename(path), []).append(path)
-        ends = (f"/{tail}.py", f"/{tail}/__init__.py")
-        hits = [p for p in self._by_name.get(basename(tail) + ".py", []) if f"/{p}".endswith(ends[0])]
-        hits += [p for p in (self._by_name.get("__init__.py", []) if not hits else []) if f"/{p}".endswith(ends[1])]
+        hits = [path for path in self._names.get(basename(tail), ()) if f"/{_stem(path)}".endswith(f"/{tail}")]
         return hits[0] if len(hits) == 1 else None
+
+    def called(self, name: str) -> list[str]:
+        """The files of the tree whose name is ``name``, in any folder."""
+        return self._by_name.get(name, [])
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for path in self.files.paths:
+            found.setdefault(basename(path), []).append(path)
+        return found
+
+    def remember(self, key: tuple[object, ...], compute: Callable[[], T]) -> T:
+        """What ``compute`` gives, computed once per ``key``: files are shared by components and environments."""
+        if key not in self._memory:
+            self._memory[key] = compute()
+        return cast("T", self._memory[key])
+
+    @cached_property
+    def _names(self) -> dict[str, list[str]]:
+        """The last part of each module's name → the files of that name."""
+        found: dict[str, list[str]] = {}
+        for path in self.files.paths:
+            if path.endswith(".py"):
+                found.setdefault(basename(_stem(path)), []).append(path)
+        return found
+
+    @cached_property
+    def _tops(self) -> frozenset[str]:
+        """Every name that an import of something in the tree can begin with."""
+        folders = {part for path in self.files.paths if path.endswith(".py") for part in path.split("/")[:-1]}
+        return frozenset(folders | self._names.keys())
 
     def imported(self, path: str) -> tuple[str, ...]:
         """The files that loading ``path`` may load, packages' ``__init__`` included, from its text."""
@@ -183,13 +211,18 @@ class Program:
         return self.module(target) if target else None
 
 
+def _stem(path: str) -> str:
+    """``a/b.py`` and ``a/b/__init__.py`` → ``a/b``."""
+    return path.removesuffix(".py").removesuffix("/__init__")
+
+
 def _syntax_problem(path: str, error: BaseException) -> Problem:
     line = getattr(error, "lineno", None)
     reason = getattr(error, "msg", None) or str(error) or type(error).__name__
     return Problem(
         source="repo",
-        kinds=CODE_KINDS,
+        kinds=frozenset(),  # what follows from it is for the analysis to say: it knows who loads the file
         reason=f"not valid Python: {reason}",
-        hint="fix the syntax error, or exclude the file in sentry-audit.yaml",
+        hint=syntax.hint(error),
         evidence=Evidence(path, line, None, None, "syntax error"),
     )

@@ -26,6 +26,8 @@ _NEUTRAL = frozenset(
      "lru_cache", "cache", "wraps", "overload", "abstractmethod", "override", "final", "typechecked", "retry", "inject"}
 )  # fmt: skip
 _HOOK_METHODS = frozenset({"ready"})
+#: Pyramid runs it when the module is given to ``config.include``, which is what the import edge stands for.
+_HOOK_FUNCTIONS = frozenset({"includeme"})
 _MAX_STEPS = 12
 
 
@@ -98,9 +100,17 @@ def _bind_self(resolver: Resolver, step: Step, bindings: dict[str, Value]) -> No
 
 
 def route(
-    program: Program, module: Module, node: ast.AST, closure: Mapping[str, str], entries: Collection[str]
+    program: Program,
+    module: Module,
+    node: ast.AST,
+    closure: Mapping[str, str],
+    entries: Collection[str],
+    factory: str = "",
 ) -> Route:
-    """How ``node`` of ``module`` is run by what starts in ``entries`` and loads ``closure``."""
+    """How ``node`` of ``module`` is run by what starts in ``entries`` and loads ``closure``.
+
+    ``factory`` is the function of an entry that the start command itself calls (``module:create_app``).
+    """
     first = Step(module, node, module.function_of(node))
     here = place(module, node)
     if module.path not in closure:
@@ -115,7 +125,7 @@ def route(
                 dead.append(last)
                 continue
             return Route(steps, "", _trail(steps, closure))
-        if last.registered:
+        if last.registered or (factory and last.function.name == factory and last.module.path in entries):
             return Route(steps, "", _trail(steps, closure))
         if last.function in seen or len(steps) > _MAX_STEPS:
             continue
@@ -195,7 +205,8 @@ def _registration(module: Module, function: FunctionNode, owner: ast.ClassDef | 
         and any("AppConfig" in ast.unparse(base) for base in owner.bases)
     ):
         return owner
-    del module
+    if owner is None and function.name in _HOOK_FUNCTIONS and module.function_of(function) is None:
+        return function
     return None
 
 
@@ -203,7 +214,7 @@ def _calls_in(
     program: Program, module: Module, step: Step, function: FunctionNode, owner: ast.ClassDef | None, name: str
 ) -> list[Step]:
     found = []
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.Name | ast.Attribute) and _is(program, module, node, step, function, owner, name):
             parent = module.parents.get(node)
             around = module.function_of(node)
@@ -249,6 +260,8 @@ def _is(
         return defined is not None and (function in defined[1] or owner in defined[1])
     if owner is None:
         qualified = module.qualify(node)
+        if qualified == f"django.conf.settings.{name}":
+            return module.function_of(function) is None and "settings" in step.module.path
         return "." in qualified and _module_named(program, module, qualified.rsplit(".", 1)[0]) is step.module
     return module is step.module or _knows(program, module, step.module)
 

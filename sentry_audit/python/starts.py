@@ -64,6 +64,10 @@ def parse(command: tuple[str, ...]) -> Start | None:
         return Start("", "service", script=words[0])
     if program.startswith(("python", "pypy")):
         return _python(rest)
+    if program == "manage.py":
+        return _manage(words[0], rest)
+    if program.endswith(".py"):
+        return Start("python", "job", words[0])
     return _program(program, rest)
 
 
@@ -116,7 +120,15 @@ def _manage(script: str, arguments: list[str]) -> Start | None:
     }
     if command in workers:
         return Start(workers[command], "worker", script)
+    if command == "rq" and {"worker", "scheduler"} & set(arguments):
+        return Start("rq", "worker", script)
     return None
+
+
+def script(command: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """(the program, its arguments) of a command that ``parse`` does not know, without what only wraps it."""
+    words = _unwrap(list(command))
+    return (words[0], tuple(words[1:])) if words else ("", ())
 
 
 def _program(program: str, rest: list[str]) -> Start | None:
@@ -129,6 +141,8 @@ def _program(program: str, rest: list[str]) -> Start | None:
         case "gunicorn":
             worker = _option(rest, "-k", "--worker-class")
             server = "gunicorn+uvicorn" if "uvicorn" in worker.lower() else "gunicorn"
+            if paste := _option(rest, "--paste", "--paster"):
+                return Start(server, "service", paste)
             return Start(server, "service", module, attribute.split("(")[0], folder)
         case "uwsgi":
             return Start("uwsgi", "service", _option(rest, "--module", "-w", "--wsgi-file").partition(":")[0])

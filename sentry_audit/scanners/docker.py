@@ -220,8 +220,10 @@ def _run(stage: _Stage, item: Instruction, context: str) -> None:
                 files.append(name)
             elif (place := _origin(normpath(join(here, name)), copies, context)) is not None:
                 files.append(place)
-        if step.tool != "pip" and not step.files and (place := _origin(here, copies, context)) is not None:
-            files.append(place)
+        if step.tool != "pip" and not step.files:
+            project = join(here, "Pipfile" if step.tool == "pipenv" else "pyproject.toml")
+            if (place := _origin(project, copies, context)) is not None:
+                files.append(place)
         if files or step.packages or not step.files:
             stage.installs.append(replace(step, files=tuple(files)))
 
@@ -265,7 +267,7 @@ def _started(stage: _Stage) -> list[tuple[tuple[str, ...], int]]:
     found: list[tuple[tuple[str, ...], int]] = []
     if entry is not None:
         words = entry.words
-        if words is None or command is None:
+        if not words or command is None:
             return _commands(stage, entry)
         given = _commands(stage, command)
         if _SCRIPT.search(basename(words[0])) or (len(words) > 1 and _SCRIPT.search(basename(words[-1]))):
@@ -279,6 +281,8 @@ def _started(stage: _Stage) -> list[tuple[tuple[str, ...], int]]:
 
 def _commands(stage: _Stage, item: Instruction) -> list[tuple[tuple[str, ...], int]]:
     words = item.words
+    if words == ():
+        return []
     if words is not None and not (
         len(words) > 2 and basename(words[0]) in {"sh", "bash", "ash"} and words[1].startswith("-")
     ):

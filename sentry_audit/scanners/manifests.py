@@ -9,6 +9,7 @@ from typing import Any
 
 from sentry_audit.facts import Dependency, Fact, Manifest
 from sentry_audit.model import Evidence, Problem
+from sentry_audit.python import syntax
 from sentry_audit.scanners.base import Found, Scanner
 from sentry_audit.scanners.locks import LOCKS, scan_lock
 
@@ -43,10 +44,13 @@ def scan(path: str, text: str) -> Found:
         if name == "setup.py":
             return _setup_py(path, text)
         return _requirements(path, text)
-    except (ValueError, SyntaxError, RecursionError) as error:
+    except (ValueError, SyntaxError, RecursionError, AttributeError, TypeError, KeyError) as error:
         line = getattr(error, "lineno", None) or _line_in(str(error))
         where = Evidence(path, line, None, None, "")
-        return (), (Problem("repo", _KINDS, f"cannot be read: {error}", f"fix the syntax of {path}", where),)
+        reason = f"cannot be read: {error}"
+        if isinstance(error, AttributeError | TypeError | KeyError):
+            reason = f"cannot be read: a table or list has an unexpected shape ({error})"
+        return (), (Problem("repo", _KINDS, reason, f"fix the syntax of {path}", where),)
 
 
 def _line_in(message: str) -> int | None:
@@ -150,7 +154,26 @@ def _pyproject(path: str, text: str) -> Found:
     package = package or tool.get("poetry", {}).get("name", "")
     if not found and not package and "poetry" not in tool:
         return (), ()
-    return (Manifest(path=path, format="pyproject", package=str(package), evidence=(Evidence(path),)), *found), ()
+    project = project if isinstance(project, dict) else {}
+    scripts = {**(tool.get("poetry", {}).get("scripts") or {}), **(project.get("scripts") or {})}
+    manifest = Manifest(
+        path=path,
+        format="pyproject",
+        package=str(package),
+        includes=_dynamic(path, tool),
+        scripts=tuple((name, value) for name, value in scripts.items() if isinstance(value, str)),
+        evidence=(Evidence(path),),
+    )
+    return (manifest, *found), ()
+
+
+def _dynamic(path: str, tool: dict[str, Any]) -> tuple[str, ...]:
+    """The requirement files that setuptools or hatch reads the dependencies from."""
+    entry = tool.get("setuptools", {}).get("dynamic", {}).get("dependencies", {})
+    names = entry.get("file", []) if isinstance(entry, dict) else []
+    names = [names] if isinstance(names, str) else list(names)
+    names += tool.get("hatch", {}).get("metadata", {}).get("hooks", {}).get("requirements_txt", {}).get("files", [])
+    return tuple(normpath(join(dirname(path), str(name))) for name in names)
 
 
 def _grouped(groups: dict[str, Any], name: str, seen: frozenset[str] = frozenset()) -> list[Any]:
@@ -275,11 +298,21 @@ def _setup_cfg(path: str, text: str) -> Found:
     if not found and not parser.has_option("metadata", "name"):
         return (), ()
     package = parser.get("metadata", "name", fallback="")
-    return (Manifest(path=path, format="setup.cfg", package=package, evidence=(Evidence(path),)), *found), ()
+    scripts = _scripts(parser.get("options.entry_points", "console_scripts", fallback="").splitlines())
+    manifest = Manifest(path=path, format="setup.cfg", package=package, scripts=scripts, evidence=(Evidence(path),))
+    return (manifest, *found), ()
+
+
+def _scripts(lines: list[str]) -> tuple[tuple[str, str], ...]:
+    """``name = module:function`` lines as pairs."""
+    pairs = (line.partition("=") for line in lines if "=" in line)
+    return tuple((name.strip(), value.strip()) for name, _, value in pairs)
 
 
 def _setup_py(path: str, text: str) -> Found:
-    tree = ast.parse(text)
+    if "setuptools" not in text and "distutils" not in text:
+        return (), ()  # a module of that name
+    tree = syntax.parse(text)
     names = {
         target.id: node.value
         for node in ast.walk(tree)
@@ -290,6 +323,7 @@ def _setup_py(path: str, text: str) -> Found:
     lines = _Lines(text)
     found: list[Fact] = []
     problems: list[Problem] = []
+    scripts: tuple[tuple[str, str], ...] = ()
     for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
         if ast.unparse(call.func).rsplit(".", 1)[-1] != "setup":
             continue
@@ -309,11 +343,22 @@ def _setup_py(path: str, text: str) -> Found:
                         )
                     )
                 found += _list(path, items or [], lines)
+            if keyword.arg == "entry_points":
+                scripts += _entry_points(value)
             if keyword.arg == "extras_require" and isinstance(value, ast.Dict):
                 for key, entry in zip(value.keys, value.values, strict=True):
                     if isinstance(key, ast.Constant):
                         found += _list(path, _literals(entry) or [], lines, str(key.value), optional=True)
-    return (Manifest(path=path, format="setup.py", evidence=(Evidence(path),)), *found), tuple(problems)
+    return (Manifest(path=path, format="setup.py", scripts=scripts, evidence=(Evidence(path),)), *found), tuple(
+        problems
+    )
+
+
+def _entry_points(node: ast.expr) -> tuple[tuple[str, str], ...]:
+    for key, value in zip(node.keys, node.values, strict=True) if isinstance(node, ast.Dict) else ():
+        if isinstance(key, ast.Constant) and key.value == "console_scripts":
+            return _scripts(_literals(value) or [])
+    return ()
 
 
 def _literals(node: ast.expr) -> list[str] | None:

@@ -24,7 +24,7 @@ def matches(path: str) -> bool:
     return (
         name == "Procfile"
         or name in {"app.yaml", "app.yml"}
-        or (name.startswith("supervisor") and name.endswith((".conf", ".ini")))
+        or (name.endswith((".conf", ".ini")) and ("supervisor" in path or name in {"worker.conf", "workers.conf"}))
         or bool(_COMPOSE.match(name))
     )
 
@@ -119,7 +119,9 @@ def _text(node: Any) -> str:
 
 
 def _items(node: Any) -> list[Any]:
-    return node.value if node is not None and isinstance(node.value, list) else []
+    import yaml
+
+    return node.value if isinstance(node, yaml.SequenceNode) else []
 
 
 def _words(node: Any) -> tuple[str, ...]:
@@ -128,7 +130,7 @@ def _words(node: Any) -> tuple[str, ...]:
     if isinstance(node.value, str):
         found = commands(node.value.replace("$$", "$"))
         return found[-1] if found else ()
-    words = tuple(_text(item) for item in node.value if isinstance(item.value, str))
+    words = tuple(_text(item) for item in _items(node))
     if len(words) > 2 and words[0] in {"sh", "bash", "/bin/sh", "/bin/bash"} and words[1].startswith("-"):
         found = commands(words[-1])
         return found[-1] if found else ()
