@@ -6,7 +6,7 @@ import re
 from posixpath import dirname
 from typing import TYPE_CHECKING
 
-from sentry_audit.facts import Dsn, DsnArgument, DsnMatrix, EnvTemplate, EnvVar, HealthChecks, SampleRate
+from sentry_audit.facts import Dsn, DsnArgument, DsnMatrix, EnvTemplate, EnvVar, HealthChecks, Tracing
 from sentry_audit.model import Evidence
 
 if TYPE_CHECKING:
@@ -89,8 +89,7 @@ def dsn_matrix(analysed: Analysed, facts: Sequence[Fact]) -> list[Fact]:
 
 def health_checks(analysed: Analysed) -> list[Fact]:
     """The probe routes of a component whose transactions are sampled, unless a sampler may leave them out."""
-    rates = [fact for fact in analysed.facts if isinstance(fact, SampleRate) and fact.option.startswith("traces_")]
-    if not rates:
+    if not any(isinstance(fact, Tracing) and fact.area == "tracing" and fact.enabled for fact in analysed.facts):
         return []
     found: dict[str, Evidence] = {}
     files = analysed.resolver.program.files

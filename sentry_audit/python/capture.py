@@ -34,12 +34,13 @@ _SERVER_ERRORS = frozenset(
 )
 _WERKZEUG = frozenset({"abort", "InternalServerError", "ServiceUnavailable", "BadGateway"})
 #: What a file must contain to be read: a handler, or a clause that catches everything where it matters.
-_HANDLERS = re.compile(r"exception_handler|errorhandler|register_error_handler|process_exception")
+_HANDLERS = ("exception_handler", "errorhandler", "register_error_handler", "process_exception")
 _BROAD = re.compile(r"except\s*(?::|[^:\n]*\b(?:Base)?Exception\b)")
-_PLACES = re.compile(
-    r"call_next|Middleware|scope, receive, send|\.websocket(?:_route)?\(|@[\w.]*(?:task|actor|job)\b"
-    r"|\b50\d\b|INTERNAL_SERVER_ERROR|BAD_GATEWAY|SERVICE_UNAVAILABLE|GATEWAY_TIMEOUT|HttpResponseServerError"
-)
+_PLACES = (
+    "call_next", "Middleware", "scope, receive, send", ".websocket(", ".websocket_route(", "@task", ".task", "shared_task", "@actor", ".actor", "@job", ".job(",
+    *(f"{status}" for status in range(500, 505)), "INTERNAL_SERVER_ERROR", "BAD_GATEWAY", "SERVICE_UNAVAILABLE", "GATEWAY_TIMEOUT",
+    "HttpResponseServerError",
+)  # fmt: skip
 _DEPTH = 2
 
 
@@ -66,7 +67,8 @@ def error_handlers(program: Program, paths: Iterable[str], version: str) -> list
 
 def _read(program: Program, path: str, logs_count: bool) -> list[ErrorHandler]:
     text = program.files.text(path) or ""
-    if not _HANDLERS.search(text) and not (_BROAD.search(text) and _PLACES.search(text)):
+    handles = any(token in text for token in _HANDLERS)
+    if not handles and not ("except" in text and any(token in text for token in _PLACES) and _BROAD.search(text)):
         return []
     module = program.module(path)
     return _Reader(program, module, logs_count=logs_count).read() if module is not None else []

@@ -342,18 +342,22 @@ def _drop_helpers(program: Program, services: dict[tuple[str, str], list[_Found]
 
 
 def _drop_doubles(program: Program, services: dict[tuple[str, str], list[_Found]]) -> None:
-    """One service that is started in two ways: ``python main.py`` that names the application, ``runserver`` beside it."""
-    for key, items in list(services.items()):
-        text = program.files.text(key[1]) or ""
-        named = re.findall(r"\brun\(\s*[\"']([\w.]+):\w+[\"']", text)
-        others = [other for other in services if other != key and other[0] == key[0]]
-        for name in named:
-            target = program.locate(name, key[1])
-            if (key[0], target) in others and target is not None:
-                items += services.pop((key[0], target))
-        development = all("runserver" in item.words or "runserver_plus" in item.words for item in items)
-        if development and any(services[other][0].start.role == "service" for other in others if other in services):
-            services.pop(key, None)
+    """One service that is started in two ways: a script that names or imports the application, ``runserver`` beside it."""
+    for key in list(services):
+        project, entry = key
+        if key not in services:
+            continue
+        text = program.files.text(entry) or ""
+        named = [program.locate(name, entry) for name in re.findall(r"\brun\(\s*[\"']([\w.]+):\w+[\"']", text)]
+        if basename(entry) == "__main__.py":
+            named += [path for path in program.imported(entry) if dirname(path) == dirname(entry)]
+        for target in named:
+            if target and target != entry and (project, target) in services:
+                services[key].extend(services.pop((project, target)))
+        development = all({"runserver", "runserver_plus"} & set(item.words) for item in services[key])
+        others = [other for other in services if other != key and other[0] == project]
+        if development and any(services[other][0].start.role == "service" for other in others):
+            del services[key]
 
 
 def _serves(program: Program, path: str) -> bool:

@@ -20,6 +20,7 @@ _DSN = re.compile(r"sentry_?(?:.*_)?dsn|^dsn$", re.IGNORECASE)
 _ENVIRONMENT = re.compile(
     r"^(sentry_)?env(ironment)?(_name)?$|^app_env(ironment)?$|^stage$|^(.*_)?environment$", re.IGNORECASE
 )
+_PYDANTIC = frozenset({"pydantic.BaseSettings", "pydantic_settings.BaseSettings", "pydantic.v1.BaseSettings"})
 _ENABLED = re.compile(r"sentry_?(?:is_)?(enabled|active|on)|(enable|use)_sentry", re.IGNORECASE)
 
 
@@ -69,7 +70,7 @@ def _in_folder(analysed: Analysed) -> list[Value]:
             continue
         for node in module.classes:
             ref = ClassRef(module, node)
-            if any("BaseSettings" in ast.unparse(base) for base in node.bases):
+            if any(module.qualify(base) in _PYDANTIC for base in node.bases):
                 found.append(Value("instance", cls=ref))
     return found[:1]
 

@@ -30,9 +30,7 @@ _REQUEST_ID = re.compile(
 )
 #: Bridges that put the correlation id on events by themselves.
 _BRIDGES = ("asgi_correlation_id.extensions.sentry", "SentryLoggingIntegration", "django_guid.integrations")
-_MARKS = re.compile(
-    r"\bset_user\(|scope\.user\b|\bset_(?:tags?|context|extras?)\(|" + "|".join(map(re.escape, _BRIDGES))
-)
+_MARKS = ("set_user(", "scope.user", "set_tag", "set_context(", "set_extra", *_BRIDGES)
 _SETTERS = frozenset({"set_tag", "set_tags", "set_context", "set_extra", "set_extras", "set_transaction_name"})
 
 
@@ -49,7 +47,9 @@ def request_context(
     request_id: list[Evidence] = []
     for path in sorted(paths):
         here = program.remember(("request_context", path), partial(_read, program, path))
-        authentication = authentication or here.authentication
+        authentication = authentication or program.remember(
+            ("authentication", path), partial(_established, program, path)
+        )
         user += here.user
         request_id += here.request_id
     sets_user = bool(user) or (pii and authentication is not None)
@@ -69,26 +69,23 @@ def request_context(
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """What one file tells Sentry about a request, and whether it establishes or asks for a user."""
+    """What one file tells Sentry about a request."""
 
-    authentication: Evidence | None = None
     user: tuple[Evidence, ...] = ()
     request_id: tuple[Evidence, ...] = ()
 
 
 def _read(program: Program, path: str) -> _Said:
     text = program.files.text(path) or ""
-    mentions = _MARKS.search(text) is not None
-    known = _AUTHENTICATION.search(text) is not None
-    module = program.module(path) if mentions or known else None
-    if module is None:
-        return _Said()
-    sign = _sign(module) if known else None
-    return _Said(
-        place(module, sign) if sign is not None else None,
-        tuple(_users(module)) if mentions else (),
-        tuple(_request_ids(module, text)) if mentions else (),
-    )
+    module = program.module(path) if any(mark in text for mark in _MARKS) else None
+    return _Said(tuple(_users(module)), tuple(_request_ids(module, text))) if module is not None else _Said()
+
+
+def _established(program: Program, path: str) -> Evidence | None:
+    """Where a file establishes or asks for a user."""
+    module = program.module(path) if _AUTHENTICATION.search(program.files.text(path) or "") else None
+    sign = _sign(module) if module is not None else None
+    return place(module, sign) if module is not None and sign is not None else None
 
 
 def _sign(module: Module) -> ast.AST | None:

@@ -244,7 +244,7 @@ def sample_rates(analysed: Analysed, item: Reached) -> list[Fact]:
     found: list[Fact] = []
     for option in _RATES:
         value = item.option(option, analysed.resolver)
-        if value is None:
+        if value is None or (value.kind == "literal" and value.literal is None):
             continue
         problem, unknown = _rate_problem(option, value, analysed)
         expression, scope = item.init.options[option]

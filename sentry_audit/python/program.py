@@ -76,26 +76,29 @@ class Program:
             folder = dirname(importer)
             for _ in range(level - 1):
                 folder = dirname(folder)
-            return self._file(normpath(join(folder, tail)) if tail else folder)
+            stem = normpath(join(folder, tail)) if tail else folder
+            return self._stems.get(stem) or self._stems.get("__init__" if not stem else f"{stem}/__init__")
         if not tail or dotted.partition(".")[0] not in self._tops:
             return None
         folder = dirname(importer)
         while True:
-            if found := self._file(join(folder, tail)):
-                return found
-            if found := self._file(join(folder, "src", tail)):
+            prefix = f"{folder}/" if folder else ""
+            found = self._stems.get(prefix + tail) or self._stems.get(f"{prefix}src/{tail}")
+            if found:
                 return found
             if not folder:
                 break
             folder = dirname(folder)
         return self._anywhere(tail) if "/" in tail else None
 
-    def _file(self, stem: str) -> str | None:
-        stem = stem.removeprefix("./")
-        for candidate in (f"{stem}.py", f"{stem}/__init__.py" if stem not in {"", "."} else "__init__.py"):
-            if candidate in self.files.paths:
-                return candidate
-        return None
+    @cached_property
+    def _stems(self) -> dict[str, str]:
+        """``a/b`` → ``a/b.py``, else ``a/b/__init__.py``."""
+        found = {_stem(path): path for path in self.files.paths if path.endswith("/__init__.py")}
+        found |= {
+            _stem(path): path for path in self.files.paths if path.endswith(".py") and not path.endswith("/__init__.py")
+        }
+        return found
 
     def _anywhere(self, tail: str) -> str | None:
         hits = [path for path in self._names.get(basename(tail), ()) if f"/{_stem(path)}".endswith(f"/{tail}")]

@@ -245,7 +245,8 @@ def _is(
     name: str,
 ) -> bool:
     if isinstance(node, ast.Name):
-        if node.id != name and module.aliases.get(node.id) is None:
+        alias = module.aliases.get(node.id)
+        if node.id != name and (alias is None or alias.name != name):
             return False
         if not isinstance(node.ctx, ast.Load):
             return False

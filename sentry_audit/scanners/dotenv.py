@@ -21,11 +21,16 @@ _NAMES = {
 
 
 def matches(path: str) -> bool:
-    """``.env``, ``.env.*``, ``*.env``, ``env.example`` and the like."""
-    name = path.rsplit("/", 1)[-1]
-    if name.endswith((".py", ".ts", ".js", ".md", ".sh", ".yaml", ".yml")):
+    """``.env``, ``.env.staging``, ``staging.env``, ``env.example`` and the like; not ``env.py``, not direnv's ``.envrc``."""
+    name = path.rsplit("/", 1)[-1].lower()
+    if name.endswith(
+        (".py", ".ts", ".js", ".mjs", ".go", ".rb", ".md", ".rst", ".sh", ".yaml", ".yml", ".json", ".toml", ".d.ts")
+    ):
         return False
-    return name.startswith((".env", "env.", "dotenv.")) or name.endswith(".env")
+    if name == ".env" or name.startswith((".env.", ".env-", ".env_")) or name.endswith(".env"):
+        return True
+    words = set(re.split(r"[._-]", name))
+    return name.startswith(("env.", "dotenv.", "env-")) and bool(_TEMPLATE.search(name) or words & _NAMES.keys())
 
 
 def environment_of(path: str) -> str:
