@@ -16,7 +16,9 @@ $(STAMP): pyproject.toml
 	touch $(STAMP)
 
 demo: $(STAMP) ## Audit the example project
-	-$(BIN)/sentry-audit check examples/shop --env staging --offline
+	@$(BIN)/sentry-audit check examples/shop --env staging --offline; code=$$?; \
+	  if [ $$code -ne 1 ]; then exit $$code; fi; \
+	  echo "(exit code 1: the example has gaps, on purpose)"
 
 test: $(STAMP) ## Run the tests
 	$(BIN)/python -m pytest

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sentry_audit.errors import NothingAudited, UsageError, nearest
+from sentry_audit.errors import ChecksFileError, NothingAudited, UsageError, nearest
 from sentry_audit.mentions import TOKENS
 from sentry_audit.model import ComponentReport, Link, Problem, Report, Severity
 
@@ -88,7 +88,8 @@ def check(request: Request, checks: Sequence[Check] | None = None) -> list[Repor
 
     settings = load_settings(request.root)
     tree.leave_out(settings.exclude)
-    checks = select(tuple(checks) if checks is not None else shipped_checks(), request.select, request.ignore)
+    known = tuple(checks) if checks is not None else (*shipped_checks(), *_own_checks(request.root, settings.checks))
+    checks = select(known, request.select, request.ignore)
     if not checks:
         raise NothingAudited(
             "no check is selected", "leave --select and --ignore out, or see: sentry-audit checks list"
@@ -103,6 +104,32 @@ def check(request: Request, checks: Sequence[Check] | None = None) -> list[Repor
         collected.program, collected.services, collected.facts, collected.problems, sdk_table(), settings.agents
     )
     return [report(collected, deriver, wanted, checks, environment, request, settings) for environment in environments]
+
+
+def checks_file(path: Path, name: str = "") -> tuple[Check, ...]:
+    """The checks of a file of the user's; raises ChecksFileError."""
+    from sentry_audit.checks import load
+
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ChecksFileError(f"{path} cannot be read: {error.strerror}", "give the path of a check file") from error
+    except UnicodeDecodeError as error:
+        raise ChecksFileError(f"{path} is not UTF-8 text (byte {error.start})", "save it as UTF-8") from error
+    return load(text, name or str(path))
+
+
+def _own_checks(root: Path, names: Sequence[str]) -> list[Check]:
+    """The checks that the settings add; an id of the catalogue's cannot be taken."""
+    taken = {item.id for item in shipped_checks()} if names else set()
+    found: list[Check] = []
+    for name in names:
+        for item in checks_file(root / name, name):
+            if item.id in taken:
+                raise ChecksFileError(f"{name}: the check {item.id} exists already", "choose another id")
+            taken.add(item.id)
+            found.append(item)
+    return found
 
 
 def _environments(request: Request, settings: Settings, tree: Tree) -> tuple[str, ...]:

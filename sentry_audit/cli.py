@@ -225,7 +225,9 @@ def validate(
 ) -> None:
     """Read a check file, and name what is wrong with it by file, line and key."""
     checks = _load(file)
-    sys.stdout.write(f"{file or 'checks.yaml'}: {len(checks)} checks, no mistake found\n")
+    sys.stdout.write(
+        f"{file or 'checks.yaml'}: {len(checks)} {'check' if len(checks) == 1 else 'checks'}, no mistake found\n"
+    )
 
 
 @checks_app.command("test")
@@ -267,19 +269,9 @@ def schema(
 
 
 def _load(file: Path | None) -> tuple[Check, ...]:
-    from sentry_audit.app import checks_text
-    from sentry_audit.checks import load
-    from sentry_audit.errors import ChecksFileError
+    from sentry_audit.app import checks_file, shipped_checks
 
-    if file is None:
-        return load(checks_text(), "checks.yaml")
-    try:
-        text = file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ChecksFileError(f"{file} cannot be read: {error.strerror}", "give the path of a check file") from error
-    except UnicodeDecodeError as error:
-        raise ChecksFileError(f"{file} is not UTF-8 text (byte {error.start})", "save it as UTF-8") from error
-    return load(text, str(file))
+    return shipped_checks() if file is None else checks_file(file)
 
 
 def run() -> NoReturn:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FILE = "sentry-audit.yaml"
-_KEYS = ("environments", "default_environment", "optional_environments", "components", "exclude", "agents")
+_KEYS = ("environments", "default_environment", "optional_environments", "components", "exclude", "agents", "checks")
 _COMPONENT_KEYS = ("name", "path", "entry_point", "role", "server")
 
 
@@ -20,7 +20,8 @@ _COMPONENT_KEYS = ("name", "path", "entry_point", "role", "server")
 class Settings:
     """What a repository says about itself. Sentry is optional in ``optional_environments``.
 
-    ``exclude`` are patterns as in ``.gitignore``; ``agents`` are entry points of agent runs (``path.py:name``).
+    ``exclude`` are patterns as in ``.gitignore``; ``agents`` are entry points of agent runs (``path.py:name``);
+    ``checks`` are check files that add to the catalogue, relative to the root.
     """
 
     environments: tuple[str, ...] = ()
@@ -29,6 +30,7 @@ class Settings:
     components: tuple[Component, ...] = ()
     exclude: tuple[str, ...] = ()
     agents: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ()
 
     def requires_sentry(self, environment: str) -> bool:
         """Whether a dark Sentry is a gap in this environment."""
@@ -91,6 +93,7 @@ def parse(data: Any, name: str) -> Settings:
         components=components,
         exclude=_names(data, "exclude", name, ()),
         agents=_names(data, "agents", name, ()),
+        checks=_names(data, "checks", name, ()),
     )
 
 

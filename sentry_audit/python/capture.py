@@ -37,9 +37,9 @@ _WERKZEUG = frozenset({"abort", "InternalServerError", "ServiceUnavailable", "Ba
 _HANDLERS = ("exception_handler", "errorhandler", "register_error_handler", "process_exception")
 _BROAD = re.compile(r"except\s*(?::|[^:\n]*\b(?:Base)?Exception\b)")
 _PLACES = (
-    "call_next", "Middleware", "scope, receive, send", ".websocket(", ".websocket_route(", "@task", ".task", "shared_task", "@actor", ".actor", "@job", ".job(",
-    *(f"{status}" for status in range(500, 505)), "INTERNAL_SERVER_ERROR", "BAD_GATEWAY", "SERVICE_UNAVAILABLE", "GATEWAY_TIMEOUT",
-    "HttpResponseServerError",
+    "call_next", "Middleware", "scope, receive, send", ".websocket(", ".websocket_route(", "@task", ".task", "shared_task",
+    "@actor", ".actor", "@job", ".job(", *(f"{status}" for status in range(500, 505)), "INTERNAL_SERVER_ERROR",
+    "BAD_GATEWAY", "SERVICE_UNAVAILABLE", "GATEWAY_TIMEOUT", "HttpResponseServerError",
 )  # fmt: skip
 _DEPTH = 2
 

@@ -12,7 +12,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from sentry_audit import __version__
-from sentry_audit.model import ChainLink, ComponentReport, Evidence, Finding, Problem, Remedy, Report, Severity, Status
+from sentry_audit.model import (
+    ChainLink,
+    ComponentReport,
+    Evidence,
+    Finding,
+    Link,
+    Problem,
+    Remedy,
+    Report,
+    Severity,
+    Status,
+)
 from sentry_audit.reporters.base import RenderOptions, Reporter
 
 if TYPE_CHECKING:
@@ -153,14 +164,14 @@ def _visible(text: str) -> str:
 def _draw(page: _Page, report: Report, options: RenderOptions) -> None:
     named = len(report.components) > 1
     entries = _entries(report)
-    gaps = sorted(entries[Status.GAP], key=lambda entry: -entry.finding.severity.rank)
+    gaps = sorted(entries[Status.GAP], key=lambda entry: _weight(entry.finding))
     _header(page, report)
     for component in report.components:
         _component(page, component, options)
     for entry in gaps:
         page.blank()
         _gap(page, entry, options, named=named)
-    unknown = _fold_checks(sorted(entries[Status.UNKNOWN], key=lambda entry: -entry.finding.severity.rank))
+    unknown = _fold_checks(sorted(entries[Status.UNKNOWN], key=lambda entry: _weight(entry.finding)))
     _section(page, "Not decided", unknown, options, named=named)
     errors = _fold_checks(entries[Status.ERROR])
     _section(page, "Checks that crashed (not your application's fault)", errors, options, named=named)
@@ -399,6 +410,12 @@ def _entries(report: Report) -> dict[Status, list[_Entry]]:
             )
         )
     return entries
+
+
+def _weight(finding: Finding) -> tuple[int, int]:
+    """The order in which findings are read: by severity, and among equals along the chain."""
+    links = list(Link)
+    return -finding.severity.rank, links.index(finding.link) if finding.link is not None else len(links)
 
 
 def _fold_checks(entries: Sequence[_Entry]) -> list[_Entry]:
