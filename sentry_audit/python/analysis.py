@@ -92,7 +92,8 @@ class Code:
         entries = roots(self.program, service.entries, resolver.django_settings)
         mine = [item for item in self.inits if _inside(item.module.path, service) and deployed(item.module.path)]
         if not self.inits:
-            analysed = Analysed(service, resolver, dict.fromkeys(entries, ""), [])
+            closure = self.closure(entries) if self.program.problems else dict.fromkeys(entries, "")
+            analysed = Analysed(service, resolver, closure, [])
         else:
             closure = self.closure(entries)
             resolver.vocabulary = vocabulary(self.facts, self.program, closure)

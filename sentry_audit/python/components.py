@@ -177,7 +177,7 @@ def _in_tree(program: Program, name: str, context: str, image: Image | None) -> 
 
 def resolve(program: Program, start: Start, context: str, image: Image | None) -> str:
     """The file that ``start`` runs, or ``""`` when it is not in the tree."""
-    folders = [context, *([image.context, dirname(image.path)] if image else []), ""]
+    folders = [context, *([*_copied(image), image.context, dirname(image.path)] if image else []), ""]
     if start.folder:
         folders = [normpath(join(folder, start.folder.lstrip("/"))) for folder in folders] + folders
     if not start.target:
@@ -201,6 +201,13 @@ def resolve(program: Program, start: Start, context: str, image: Image | None) -
                 inner = program.locate(f"{start.target}.celery", join(folder, "_.py"))
             return inner or found
     return ""
+
+
+def _copied(image: Image) -> list[str]:
+    """The folders of the repository that lie in the image's working folder."""
+    work = image.workdir.rstrip("/")
+    found = [normpath(join(image.context, source)) for source, target in image.copied if target.rstrip("/") == work]
+    return ["" if folder == "." else folder for folder in found]
 
 
 def _pasted(program: Program, path: str) -> str:

@@ -138,7 +138,9 @@ def _pyproject(path: str, text: str) -> Found:
     lines = _Lines(text)
     found: list[Fact] = []
     project = data.get("project", {})
-    if isinstance(project, dict):
+    if not isinstance(project, dict):
+        raise ValueError(f"project must be a table, not {type(project).__name__}")
+    if project:
         found += _list(path, project.get("dependencies"), lines)
         for extra, items in (project.get("optional-dependencies") or {}).items():
             found += _list(path, items, lines, extra, optional=True)
@@ -150,11 +152,10 @@ def _pyproject(path: str, text: str) -> Found:
     found += _list(path, tool.get("uv", {}).get("dev-dependencies"), lines, "dev")
     for group, items in (tool.get("pdm", {}).get("dev-dependencies") or {}).items():
         found += _list(path, items, lines, group)
-    package = project.get("name", "") if isinstance(project, dict) else ""
+    package = project.get("name", "")
     package = package or tool.get("poetry", {}).get("name", "")
     if not found and not package and "poetry" not in tool:
         return (), ()
-    project = project if isinstance(project, dict) else {}
     scripts = {**(tool.get("poetry", {}).get("scripts") or {}), **(project.get("scripts") or {})}
     manifest = Manifest(
         path=path,

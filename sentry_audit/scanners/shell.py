@@ -8,6 +8,7 @@ from itertools import dropwhile
 
 Command = tuple[str, ...]
 _SUBSTITUTION = re.compile(r"\$\([^()]*\)|`[^`\n]*`")
+_DUPLICATED = re.compile(r"\d*>&\d|&>>?|>&")  # 2>&1 and the like: not an operator between commands
 _VARIABLE = re.compile(r"\$(?:\{(\w+)(?::?[-=]([^{}]*))?\}|(\w+))")
 _ASSIGNMENT = re.compile(r"^([A-Za-z_]\w*)=(.*)$", re.DOTALL)
 _KEYWORDS = frozenset({"if", "then", "else", "elif", "do", "while", "until", "!", "{", "exec", "time"})
@@ -52,6 +53,7 @@ def _split(text: str) -> list[list[str]]:
         for line in text.replace("\\\r\n", " ").replace("\\\n", " ").split("\n")
         if not line.lstrip().startswith("#")
     ]
+    lines = [_DUPLICATED.sub(" ", line) for line in lines]
     joined = _SUBSTITUTION.sub("$_", "\n".join(lines))
     try:
         tokens = _tokens(joined)
