@@ -115,6 +115,7 @@ def check(
     from sentry_audit.app import Request
     from sentry_audit.app import check as audit
     from sentry_audit.model import Severity
+    from sentry_audit.reporters.base import exit_code
 
     del offline  # the audit asks no cloud yet: with and without the flag it reads the repository only
     targets = _targets(output or ["terminal"])
@@ -131,17 +132,11 @@ def check(
         )
     )
     _write(reports, targets, show_passed=show_passed, verbose=verbose)
-    raise typer.Exit(_worst(reports))
+    raise typer.Exit(exit_code(reports))
 
 
 def _split(values: list[str] | None) -> tuple[str, ...]:
     return tuple(part.strip() for value in values or () for part in value.split(",") if part.strip())
-
-
-def _worst(reports: Sequence[Report]) -> int:
-    """Gaps outrank unknowns, unknowns outrank a clean result."""
-    codes = {report.exit_code for report in reports}
-    return next((code for code in (70, 2, 1, 4, 3) if code in codes), 0)
 
 
 def _targets(values: Sequence[str]) -> list[tuple[str, Path | None]]:

@@ -115,21 +115,16 @@ def test_computed_requirements_are_unknown() -> None:
     assert problems[0].evidence.line == 2
 
 
+SDK_ENTRY = '[[package]]\nname = "sentry-sdk"\nversion = "2.30.0"\n\n'
+OTHER_ENTRY = '[[package]]\nname = "x"\nversion = "1"\n'
+
+
 @pytest.mark.parametrize(
     ("path", "text"),
     [
-        (
-            "uv.lock",
-            '[[package]]\nname = "x"\nversion = "1"\ndependencies = [{ name = "sentry-sdk" }]\n\n[[package]]\nname = "sentry-sdk"\nversion = "2.30.0"\n',
-        ),
-        (
-            "poetry.lock",
-            '[[package]]\nname = "sentry-sdk"\nversion = "2.30.0"\n\n[[package]]\nname = "x"\nversion = "1"\n\n[package.dependencies]\nsentry-sdk = ">=2"\n',
-        ),
-        (
-            "pdm.lock",
-            '[[package]]\nname = "sentry-sdk"\nversion = "2.30.0"\n\n[[package]]\nname = "x"\nversion = "1"\ndependencies = ["sentry-sdk>=2"]\n',
-        ),
+        ("uv.lock", OTHER_ENTRY + 'dependencies = [{ name = "sentry-sdk" }]\n\n' + SDK_ENTRY),
+        ("poetry.lock", SDK_ENTRY + OTHER_ENTRY + '\n[package.dependencies]\nsentry-sdk = ">=2"\n'),
+        ("pdm.lock", SDK_ENTRY + OTHER_ENTRY + 'dependencies = ["sentry-sdk>=2"]\n'),
     ],
 )
 def test_locks_tell_the_version_and_who_requires_it(path: str, text: str) -> None:

@@ -56,7 +56,7 @@ class Manifests:
             declared,
             [fact for fact in facts if isinstance(fact, LockedPackage)],
             {
-                problem.evidence.path: problem.reason
+                problem.evidence.path: f"{problem.evidence}: {problem.reason}"
                 for problem in problems
                 if problem.evidence.path and {"dependency", "manifest", "sdk_dependency"} & problem.kinds
             },
@@ -76,12 +76,11 @@ class Manifests:
         """The runtime manifests that stand in a project folder, or in the nearest folder above it."""
         folder = project
         while True:
+            known = [path for path, manifest in self.by_path.items() if not manifest.lock]
             here = sorted(
                 path
-                for path, manifest in self.by_path.items()
-                if not manifest.lock
-                and _belongs(path, folder)
-                and not _DEVELOPMENT.search(basename(path).rsplit(".", 1)[0])
+                for path in dict.fromkeys([*known, *self.unread])
+                if _belongs(path, folder) and not _DEVELOPMENT.search(basename(path).rsplit(".", 1)[0])
             )
             if here or not folder:
                 return here
@@ -158,7 +157,7 @@ def _requirement(text: str, image: Image, step: Install) -> list[Dependency]:
 def _take(found: Installed, manifests: Manifests, path: str, step: Install | None = None) -> None:
     found.looked.append(Evidence(path, None, None, None, manifests.unread.get(path, "")))
     if path in manifests.unread:
-        found.unknown.append(f"{path}: {manifests.unread[path]}")
+        found.unknown.append(manifests.unread[path])
     if path not in manifests.by_path and path not in manifests.unread:
         found.unknown.append(f"{path} is installed by the image but was not found")
     found.dependencies += [item for item in manifests.declared.get(path, ()) if _wanted(item, step)]

@@ -55,7 +55,9 @@ def _flushed(program: Program, paths: Iterable[str]) -> Evidence | None:
         for call in module.calls if module is not None else ():
             assert module is not None
             name = module.qualify(call.func)
-            client = name.endswith(".close") and "get_client" in ast.unparse(call.func)
+            client = isinstance(call.func, ast.Attribute) and re.search(
+                r"get_client\(\)\.close$", ast.unparse(call.func)
+            )
             if name not in {"sentry_sdk.flush", "sentry_sdk.api.flush"} and not client:
                 continue
             if _on_shutdown(program, module, call, paths):

@@ -139,7 +139,7 @@ def _pyproject(path: str, text: str) -> Found:
     found: list[Fact] = []
     project = data.get("project", {})
     if not isinstance(project, dict):
-        raise ValueError(f"project must be a table, not {type(project).__name__}")
+        raise TypeError(f"project must be a table, not {type(project).__name__}")
     if project:
         found += _list(path, project.get("dependencies"), lines)
         for extra, items in (project.get("optional-dependencies") or {}).items():

@@ -1,0 +1,213 @@
+"""The check language: what a check file may say, and what is said about its mistakes."""
+
+from __future__ import annotations
+
+import json
+
+import jsonschema
+import pytest
+import yaml
+
+from sentry_audit.app import checks_text, shipped_checks
+from sentry_audit.catalogue import run_examples
+from sentry_audit.checks import load, schema
+from sentry_audit.engine import evaluate, exit_code, select
+from sentry_audit.errors import ChecksFileError, UsageError
+from sentry_audit.facts import Component, Dsn, Fact, SdkDependency
+from sentry_audit.model import Evidence, Problem, Severity, Status
+from sentry_audit.predicates import OPERATORS, conditions, holds
+
+CHECK = """\
+checks:
+  - id: a-check
+    title: A title
+    area: backend
+    severity: high
+    each: dsn
+    expect: {valid: true}
+    message: "{shown} is {problem}"
+    why: Because.
+    examples:
+      pass: [{facts: [{dsn: {shown: x, valid: true}}]}]
+      fail: [{facts: [{dsn: {shown: x, valid: false}}]}]
+"""
+ME = Component(name="api", path=".", component="api")
+
+
+def one(text: str = CHECK) -> tuple[object, ...]:
+    return load(text, "checks.yaml")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("severity: high", "severity: hihg", r"checks.yaml:5: .*'hihg' is none of"),
+        ("    title: A title\n", "", "title"),
+        ("each: dsn", "each: dsns", "no fact kind 'dsns'"),
+        ("expect: {valid: true}", "expect: {valied: true}", r"checks.yaml:7: .*has no field 'valied'"),
+        ("expect: {valid: true}", "expect: {valid: {iss: true}}", "unknown operator 'iss'"),
+        ("expect: {valid: true}", "expect: {shown: {matches: '('}}", "not a regular expression"),
+        ("{problem}", "{proplem}", "is not a field"),
+        ("    why:", "    whyy:", "unknown key 'whyy'"),
+        ("id: a-check", "id: A check", "id"),
+        ("checks:", "cheks:", "cheks|checks"),
+        ("each: dsn", "each: dsn\n    some: dsn", "each"),
+        ("pass: [", "passs: [", "passs"),
+    ],
+)
+def test_mistakes_are_named_by_line_and_key(old: str, new: str, message: str) -> None:
+    with pytest.raises(ChecksFileError, match=message) as caught:
+        load(CHECK.replace(old, new), "checks.yaml")
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize("text", ["", "[]", "checks: 3", "a: [", "\x00", "checks: [1]", "checks: [{id: [1]}]"])
+def test_files_that_are_no_check_files(text: str) -> None:
+    with pytest.raises(ChecksFileError, match=r"checks\.yaml"):
+        load(text, "checks.yaml")
+
+
+def test_every_shipped_check_has_examples_and_all_of_them_hold() -> None:
+    checks = shipped_checks()
+    assert len(checks) == len({item.id for item in checks})
+    for item in checks:
+        assert item.examples["pass"], item.id
+        assert item.examples["fail"], item.id
+        assert item.why
+        assert item.refs
+        assert item.fix is not None
+    assert [result for result in run_examples(checks) if result.problem] == []
+
+
+def test_the_shipped_file_follows_the_published_schema() -> None:
+    jsonschema.validate(yaml.safe_load(checks_text()), schema())
+    jsonschema.Draft202012Validator.check_schema(schema())
+    json.dumps(schema())
+
+
+def test_a_failing_example_is_told() -> None:
+    wrong = CHECK.replace("shown: x, valid: false", "shown: x, valid: true")
+    [good, bad] = run_examples(load(wrong, "checks.yaml"))
+    assert (good.problem, bad.problem) == ("", "it gave pass")
+
+
+@pytest.mark.parametrize(
+    ("operator", "actual", "wanted", "result"),
+    [
+        ("is", 1, 1, True),
+        ("is_not", 1, 1, False),
+        ("in", "a", ["a"], True),
+        ("not_in", "a", ["a"], False),
+        ("at_least", 2, 2, True),
+        ("at_most", 3, 2, False),
+        ("above", 2, 2, False),
+        ("below", 1, 2, True),
+        ("at_least", None, 2, False),
+        ("matches", "abc", "^a", True),
+        ("contains", ("a", "b"), "b", True),
+        ("empty", (), True, True),
+        ("empty", "x", True, False),
+        ("starts_with", "abc", "ab", True),
+    ],
+)
+def test_operators(operator: str, actual: object, wanted: object, result: bool) -> None:
+    assert OPERATORS[operator].holds(actual, wanted) is result
+
+
+def test_conditions_read_as_written() -> None:
+    fact = Dsn(shown="x", valid=True, host="h")
+    assert holds(fact, conditions({"valid": True, "host": ["g", "h"], "shown": {"matches": "x"}}))
+    assert not holds(fact, conditions({"valid": True, "host": ["g"]}))
+
+
+def verdict(facts: list[Fact], problems: list[Problem] | None = None, text: str = CHECK) -> list[Status]:
+    found = evaluate(load(text, "c"), [_mine(fact) for fact in facts], problems or [], [ME], "staging", required=True)
+    return [item.status for item in found]
+
+
+def _mine(fact: Fact) -> Fact:
+    import dataclasses
+
+    return dataclasses.replace(fact, component="api")
+
+
+GOOD, BAD = Dsn(shown="g", valid=True), Dsn(shown="b", valid=False)
+UNKNOWN = Dsn(shown="u", valid=False, unknown="not followed")
+BLIND = Problem("repo", frozenset({"dsn"}), "unreadable", "chmod", Evidence(".env"))
+
+
+def test_quantifiers() -> None:
+    assert verdict([GOOD]) == [Status.PASS]
+    assert verdict([GOOD, BAD]) == [Status.GAP]
+    assert verdict([GOOD, BAD], text=CHECK.replace("each:", "some:")) == [Status.PASS]
+    assert verdict([BAD], text=CHECK.replace("each:", "some:")) == [Status.GAP]
+    assert verdict([BAD], text=CHECK.replace("each:", "none:")) == [Status.PASS]
+    assert verdict([GOOD], text=CHECK.replace("each:", "none:")) == [Status.GAP]
+    assert verdict([], text=CHECK.replace("each:", "none:")) == [Status.PASS]
+
+
+def test_unknown_is_not_pass() -> None:
+    assert verdict([UNKNOWN]) == [Status.UNKNOWN]
+    assert verdict([GOOD, UNKNOWN]) == [Status.UNKNOWN]
+    assert verdict([BAD, UNKNOWN]) == [Status.GAP]
+    assert verdict([GOOD], [BLIND]) == [Status.UNKNOWN]
+    assert verdict([], [BLIND]) == [Status.UNKNOWN]
+    assert verdict([BAD], [BLIND]) == [Status.GAP]
+
+
+def test_no_fact_at_all() -> None:
+    assert verdict([]) == [Status.SKIPPED]
+    gap = CHECK + "    absent: gap\n    absent_message: nothing in {component}\n"
+    assert verdict([], text=gap) == [Status.GAP]
+
+
+def test_a_check_that_crashes_is_an_error() -> None:
+    # A comparison of a text with a number cannot be refused when the file is loaded.
+    text = CHECK.replace("expect: {valid: true}", "expect: {shown: {above: 3}}")
+    assert verdict([GOOD], text=text) == [Status.ERROR]
+
+
+def test_a_check_of_low_confidence_is_never_a_gap() -> None:
+    assert verdict([BAD], text=CHECK + "    confidence: low\n") == [Status.UNKNOWN]
+
+
+def test_exit_codes() -> None:
+    def code(
+        status: Status, fail_on: Severity | None = Severity.MEDIUM, *, allow: bool = False, low: bool = False
+    ) -> int:
+        checks = load(CHECK.replace("high", "low") if low else CHECK, "c")
+        facts = {Status.PASS: [GOOD], Status.GAP: [BAD], Status.UNKNOWN: [UNKNOWN]}[status]
+        found = evaluate(checks, [_mine(fact) for fact in facts], [], [ME], "staging", required=True)
+        return exit_code(found, fail_on, allow)
+
+    assert code(Status.PASS) == 0
+    assert code(Status.GAP) == 1
+    assert code(Status.GAP, None) == 0
+    assert code(Status.GAP, low=True) == 0
+    assert code(Status.GAP, Severity.LOW, low=True) == 1
+    assert code(Status.UNKNOWN) == 4
+    assert code(Status.UNKNOWN, allow=True) == 0
+    assert code(Status.UNKNOWN, low=True) == 0
+
+
+def test_select() -> None:
+    checks = shipped_checks()
+    assert {item.id for item in select(checks, ["backend-sdk-*"], [])} == {
+        "backend-sdk-declared",
+        "backend-sdk-compatible",
+        "backend-sdk-bounded",
+    }
+    assert all(item.area == "privacy" for item in select(checks, ["area:privacy"], []))
+    assert all(item.severity is Severity.LOW for item in select(checks, ["severity:low"], []))
+    assert len(select(checks, [], ["dsn-format"])) == len(checks) - 1
+    with pytest.raises(UsageError) as caught:
+        select(checks, ["dsn-fromat"], [])
+    assert caught.value.hint == "did you mean dsn-format?"
+
+
+def test_facts_compare_and_show_by_their_fields() -> None:
+    assert Dsn(shown="a", valid=True) == Dsn(shown="a", valid=True)
+    assert Dsn(shown="a", valid=True) != Dsn(shown="b", valid=True)
+    assert Dsn(shown="a", valid=True) != SdkDependency()
+    assert len({Dsn(shown="a", valid=True), Dsn(shown="a", valid=True)}) == 1
+    assert repr(Dsn(shown="a", valid=True)).startswith("Dsn(component='', evidence=(), unknown='', shown='a'")
