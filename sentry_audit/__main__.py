@@ -15,6 +15,10 @@ def main() -> None:
     import gc
 
     gc.disable()  # syntax trees are kept to the end anyway: collecting among them took a tenth of the time
+    if sys.argv[1:2] == ["check"] and not {"-h", "--help"} & set(sys.argv):
+        from sentry_audit.sources import ahead
+
+        ahead.begin(sys.argv[2:])
     from sentry_audit.cli import run
 
     try:

@@ -21,6 +21,27 @@ if TYPE_CHECKING:
     from sentry_audit.sources.tree import Tree
 
 
+#: Files that are read when something leads to them, not for their names.
+_CODE = (
+    ".py",
+    ".go",
+    ".ts",
+    ".tsx",
+    ".js",
+    ".jsx",
+    ".java",
+    ".rs",
+    ".rb",
+    ".cs",
+    ".md",
+    ".rst",
+    ".html",
+    ".css",
+    ".png",
+    ".svg",
+)
+
+
 @dataclass
 class Collected:
     """What the repository says, before any environment is considered."""
@@ -46,7 +67,7 @@ def collect(tree: Tree, root: Path, settings: Settings) -> Collected:
         raise NothingAudited(f"{root} is empty", "give the folder of a repository")
     facts: list[Fact] = []
     problems: list[Problem] = []
-    for path in sorted(path for path in tree.paths if not path.endswith(".py") or path.endswith("setup.py")):
+    for path in sorted(path for path in tree.paths if not path.endswith(_CODE) or path.endswith("setup.py")):
         wanted = [scanner for scanner in scanners if scanner.matches(path)]
         text = tree.text(path) if wanted and deployed(path) else None
         for scanner in wanted if text is not None else ():

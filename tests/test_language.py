@@ -79,6 +79,10 @@ def test_every_shipped_check_has_examples_and_all_of_them_hold() -> None:
     assert [result for result in run_examples(checks) if result.problem] == []
 
 
+def test_without_their_examples_the_shipped_checks_are_the_same() -> None:
+    assert shipped_checks(examples=False) == shipped_checks()
+
+
 def test_the_shipped_file_follows_the_published_schema() -> None:
     jsonschema.validate(yaml.safe_load(checks_text()), schema())
     jsonschema.Draft202012Validator.check_schema(schema())

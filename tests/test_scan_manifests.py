@@ -7,6 +7,9 @@ import textwrap
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 
 from sentry_audit.facts import Dependency, LockedPackage, Manifest
 from sentry_audit.scanners.manifests import matches, scan
@@ -59,7 +62,7 @@ def test_pyproject_in_all_its_dialects() -> None:
         dev-dependencies = ["mypy"]
         """,
     )
-    assert (found["sentry-sdk"].specifier, found["sentry-sdk"].group) == ("<3,>=2", "")
+    assert (found["sentry-sdk"].specifier, found["sentry-sdk"].group) == (">=2,<3", "")
     assert (found["google-cloud-run"].group, found["google-cloud-run"].optional) == ("gcp", True)
     assert found["pytest"].group == "dev"
     assert found["ruff"].group in {"dev", "lint"}
@@ -191,3 +194,17 @@ def test_names(path: str, wanted: bool) -> None:
 def test_never_raises(text: str, path: str) -> None:
     scan(path, text)
     scan(path, "from setuptools import setup\n" + text)
+
+
+@given(
+    st.from_regex(r"\A[a-z][a-z0-9._-]{0,6}[a-z0-9](\[[a-z, ]{0,6}\])? ?(((==|>=|~=|<|!=) ?[0-9.]{1,5}[*]?,?){0,2})\Z")
+)
+def test_plain_requirements_are_read_as_packaging_reads_them(text: str) -> None:
+    try:
+        parsed = Requirement(text)
+    except InvalidRequirement:
+        return
+    [found] = [item for item in scan("requirements.txt", text)[0] if isinstance(item, Dependency)]
+    assert found.name == canonicalize_name(parsed.name)
+    assert set(found.extras) == parsed.extras
+    assert SpecifierSet(found.specifier) == parsed.specifier

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pathlib
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import pytest
 
 from sentry_audit.app import Request, check
 from sentry_audit.errors import NothingAudited
+from sentry_audit.sources import ahead
 from sentry_audit.sources.tree import Tree
 from tests.trees import FASTAPI, SDK, audit, message, statuses, write
 
@@ -66,7 +68,6 @@ def test_searching(root: Path) -> None:
 def test_a_later_search_looks_only_into_the_hits_of_a_wider_one(root: Path) -> None:
     write(root, {"a.py": "sentry_sdk", "b.py": "sentry", "c.py": "SENTRY_DSN", "d.py": "none"})
     tree = Tree.open(root)
-    tree.prefetch(["sentry", "SENTRY"])
     assert tree.search(["sentry_sdk"], ".py") == ["a.py"]
     assert tree.search(["SENTRY_DSN", "sentry_sdk"], ".py") == ["a.py", "c.py"]
 
@@ -218,3 +219,32 @@ def test_a_name_that_is_not_utf_8(root: Path) -> None:
         file.write("sentry_sdk\n")
     [report] = check(Request(root=root, environments=("staging",)))
     assert statuses(report, "backend-init-present") == {"pass"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "folder"),
+    [
+        ([], "."),
+        (["--env", "staging"], "."),
+        (["--env", "staging", "api"], "api"),
+        (["api", "--env", "staging"], "api"),
+        (["--offline", "api"], "api"),
+        (["--env=staging", "api"], "api"),
+    ],
+)
+def test_the_head_start_guesses_the_folder(arguments: list[str], folder: str) -> None:
+    assert ahead.guess(arguments) == folder
+
+
+def test_a_wrong_guess_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    git(tmp_path, "init", "-q")
+    write(tmp_path / "staging", {"main.py": INIT})
+    write(tmp_path / "app", {"requirements.txt": SDK, "main.py": INIT + FASTAPI})
+    monkeypatch.chdir(tmp_path)
+    ahead.begin(["-X", "staging"])
+    ahead.begin(["staging"])
+    [report] = check(Request(root=tmp_path / "app", environments=("staging",)))
+    assert [item.entry_point for item in report.components] == ["main.py"]
+    ahead.begin(["app"])
+    [report] = check(Request(root=pathlib.Path("app"), environments=("staging",)))
+    assert report.root == "app"

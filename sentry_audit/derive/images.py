@@ -22,7 +22,7 @@ def rebased(facts: Sequence[Fact], paths: frozenset[str]) -> list[Fact]:
         for fact in facts
         if isinstance(fact, Process) and fact.origin == "compose" and fact.image
     }
-    folders = _folders(paths) if any(isinstance(fact, Image) and fact.context for fact in facts) else frozenset()
+    folders = {dirname(path) for path in paths} if any(isinstance(fact, Image) for fact in facts) else set()
     contexts = {fact.path: _context(fact, given, paths, folders) for fact in facts if isinstance(fact, Image)}
     result: list[Fact] = []
     for fact in facts:
@@ -35,17 +35,7 @@ def rebased(facts: Sequence[Fact], paths: frozenset[str]) -> list[Fact]:
     return result
 
 
-def _folders(paths: frozenset[str]) -> frozenset[str]:
-    found: set[str] = set()
-    for path in paths:
-        folder = dirname(path)
-        while folder and folder not in found:
-            found.add(folder)
-            folder = dirname(folder)
-    return frozenset(found)
-
-
-def _context(image: Image, given: dict[str, str], paths: frozenset[str], folders: frozenset[str]) -> str:
+def _context(image: Image, given: dict[str, str], paths: frozenset[str], folders: set[str]) -> str:
     if image.path in given:
         return given[image.path]
     context = image.context
@@ -54,12 +44,12 @@ def _context(image: Image, given: dict[str, str], paths: frozenset[str], folders
     return context
 
 
-def _fits(image: Image, context: str, paths: frozenset[str], folders: frozenset[str]) -> bool:
+def _fits(image: Image, context: str, paths: frozenset[str], folders: set[str]) -> bool:
     """Whether every source that the Dockerfile copies by name is there in ``context``."""
     for source, _ in image.copied:
         name = normpath(join(context, source.lstrip("/")))
         if any(mark in source for mark in "*$?[") or source in {".", "./", "/"}:
             continue
-        if name not in paths and name not in folders:
+        if name not in paths and name not in folders and not any(item.startswith(f"{name}/") for item in folders):
             return False
     return True

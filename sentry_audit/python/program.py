@@ -77,7 +77,7 @@ class Program:
             for _ in range(level - 1):
                 folder = dirname(folder)
             stem = normpath(join(folder, tail)) if tail else folder
-            return self._stems.get(stem) or self._stems.get("__init__" if not stem else f"{stem}/__init__")
+            return self._stems.get(stem or "__init__")
         if not tail or dotted.partition(".")[0] not in self._tops:
             return None
         folder = dirname(importer)
@@ -94,11 +94,14 @@ class Program:
     @cached_property
     def _stems(self) -> dict[str, str]:
         """``a/b`` → ``a/b.py``, else ``a/b/__init__.py``."""
-        found = {_stem(path): path for path in self.files.paths if path.endswith("/__init__.py")}
-        found |= {
-            _stem(path): path for path in self.files.paths if path.endswith(".py") and not path.endswith("/__init__.py")
-        }
-        return found
+        packages: dict[str, str] = {}
+        modules: dict[str, str] = {}
+        for path in self.files.paths:
+            if path.endswith("/__init__.py"):
+                packages[path[:-12]] = path
+            elif path.endswith(".py"):
+                modules[path[:-3]] = path
+        return packages | modules
 
     def _anywhere(self, tail: str) -> str | None:
         hits = [path for path in self._names.get(basename(tail), ()) if f"/{_stem(path)}".endswith(f"/{tail}")]
@@ -125,16 +128,16 @@ class Program:
     def _names(self) -> dict[str, list[str]]:
         """The last part of each module's name → the files of that name."""
         found: dict[str, list[str]] = {}
-        for path in self.files.paths:
-            if path.endswith(".py"):
-                found.setdefault(basename(_stem(path)), []).append(path)
+        for stem, path in self._stems.items():
+            found.setdefault(stem.rpartition("/")[2], []).append(path)
         return found
 
     @cached_property
     def _tops(self) -> frozenset[str]:
         """Every name that an import of something in the tree can begin with."""
-        folders = {part for path in self.files.paths if path.endswith(".py") for part in path.split("/")[:-1]}
-        return frozenset(folders | self._names.keys())
+        folders = {stem.rpartition("/")[0] for stem in self._stems}
+        names = {stem.rpartition("/")[2] for stem in self._stems}
+        return frozenset(names.union(*(folder.split("/") for folder in folders)))
 
     def imported(self, path: str) -> tuple[str, ...]:
         """The files that loading ``path`` may load, packages' ``__init__`` included, from its text."""

@@ -11,8 +11,9 @@ from posixpath import basename, dirname
 from typing import TYPE_CHECKING
 
 from sentry_audit.errors import NothingAudited
+from sentry_audit.mentions import TOKENS
 from sentry_audit.model import Evidence, Problem
-from sentry_audit.sources import git
+from sentry_audit.sources import ahead, git
 from sentry_audit.sources.walk import dotenvs, is_dotenv, ours, walk
 
 if TYPE_CHECKING:
@@ -63,9 +64,9 @@ class Tree:
         self._base = os.path.realpath(root)
         self._exclude: tuple[str, ...] = ()
         self._top = git.checkout(self._base)
-        self._list_job = git.start_listing(self._base) if self._top else None
-        self._forced_job = git.start_forced(self._base) if self._list_job else None
-        self._greps: dict[_Key, git.Job] = {}
+        jobs = ahead.take(self._base) or (git.begin(self._base, TOKENS) if self._top else git.Jobs(None))
+        self._list_job, self._forced_job = jobs.listing, jobs.forced
+        self._greps: dict[_Key, git.Job] = {(TOKENS, ""): jobs.search} if jobs.search is not None else {}
         self._found: dict[_Key, list[str]] = {}
         self._texts: dict[str, str | None] = {}
         self._kept: dict[str, _Raw] = {}
@@ -78,8 +79,8 @@ class Tree:
     def open(cls, root: Path) -> Tree:
         """The tree at ``root``.
 
-        git starts to list it at once, and is waited for when ``paths`` is first read. Raises NothingAudited
-        if ``root`` is not a folder that can be listed.
+        git starts to list it and to look for what matters (``mentions.TOKENS``) at once, and is waited for when
+        that is first asked for. Raises NothingAudited if ``root`` is not a folder that can be listed.
         """
         if root.is_file():
             raise NothingAudited(f"not a folder: {root}", f"give the folder it is in: {root.parent}")
