@@ -230,6 +230,67 @@ class AuthToken(Fact):
     problem: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One variable that a deployment sets, updates or removes.
+
+    ``operation``: set (replaces all others of its sort), update, remove, clear (all of its sort; no name).
+    ``sort``: plain or secret. ``value`` is shown only where it cannot be secret, a DSN redacted; ``secret`` and
+    ``version`` name the Secret Manager secret. ``build`` settings exist while the image is built, not when it runs.
+    """
+
+    name: str
+    operation: str = "update"
+    sort: str = "plain"
+    value: str = ""
+    is_set: bool = True
+    secret: str = ""
+    version: str = ""
+    line: int | None = None
+    build: bool = False
+
+
+@fact
+class Deployment(Fact):
+    """One place that says what a Cloud Run service or job gets when it is deployed the next time.
+
+    ``origin``: gcloud, deploy-cloudrun, knative, terraform, script, docker-build. ``resource``: service, job, image.
+    ``service`` is its name as far as it could be followed. ``environment`` is the one it speaks of (``""``: none),
+    ``rule`` says what told so. ``declarative`` ones give the whole state (Terraform, Knative), the others change it.
+    ``image`` and ``source`` (a folder) say what is deployed; ``order`` is its place among the steps of its file.
+    ``unresolved`` says what could not be followed: then a variable that is not listed may still be there.
+    """
+
+    path: str
+    origin: str
+    service: str
+    resource: str = "service"
+    environment: str = ""
+    rule: str = ""
+    declarative: bool = False
+    settings: tuple[Setting, ...] = ()
+    image: str = ""
+    source: str = ""
+    order: int = 0
+    line: int | None = None
+    unresolved: tuple[str, ...] = ()
+
+
+@fact
+class SecretDeclared(Fact):
+    """A place that creates a secret or lists secret names: Terraform, a script.
+
+    ``name`` as far as it could be followed; ``environment`` as for deployments; ``origin``: terraform or script.
+    """
+
+    path: str
+    name: str
+    origin: str
+    environment: str = ""
+    line: int | None = None
+    unresolved: str = ""
+
+
 # --- what derivers conclude ---------------------------------------------------------------------
 
 
