@@ -5,13 +5,17 @@ from __future__ import annotations
 import configparser
 import re
 from posixpath import dirname, join, normpath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sentry_audit.facts import Fact, Process
-from sentry_audit.model import Evidence, Problem
+from sentry_audit.model import Evidence
 from sentry_audit.scanners.base import Found, Scanner
+from sentry_audit.scanners.nodes import children, compose, items, text_of
 from sentry_audit.scanners.shell import commands
 from sentry_audit.scanners.variables import declared
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _COMPOSE = re.compile(r"^(docker-)?compose([._-].*)?\.ya?ml$|^docker-compose.*\.ya?ml$")
 _PROC = re.compile(r"^([A-Za-z0-9_-]+):\s*(.+)$")
@@ -79,49 +83,9 @@ def _supervisor(path: str, text: str) -> list[Fact]:
     return found
 
 
-def _yaml(path: str, text: str, reader: Any) -> Found:
-    import yaml
-
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    try:
-        node = yaml.compose(text, Loader=loader)
-        return tuple(reader(path, node)), ()
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else None
-        reason = f"not valid YAML: {error.problem or error.context or 'it cannot be read'}"
-        where = Evidence(path, line, mark.column + 1 if mark else None, None, "syntax error")
-        return (), (Problem("repo", _KINDS, reason, f"fix the syntax of {path}", where),)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        where = Evidence(path, None, None, None, "")
-        return (), (Problem("repo", _KINDS, f"not valid YAML: {error}", f"save {path} as UTF-8 text", where),)
-
-
-def _children(node: Any) -> dict[str, Any]:
-    """The entries of a mapping node, merges (``<<``) put in; nothing for any other node."""
-    import yaml
-
-    if not isinstance(node, yaml.MappingNode):
-        return {}
-    found: dict[str, Any] = {}
-    for key, value in node.value:
-        if key.value == "<<":
-            parts = value.value if isinstance(value, yaml.SequenceNode) else [value]
-            for part in parts:
-                found = {**_children(part), **found}
-        elif isinstance(key.value, str):
-            found[key.value] = value
-    return found
-
-
-def _text(node: Any) -> str:
-    return node.value if node is not None and isinstance(node.value, str) else ""
-
-
-def _items(node: Any) -> list[Any]:
-    import yaml
-
-    return node.value if isinstance(node, yaml.SequenceNode) else []
+def _yaml(path: str, text: str, reader: Callable[[str, Any], list[Fact]]) -> Found:
+    nodes, problems = compose(path, text, _KINDS)
+    return tuple(fact for node in nodes for fact in reader(path, node)), tuple(problems)
 
 
 def _words(node: Any) -> tuple[str, ...]:
@@ -130,7 +94,7 @@ def _words(node: Any) -> tuple[str, ...]:
     if isinstance(node.value, str):
         found = commands(node.value.replace("$$", "$"))
         return found[-1] if found else ()
-    words = tuple(_text(item) for item in _items(node))
+    words = tuple(text_of(item) for item in items(node))
     if len(words) > 2 and words[0] in {"sh", "bash", "/bin/sh", "/bin/bash"} and words[1].startswith("-"):
         found = commands(words[-1])
         return found[-1] if found else ()
@@ -139,8 +103,8 @@ def _words(node: Any) -> tuple[str, ...]:
 
 def _compose(path: str, node: Any) -> list[Fact]:
     found: list[Fact] = []
-    for name, service in _children(_children(node).get("services")).items():
-        fields = _children(service)
+    for name, service in children(children(node).get("services")).items():
+        fields = children(service)
         context, image = _build(path, fields.get("build"))
         words = _words(fields.get("command"))
         entry = _words(fields.get("entrypoint"))
@@ -158,30 +122,30 @@ def _build(path: str, node: Any) -> tuple[str, str]:
     folder = dirname(path)
     if node is None:
         return folder, ""
-    fields = _children(node)
-    context = _text(fields.get("context")) if fields else _text(node)
+    fields = children(node)
+    context = text_of(fields.get("context")) if fields else text_of(node)
     if "://" in context or context.startswith("$"):
         return folder, ""
     context = normpath(join(folder, context or "."))
     context = "" if context == "." else context
-    return context, normpath(join(context, _text(fields.get("dockerfile")) or "Dockerfile"))
+    return context, normpath(join(context, text_of(fields.get("dockerfile")) or "Dockerfile"))
 
 
 def _environment(path: str, node: Any) -> list[Fact]:
     found: list[Fact] = []
-    for name, value in _children(node).items():
-        found += declared(path, name, _text(value), value.start_mark.line + 1, origin="compose")
-    for item in _items(node):
-        name, mark, value = _text(item).partition("=")
+    for name, value in children(node).items():
+        found += declared(path, name, text_of(value), value.start_mark.line + 1, origin="compose")
+    for item in items(node):
+        name, mark, value = text_of(item).partition("=")
         if mark:
             found += declared(path, name, value, item.start_mark.line + 1, origin="compose")
     return found
 
 
 def _app(path: str, node: Any) -> list[Fact]:
-    fields = _children(node)
+    fields = children(node)
     entry = fields.get("entrypoint")
-    runtime = _text(fields.get("runtime"))
+    runtime = text_of(fields.get("runtime"))
     found: list[Fact] = []
     if not runtime.startswith("python"):
         return found

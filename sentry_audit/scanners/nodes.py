@@ -1,0 +1,95 @@
+"""YAML as nodes with their lines: what a file says and where, without building its objects."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sentry_audit.model import Evidence, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def compose(path: str, text: str, kinds: frozenset[str]) -> tuple[list[Any], list[Problem]]:
+    """The root nodes of the documents in ``text``; a problem about ``kinds`` with its line if it is no YAML.
+
+    The documents in front of a broken one are kept. Never raises.
+    """
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    found: list[Any] = []
+    try:
+        found += (node for node in yaml.compose_all(text, Loader=loader) if node is not None)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (None, None)
+        reason = f"not valid YAML: {error.problem or error.context or 'it cannot be read'}"
+        where = Evidence(path, line, column, None, "syntax error")
+        return found, [Problem("repo", kinds, reason, f"fix the syntax of {path}", where)]
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        where = Evidence(path, None, None, None, "")
+        return found, [Problem("repo", kinds, f"not valid YAML: {error}", f"save {path} as UTF-8 text", where)]
+    return found, []
+
+
+def children(node: Any) -> dict[str, Any]:
+    """The entries of a mapping node, merges (``<<``) put in; nothing for any other node. The last of equal keys wins."""
+    import yaml
+
+    if not isinstance(node, yaml.MappingNode):
+        return {}
+    found: dict[str, Any] = {}
+    for key, value in node.value:
+        if key.value == "<<":
+            for part in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+                found = {**children(part), **found}
+        elif isinstance(key.value, str):
+            found[key.value] = value
+    return found
+
+
+def items(node: Any) -> list[Any]:
+    """The entries of a sequence node; nothing for any other node."""
+    import yaml
+
+    return node.value if isinstance(node, yaml.SequenceNode) else []
+
+
+def text_of(node: Any) -> str:
+    """The text of a scalar node, else ``""``."""
+    return node.value if node is not None and isinstance(node.value, str) else ""
+
+
+def line_of(node: Any) -> int:
+    """The line on which a node begins, from 1."""
+    return int(node.start_mark.line) + 1
+
+
+def at(node: Any, *path: str) -> Any:
+    """The node below ``node`` at ``path``, or None."""
+    for part in path:
+        node = children(node).get(part)
+    return node
+
+
+def twice(node: Any) -> Iterator[tuple[str, int]]:
+    """Keys that stand twice in one mapping, with the line of the second; YAML readers differ in which one wins."""
+    import yaml
+
+    stack, seen_nodes = [node], set()
+    while stack:
+        current = stack.pop()
+        if id(current) in seen_nodes:
+            continue
+        seen_nodes.add(id(current))
+        if isinstance(current, yaml.MappingNode):
+            seen: set[str] = set()
+            for key, value in current.value:
+                name = text_of(key)
+                if name in seen and name != "<<":
+                    yield name, line_of(key)
+                seen.add(name)
+                stack.append(value)
+        elif isinstance(current, yaml.SequenceNode):
+            stack.extend(current.value)
