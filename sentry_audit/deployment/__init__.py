@@ -1,0 +1,1 @@
+"""Where a repository says what its services get: commands, pipelines, scripts, Knative, Terraform."""

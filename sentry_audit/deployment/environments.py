@@ -1,0 +1,44 @@
+"""Which environment a definition speaks of, and what told so."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_WORDS = {
+    "production": "production", "prod": "production", "prd": "production", "live": "production",
+    "staging": "staging", "stage": "staging", "stg": "staging", "stag": "staging", "preprod": "staging", "uat": "uat",
+    "qa": "qa", "development": "development", "develop": "development", "dev": "development",
+    "sandbox": "sandbox", "preview": "preview", "demo": "demo", "test": "test", "testing": "test",
+}  # fmt: skip
+_SPLIT = re.compile(r"[^a-z0-9]+|(?<=[a-z])(?=[0-9])")
+
+#: (a text, what the text is): "shop-staging", "the project".
+Hint = tuple[str, str]
+
+
+def canonical(name: str) -> str:
+    """``prod`` → ``production``; a name that is none of the usual ones stays as it is."""
+    return _WORDS.get(name.lower(), name.lower())
+
+
+def named_in(text: str) -> set[str]:
+    """The environments whose names are words of ``text``."""
+    return {_WORDS[word] for word in _SPLIT.split(text.lower()) if word in _WORDS}
+
+
+def told(hints: Iterable[Hint]) -> tuple[str, str]:
+    """(the environment, the rule) of the first hint that names exactly one; two empty texts when none does."""
+    for text, what in hints:
+        found = named_in(text)
+        if len(found) == 1:
+            return found.pop(), f"{what} says so: {text}"
+    return "", ""
+
+
+def speaks_of(environment: str, wanted: str) -> bool:
+    """Whether a definition of ``environment`` (``""``: of no particular one) applies in ``wanted``."""
+    return not environment or canonical(environment) == canonical(wanted)

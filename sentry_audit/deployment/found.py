@@ -1,0 +1,101 @@
+"""From a command that changes something to the fact that it does, with its environment and its lines."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from posixpath import basename, dirname
+from typing import TYPE_CHECKING
+
+from sentry_audit.deployment.environments import Hint, told
+from sentry_audit.facts import Deployment, SecretDeclared
+from sentry_audit.model import Evidence
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sentry_audit.deployment.gcloud import Change
+    from sentry_audit.facts import Fact, Setting
+    from sentry_audit.model import Problem
+
+KINDS = frozenset({"deployment", "deployed_dsn", "deployed_environment", "deploy_wipe", "terraform_dsn"})
+
+
+@dataclass
+class Found:
+    """What has been found so far, in order."""
+
+    facts: list[Fact] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    def change(
+        self,
+        path: str,
+        text: str,
+        change: Change,
+        line: int | None,
+        origin: str,
+        hints: Iterable[Hint] = (),
+        unresolved: Iterable[str] = (),
+    ) -> None:
+        """Keep ``change``, which stands in ``path`` from ``line`` on."""
+        told_by = [
+            *hints,
+            (change.project, "the project"),
+            (change.service, "the service's name"),
+            (basename(path), "the file's name"),
+            (dirname(path), "the folder"),
+        ]
+        environment, rule = told(told_by)
+        self.facts.append(
+            Deployment(
+                path=path,
+                origin=origin,
+                service=change.service,
+                resource=change.resource,
+                environment=environment,
+                rule=rule,
+                settings=tuple(_placed(text, item, line) for item in change.settings),
+                image=change.image,
+                source=change.source,
+                order=len(self.facts),
+                line=line,
+                unresolved=(*change.unresolved, *unresolved),
+                evidence=(Evidence(path, line, None, None, _saw(change)),),
+            )
+        )
+
+    def secret(self, path: str, name: str, line: int | None, hints: Iterable[Hint] = ()) -> None:
+        """Keep that a script creates the secret ``name``."""
+        environment, _ = told([*hints, (name, "the name"), (basename(path), "the file's name")])
+        here = Evidence(path, line, None, None, name)
+        self.facts.append(
+            SecretDeclared(
+                path=path,
+                name=name,
+                origin="script",
+                environment=environment,
+                line=line,
+                evidence=(here,),
+                unresolved="its name was not followed" if "$" in name else "",
+            )
+        )
+
+
+def _saw(change: Change) -> str:
+    if change.resource == "image":
+        return f"builds {change.image or 'an image'}"
+    return f"{change.verb} {change.resource} {change.service}".strip()
+
+
+def _placed(text: str, item: Setting, start: int | None) -> Setting:
+    """The setting with the line on which its name stands, at or after the command's."""
+    if not item.name or start is None:
+        return item
+    pattern = re.compile(rf"\b{re.escape(item.name)}\b")
+    for number, row in enumerate(text.splitlines()[start - 1 :], start):
+        if pattern.search(row) and not row.lstrip().startswith("#"):
+            return replace(item, line=number)
+        if number > start + 60:
+            break
+    return item

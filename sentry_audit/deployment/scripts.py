@@ -1,0 +1,187 @@
+"""Shell scripts and Makefiles that deploy, also through one another."""
+
+from __future__ import annotations
+
+import re
+from posixpath import basename, dirname, join, normpath
+from typing import TYPE_CHECKING
+
+from sentry_audit.deployment.gcloud import understand
+from sentry_audit.scanners.shell import commands, expand
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sentry_audit.deployment.environments import Hint
+    from sentry_audit.deployment.found import Found
+    from sentry_audit.python.program import Files
+
+_ARRAY = re.compile(r"^\s*(?:declare\s+-a\s+|readonly\s+)?(\w+)=\(([^)]*)\)", re.MULTILINE)
+_TARGET = re.compile(r"^([\w./%-]+(?:\s+[\w./%-]+)*)\s*:(?!=)[^\n]*$", re.MULTILINE)
+_MAKE_VARIABLE = re.compile(r"^(?:export\s+)?(\w+)\s*[?:]?:?=\s*(.*)$", re.MULTILINE)
+_DEPTH = 3
+_BUILDS = re.compile(r"^(npm|pnpm|yarn|bun|npx|next|vite)$")
+
+
+def is_script(path: str) -> bool:
+    """Whether the name is a shell script's."""
+    return path.endswith((".sh", ".bash"))
+
+
+def is_makefile(path: str) -> bool:
+    """Whether the name is a Makefile's."""
+    return basename(path) in {"Makefile", "makefile", "GNUmakefile"} or path.endswith(".mk")
+
+
+class Scripts:
+    """Reads scripts of one tree; ``called`` are those that something calls with arguments."""
+
+    def __init__(self, files: Files, found: Found) -> None:
+        self.files = files
+        self.found = found
+        self.called: set[str] = set()
+
+    def script(
+        self,
+        path: str,
+        arguments: Sequence[str] = (),
+        hints: Sequence[Hint] = (),
+        origin: str = "script",
+        depth: int = 0,
+    ) -> None:
+        """The deployments of a script that is started with ``arguments``."""
+        text = self.files.text(path) or ""
+        variables = {str(number): value for number, value in enumerate(arguments, 1)}
+        more = [(value, "the script's argument") for value in arguments if "$" not in value]
+        self.text(path, text, variables, [*hints, *more], origin, depth, folder=dirname(path))
+
+    def text(
+        self,
+        path: str,
+        text: str,
+        variables: dict[str, str] | None = None,
+        hints: Sequence[Hint] = (),
+        origin: str = "script",
+        depth: int = 0,
+        start: int = 1,
+        folder: str = "",
+        whole: str = "",
+    ) -> None:
+        """The deployments in shell ``text``, which stands in ``path`` from line ``start`` on.
+
+        ``whole`` is the text of the whole file, when ``text`` is a part of it.
+        """
+        lines = _Lines(text, start)
+        arrays = {name: words.split() for name, words in _ARRAY.findall(text)}
+        loops: dict[str, list[str]] = {}
+        here = folder
+        for words in commands(text, variables):
+            if words[0] == "for" and len(words) > 3 and words[2] == "in":
+                loops[words[1]] = [item.strip("\"'") for word in words[3:] for item in _array(word, arrays)]
+                continue
+            if words[0] == "cd" and len(words) > 1 and "$" not in words[1]:
+                here = normpath(join(here, words[1]))
+            elif (change := understand(words)) is not None:
+                line = lines.of(words)
+                self.found.change(path, whole or text, understand(words, line) or change, line, origin, hints)
+            elif names := _secrets(words):
+                for name in names:
+                    variable = name.strip('${}"')
+                    for one in loops.get(variable, [name]):
+                        self.found.secret(path, one.strip("\"'"), lines.of(words), hints)
+            else:
+                self._delegate(words, here, path, hints, origin, depth)
+
+    def _delegate(
+        self, words: tuple[str, ...], folder: str, path: str, hints: Sequence[Hint], origin: str, depth: int
+    ) -> None:
+        """``./deploy.sh staging``, ``bash scripts/deploy.sh``: follow it with its arguments."""
+        rest = list(words)
+        if basename(rest[0]) in {"bash", "sh", "source", "."} and len(rest) > 1:
+            rest = [word for word in rest[1:] if not word.startswith("-")] or rest
+        name = rest[0].removeprefix("$(dirname $0)/").removeprefix("$_/")
+        target = next(
+            (
+                item
+                for item in (
+                    normpath(join(folder, name)),
+                    normpath(name.lstrip("/")),
+                    join(dirname(path), basename(name)),
+                )
+                if item in self.files.paths
+            ),
+            "",
+        )
+        if not target or not (is_script(target) or "." not in basename(target)) or target == path or depth >= _DEPTH:
+            return
+        text = self.files.text(target) or ""
+        if "gcloud" in text or "docker build" in text:
+            self.called.add(target)
+            self.script(target, rest[1:], [*hints], origin, depth + 1)
+
+    def makefile(self, path: str) -> None:
+        """The deployments of a Makefile: each target's recipe, with the target's name as a hint."""
+        text = self.files.text(path) or ""
+        variables = {name: value.strip() for name, value in _MAKE_VARIABLE.findall(text)}
+        variables = {name: expand(_shell(value), variables) for name, value in variables.items()}
+        targets = list(_TARGET.finditer(text))
+        for index, match in enumerate(targets):
+            end = targets[index + 1].start() if index + 1 < len(targets) else len(text)
+            rows = [row[1:].lstrip("@-") if row.startswith("\t") else "" for row in text[match.end() : end].split("\n")]
+            recipe = _shell("\n".join(rows))
+            if "gcloud" in recipe or "docker" in recipe or ".sh" in recipe:
+                start = text.count("\n", 0, match.end()) + 1
+                hints = [(match[1], "the target's name")]
+                self.text(path, recipe, variables, hints, "makefile", 0, start, dirname(path), whole=text)
+
+
+def is_frontend_build(words: Sequence[str]) -> bool:
+    """``npm run build``, ``pnpm --filter web build``, ``next build``, ``vite build``."""
+    return (
+        bool(words)
+        and bool(_BUILDS.match(basename(words[0])))
+        and any(word.partition(":")[0] == "build" for word in words[1:])
+    )
+
+
+def _shell(text: str) -> str:
+    """Make's ``$(NAME)`` and ``$$`` as the shell writes them."""
+    return re.sub(r"\$\((\w+)\)", r"${\1}", text).replace("$$", "$")
+
+
+def _array(word: str, arrays: dict[str, list[str]]) -> list[str]:
+    match = re.match(r"^\$\{?(\w+)(?:\[[@*]\])?\}?$", word)
+    return arrays.get(match[1], [word]) if match else [word]
+
+
+def _secrets(words: Sequence[str]) -> list[str]:
+    """The secret that ``gcloud secrets create NAME`` (or ``versions add NAME``) speaks of."""
+    rest = list(words)
+    at = next((index for index, word in enumerate(rest) if basename(word) == "gcloud"), None)
+    if at is None or rest[at + 1 : at + 2] != ["secrets"]:
+        return []
+    tail = rest[at + 2 :]
+    if tail[:1] == ["create"]:
+        return [word for word in tail[1:2] if not word.startswith("-")]
+    return [word for word in tail[2:3] if not word.startswith("-")] if tail[:2] == ["versions", "add"] else []
+
+
+class _Lines:
+    """The line of each command: the next line on which its program stands and that is no comment."""
+
+    def __init__(self, text: str, start: int) -> None:
+        self.rows = text.split("\n")
+        self.start = start
+        self.at: dict[str, int] = {}
+
+    def of(self, words: Sequence[str]) -> int | None:
+        program = next((basename(word) for word in words if basename(word) in {"gcloud", "docker", "podman"}), words[0])
+        verb = next(
+            (word for word in words if word in {"deploy", "update", "replace", "build", "create", "submit", "add"}), ""
+        )
+        for index in range(self.at.get(program, 0), len(self.rows)):
+            row = self.rows[index]
+            if program in row and not row.lstrip().startswith("#") and verb in "".join(self.rows[index : index + 4]):
+                self.at[program] = index + 1
+                return index + self.start
+        return None
