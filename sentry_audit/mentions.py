@@ -11,5 +11,8 @@ APPLICATIONS = (
     "functions_framework", "BaseSettings",
 )  # fmt: skip
 
+#: Whatever deploys to Cloud Run.
+DEPLOYS = ("gcloud", "knative.dev", "google_cloud_run", "deploy-cloudrun", "run.googleapis.com")
+
 #: What the one pass looks for.
-TOKENS = (*MENTIONS, *APPLICATIONS)
+TOKENS = (*MENTIONS, *APPLICATIONS, *DEPLOYS)

@@ -16,6 +16,13 @@ _WORDS = {
 }  # fmt: skip
 _SPLIT = re.compile(r"[^a-z0-9]+|(?<=[a-z])(?=[0-9])")
 
+#: A variable that holds the name of the environment, or a script's first argument.
+_PARAMETER = re.compile(
+    r"\$\{?((?:(?:inputs|env|vars|matrix|github\.event\.inputs)\.)?_?(?:\w+_)?(?:env|environment|stage)(?:_name)?|1)"
+    r"(?::?-[^{}]*)?(?:\}|(?!\w))",
+    re.IGNORECASE,
+)
+
 #: (a text, what the text is): "shop-staging", "the project".
 Hint = tuple[str, str]
 
@@ -42,3 +49,19 @@ def told(hints: Iterable[Hint]) -> tuple[str, str]:
 def speaks_of(environment: str, wanted: str) -> bool:
     """Whether a definition of ``environment`` (``""``: of no particular one) applies in ``wanted``."""
     return not environment or canonical(environment) == canonical(wanted)
+
+
+def is_parameter(name: str) -> bool:
+    """Whether a variable of that name holds the name of an environment."""
+    return _PARAMETER.fullmatch(f"${name}") is not None
+
+
+def parameter_in(text: str) -> str:
+    """The first variable in ``text`` that holds the name of an environment, or ``""``."""
+    match = _PARAMETER.search(text)
+    return match[1] if match else ""
+
+
+def rendered(text: str, environment: str) -> str:
+    """``text`` with ``environment`` in place of the variables that hold its name."""
+    return _PARAMETER.sub(environment, text) if "$" in text else text

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 
 from sentry_audit.deployment.environments import Hint, told
 from sentry_audit.facts import Deployment, SecretDeclared
-from sentry_audit.model import Evidence
+from sentry_audit.model import Evidence, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from sentry_audit.deployment.gcloud import Change
     from sentry_audit.facts import Fact, Setting
-    from sentry_audit.model import Problem
 
 KINDS = frozenset({"deployment", "deployed_dsn", "deployed_environment", "deploy_wipe", "terraform_dsn"})
 
@@ -37,6 +36,8 @@ class Found:
         origin: str,
         hints: Iterable[Hint] = (),
         unresolved: Iterable[str] = (),
+        *,
+        declarative: bool = False,
     ) -> None:
         """Keep ``change``, which stands in ``path`` from ``line`` on."""
         told_by = [
@@ -58,12 +59,20 @@ class Found:
                 settings=tuple(_placed(text, item, line) for item in change.settings),
                 image=change.image,
                 source=change.source,
+                declarative=declarative,
                 order=len(self.facts),
                 line=line,
                 unresolved=(*change.unresolved, *unresolved),
                 evidence=(Evidence(path, line, None, None, _saw(change)),),
             )
         )
+
+    def twice(self, path: str, keys: Iterable[tuple[str, int]]) -> None:
+        """Keep that keys stand twice in a file: what it sets cannot be told."""
+        for name, line in keys:
+            here = Evidence(path, line, None, None, f"{name} is there twice")
+            reason = f"the key {name!r} is there twice, and readers differ in which one counts"
+            self.problems.append(Problem("repo", KINDS, reason, f"keep one of them in {path}", here))
 
     def secret(self, path: str, name: str, line: int | None, hints: Iterable[Hint] = ()) -> None:
         """Keep that a script creates the secret ``name``."""

@@ -31,6 +31,10 @@ _SWITCHES = frozenset(
      "--no-cpu-boost", "--cpu-throttling", "--no-cpu-throttling", "--clear-env-vars", "--clear-secrets", "--use-http2",
      "--execute-now", "--wait", "--default-url", "--no-default-url", "--iap", "--no-iap", "--session-affinity"}
 )  # fmt: skip
+_BUILD_VALUES = frozenset(
+    {"-t", "--tag", "-f", "--file", "--build-arg", "--target", "--platform", "--secret", "--destination", "--context",
+     "--dockerfile", "--cache-from", "--cache-to", "--network", "--label", "--progress", "-o", "--output"}
+)  # fmt: skip
 _REFERENCE = re.compile(r"^(?:projects/[^/]+/secrets/)?([^:/]+)(?:/versions/|:)?([^:/]*)$")
 
 
@@ -50,6 +54,7 @@ class Change:
     project: str = ""
     file: str = ""
     unresolved: tuple[str, ...] = ()
+    substitutions: tuple[tuple[str, str], ...] = ()
 
 
 def understand(words: tuple[str, ...], line: int | None = None) -> Change | None:
@@ -72,17 +77,20 @@ def _gcloud(words: list[str], line: int | None) -> Change | None:
         case ["run", "services", "update"]:
             return _run("update", "service", words[3:], line)
         case ["run", "services", "replace"]:
-            given = _flags(words[3:])
-            return Change(
-                "replace", "service", "", file=given[1][0] if given[1] else "", project=_last(given[0], "--project")
-            )
+            flags, plain = _flags(words[3:])
+            return Change("replace", "service", "", file=plain[0] if plain else "", project=_last(flags, "--project"))
         case ["run", "jobs", ("create" | "update" | "deploy") as verb]:
             return _run("update" if verb == "update" else "deploy", "job", words[3:], line)
         case ["builds", "submit", *_]:
             flags, plain = _flags(words[2:])
             tag = _last(flags, "--tag", "-t")
             source = plain[0] if plain else "."
-            return Change("build", "image", "", image=tag, source=source, file=_last(flags, "--config"))
+            pairs = [part.partition("=") for part in _last(flags, "--substitutions").split(",")]
+            given = tuple((name.strip(), value.strip()) for name, mark, value in pairs if mark)
+            return Change(
+                "build", "image", "", image=tag, source=source, project=_last(flags, "--project"),
+                file=_last(flags, "--config"), substitutions=given,
+            )  # fmt: skip
     return None
 
 
@@ -176,19 +184,6 @@ def setting(name: str, value: str, operation: str, sort: str, line: int | None, 
 
 def build(words: list[str], line: int | None) -> Change:
     """The arguments of ``docker build`` (or kaniko's executor)."""
-    valued = {
-        "-t",
-        "--tag",
-        "-f",
-        "--file",
-        "--build-arg",
-        "--target",
-        "--platform",
-        "--secret",
-        "--destination",
-        "--context",
-        "--dockerfile",
-    }
     flags: list[tuple[str, str]] = []
     plain: list[str] = []
     at = 0
@@ -198,7 +193,7 @@ def build(words: list[str], line: int | None) -> Change:
         if "=" in word and word.startswith("--"):
             name, _, value = word.partition("=")
             flags.append((name, value))
-        elif word in valued and at < len(words):
+        elif word in _BUILD_VALUES and at < len(words):
             flags.append((word, words[at]))
             at += 1
         elif not word.startswith("-"):

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from itertools import dropwhile, takewhile
 from posixpath import basename, dirname, join, normpath
 from typing import TYPE_CHECKING
 
-from sentry_audit.deployment.gcloud import understand
+from sentry_audit.deployment.branches import branches
+from sentry_audit.deployment.environments import is_parameter
+from sentry_audit.deployment.gcloud import Change, setting, understand
 from sentry_audit.scanners.shell import commands, expand
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from sentry_audit.deployment.environments import Hint
     from sentry_audit.deployment.found import Found
+    from sentry_audit.facts import Setting
     from sentry_audit.python.program import Files
 
 _ARRAY = re.compile(r"^\s*(?:declare\s+-a\s+|readonly\s+)?(\w+)=\(([^)]*)\)", re.MULTILINE)
 _TARGET = re.compile(r"^([\w./%-]+(?:\s+[\w./%-]+)*)\s*:(?!=)[^\n]*$", re.MULTILINE)
 _MAKE_VARIABLE = re.compile(r"^(?:export\s+)?(\w+)\s*[?:]?:?=\s*(.*)$", re.MULTILINE)
+_DEFAULT = re.compile(r"\$\{(\w+):?-[^{}]*\}")
 _DEPTH = 3
 _BUILDS = re.compile(r"^(npm|pnpm|yarn|bun|npx|next|vite)$")
 
@@ -40,6 +46,7 @@ class Scripts:
         self.files = files
         self.found = found
         self.called: set[str] = set()
+        self.follow: Callable[[Change, str, Sequence[Hint]], bool] = lambda *_: False
 
     def script(
         self,
@@ -66,11 +73,33 @@ class Scripts:
         start: int = 1,
         folder: str = "",
         whole: str = "",
+        env: tuple[Setting, ...] = (),
     ) -> None:
         """The deployments in shell ``text``, which stands in ``path`` from line ``start`` on.
 
-        ``whole`` is the text of the whole file, when ``text`` is a part of it.
+        ``whole`` is the text of the whole file, when ``text`` is a part of it; ``env`` is what its processes see.
         """
+        given = variables or {}
+        text = _DEFAULT.sub(
+            lambda match: f"${{{match[1]}}}" if is_parameter(match[1]) and match[1] not in given else match[0], text
+        )
+        for environment, branch in branches(text):
+            more = [(environment, "the script's condition")] if environment else []
+            self._text(path, branch, variables, [*more, *hints], origin, depth, start, folder, whole or text, env)
+
+    def _text(
+        self,
+        path: str,
+        text: str,
+        variables: dict[str, str] | None,
+        hints: Sequence[Hint],
+        origin: str,
+        depth: int,
+        start: int,
+        folder: str,
+        whole: str,
+        env: tuple[Setting, ...],
+    ) -> None:
         lines = _Lines(text, start)
         arrays = {name: words.split() for name, words in _ARRAY.findall(text)}
         loops: dict[str, list[str]] = {}
@@ -81,9 +110,17 @@ class Scripts:
                 continue
             if words[0] == "cd" and len(words) > 1 and "$" not in words[1]:
                 here = normpath(join(here, words[1]))
+            elif words[0] == "export" and len(words) > 1:
+                env = (*env, *_exported(words[1:]))
             elif (change := understand(words)) is not None:
                 line = lines.of(words)
-                self.found.change(path, whole or text, understand(words, line) or change, line, origin, hints)
+                self.keep(understand(words, line) or change, path, whole, line, origin, hints, here, depth, env)
+            elif is_frontend_build(words):
+                own = _exported(takewhile(lambda word: "=" in word, words))
+                bundled = Change(
+                    "build", "image", "", tuple(replace(item, build=True) for item in (*env, *own)), source=here
+                )
+                self.keep(bundled, path, whole, lines.of(words), origin, hints, here, depth, env)
             elif names := _secrets(words):
                 for name in names:
                     variable = name.strip('${}"')
@@ -91,6 +128,29 @@ class Scripts:
                         self.found.secret(path, one.strip("\"'"), lines.of(words), hints)
             else:
                 self._delegate(words, here, path, hints, origin, depth)
+
+    def keep(
+        self,
+        change: Change,
+        path: str,
+        text: str,
+        line: int | None,
+        origin: str,
+        hints: Sequence[Hint],
+        folder: str,
+        depth: int = 0,
+        env: tuple[Setting, ...] = (),
+    ) -> None:
+        """Keep ``change``, seen from ``folder``; what it hands on to another file is read there."""
+        if change.verb in {"build", "replace"} and change.file and depth < _DEPTH:
+            target = normpath(join(folder, change.file))
+            target = target if target in self.files.paths else normpath(change.file)
+            if target in self.files.paths and self.follow(change, target, hints):
+                self.called.add(target)
+                return
+        here = normpath(join(folder, change.source)) if change.source and not change.source.startswith("$") else ""
+        passed = tuple(_from(item, env) for item in change.settings)
+        self.found.change(path, text, replace(change, source=here, settings=passed), line, origin, hints)
 
     def _delegate(
         self, words: tuple[str, ...], folder: str, path: str, hints: Sequence[Hint], origin: str, depth: int
@@ -137,10 +197,28 @@ class Scripts:
 
 def is_frontend_build(words: Sequence[str]) -> bool:
     """``npm run build``, ``pnpm --filter web build``, ``next build``, ``vite build``."""
+    rest = list(dropwhile(lambda word: "=" in word, words))
     return (
-        bool(words)
-        and bool(_BUILDS.match(basename(words[0])))
-        and any(word.partition(":")[0] == "build" for word in words[1:])
+        bool(rest)
+        and bool(_BUILDS.match(basename(rest[0])))
+        and any(word.partition(":")[0] == "build" for word in rest[1:])
+    )
+
+
+def _exported(words: Iterable[str]) -> tuple[Setting, ...]:
+    """``NAME=value`` words as what later processes see."""
+    pairs = (word.partition("=") for word in words)
+    return tuple(setting(name, value, "set", "plain", None, build=True) for name, mark, value in pairs if mark)
+
+
+def _from(item: Setting, env: tuple[Setting, ...]) -> Setting:
+    """A build argument that hands on a variable which holds a secret comes from that secret."""
+    name = item.value.strip("${}")
+    source = next((known for known in reversed(env) if known.name == name and known.name), None)
+    if not item.build or source is None or not item.value.startswith("$"):
+        return item
+    return replace(
+        item, sort=source.sort, secret=source.secret, version=source.version, value=source.value, is_set=source.is_set
     )
 
 

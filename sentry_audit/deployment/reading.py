@@ -1,0 +1,81 @@
+"""Every place in a repository that deploys something, read once."""
+
+from __future__ import annotations
+
+from posixpath import basename
+from typing import TYPE_CHECKING
+
+from sentry_audit.deployment import knative
+from sentry_audit.deployment.cloudbuild import CloudBuild, is_cloudbuild
+from sentry_audit.deployment.found import Found
+from sentry_audit.deployment.scripts import Scripts, is_makefile, is_script
+from sentry_audit.deployment.workflows import Workflows, is_workflow
+from sentry_audit.mentions import DEPLOYS
+from sentry_audit.python.paths import deployed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sentry_audit.deployment.environments import Hint
+    from sentry_audit.deployment.gcloud import Change
+    from sentry_audit.python.program import Files
+
+
+def read(files: Files) -> Found:
+    """The deployments, image builds and secrets that the files of a repository declare."""
+    return _Reading(files).run()
+
+
+class _Reading:
+    def __init__(self, files: Files) -> None:
+        self.files = files
+        self.found = Found()
+        self.scripts = Scripts(files, self.found)
+        self.builds = CloudBuild(files, self.found, self.scripts)
+        self.workflows = Workflows(files, self.found, self.scripts)
+        self.scripts.follow = self._follow
+
+    def run(self) -> Found:
+        """Callers first: a script or a build that another file starts is read with what that file gives it."""
+        mentioned = [path for path in self.files.search(DEPLOYS) if deployed(path) or is_workflow(path)]
+        started = sorted(path for path in self.files.paths if is_workflow(path) or is_makefile(path))
+        for path in started:
+            if is_workflow(path):
+                self.workflows.read(path)
+            elif path in mentioned or self._starts(path):
+                self.scripts.makefile(path)
+        scripts = [path for path in mentioned if is_script(path) or self._shebang(path)]
+        for path in sorted(scripts, key=lambda item: (not self._calls(item, scripts), item)):
+            if path not in self.scripts.called:
+                self.scripts.script(path)
+        for path in sorted(self.files.paths):
+            if is_cloudbuild(path) and path not in self.scripts.called:
+                self.builds.read(path)
+        for path in mentioned:
+            if path.endswith((".yaml", ".yml", ".tmpl")) and path not in self.scripts.called:
+                text = self.files.text(path) or ""
+                if any(mark in text for mark in knative.MARKS):
+                    knative.read(self.files, self.found, path)
+        return self.found
+
+    def _starts(self, path: str) -> bool:
+        text = self.files.text(path) or ""
+        return ".sh" in text and "deploy" in text
+
+    def _shebang(self, path: str) -> bool:
+        return "." not in basename(path) and (self.files.text(path) or "").startswith("#!") and not is_makefile(path)
+
+    def _calls(self, path: str, scripts: Sequence[str]) -> bool:
+        text = self.files.text(path) or ""
+        return any(basename(other) in text for other in scripts if other != path)
+
+    def _follow(self, change: Change, path: str, hints: Sequence[Hint]) -> bool:
+        """Read what a command hands on: a build configuration, a manifest."""
+        more = [*hints, (change.project, "the project")]
+        if change.verb == "replace" and path.endswith((".yaml", ".yml")):
+            knative.read(self.files, self.found, path, more)
+            return True
+        if change.verb == "build" and path.endswith((".yaml", ".yml", ".json")):
+            self.builds.read(path, dict(change.substitutions), more)
+            return True
+        return False

@@ -1,0 +1,261 @@
+"""GitHub workflows: jobs that build images, bundle front ends and deploy to Cloud Run.
+
+Semantics: docs.github.com/actions/reference/workflows-and-actions/workflow-syntax and the README of
+google-github-actions/deploy-cloudrun (``env_vars`` and ``secrets`` merge unless the strategy is ``overwrite``).
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass, field, replace
+from posixpath import join, normpath
+from typing import TYPE_CHECKING, Any
+
+from sentry_audit.deployment.environments import Hint, canonical, named_in
+from sentry_audit.deployment.expressions import Context, combinations, fill, holds
+from sentry_audit.deployment.found import KINDS
+from sentry_audit.deployment.gcloud import Change, setting, settings, understand
+from sentry_audit.scanners.nodes import at, children, compose, items, line_of, text_of, twice
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sentry_audit.deployment.found import Found
+    from sentry_audit.deployment.scripts import Scripts
+    from sentry_audit.facts import Setting
+    from sentry_audit.python.program import Files
+
+_DEPLOYS = ("gcloud", "deploy-cloudrun", "docker", "build", ".sh", "make ", "uses: ./")
+_DEPTH = 3
+_LIMIT = 6
+
+
+def is_workflow(path: str) -> bool:
+    """Whether GitHub runs the file by itself."""
+    return ".github/workflows/" in f"/{path}" and path.endswith((".yml", ".yaml"))
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One run of a job: what its steps see."""
+
+    path: str
+    text: str
+    context: Context
+    hints: Sequence[Hint]
+    env: Mapping[str, Setting] = field(default_factory=dict)
+    folder: str = ""
+    depth: int = 0
+
+
+class Workflows:
+    """Reads the workflows of one tree."""
+
+    def __init__(self, files: Files, found: Found, scripts: Scripts) -> None:
+        self.files = files
+        self.found = found
+        self.scripts = scripts
+
+    def read(
+        self, path: str, inputs: Mapping[str, str] | None = None, hints: Sequence[Hint] = (), depth: int = 0
+    ) -> None:
+        """The deployments of a workflow, which another calls with ``inputs`` (None: that GitHub starts)."""
+        text = self.files.text(path)
+        if text is None or not any(word in text for word in _DEPLOYS):
+            return
+        nodes, problems = compose(path, text, KINDS)
+        self.found.problems += problems
+        for node in nodes[:1]:
+            events = _events(node)
+            if inputs is None and set(events) == {"workflow_call"}:
+                continue
+            self.found.twice(path, twice(node))
+            for given in [inputs] if inputs is not None else _choices(events):
+                context = {f"inputs.{name}": value for name, value in given.items()}
+                context.update({f"github.event.{name}": value for name, value in context.items()})
+                told = [(value, f"the input {name}") for name, value in given.items() if "$" not in value]
+                branch = _branches(events)
+                last = [(branch, "the branch")] if branch and inputs is None else []
+                run = _Job(path, text, context, [*told, *hints], depth=depth)
+                for name, job in children(at(node, "jobs")).items():
+                    self._job(self._with(run, at(node, "env")), name, job, last)
+
+    def _with(self, job: _Job, node: Any) -> _Job:
+        """``job`` with the variables of an ``env`` mapping."""
+        context, env = dict(job.context), dict(job.env)
+        for name, value in children(node).items():
+            text = fill(text_of(value), context)
+            context[f"env.{name}"] = text
+            env[name] = setting(name, text, "set", "plain", line_of(value), build=True)
+        return replace(job, context=context, env=env)
+
+    def _job(self, run: _Job, name: str, node: Any, last: Sequence[Hint]) -> None:
+        fields = children(node)
+        for values in combinations(fields.get("strategy"), run.context):
+            context = {**run.context, **values}
+            if not holds(text_of(fields.get("if")), context):
+                continue
+            place = fields.get("environment")
+            environment = fill(text_of(place) or text_of(at(place, "name")), context)
+            hints = [
+                (environment, "the job's environment"),
+                *((value, key) for key, value in values.items()),
+                *run.hints,
+                (text_of(fields.get("if")), "the job's condition"),
+            ]
+            job = self._with(replace(run, context=context, hints=hints), fields.get("env"))
+            weak = [
+                *_env_hints(job.context),
+                (name, "the job's name"),
+                (text_of(fields.get("name")), "the job's name"),
+                *last,
+            ]
+            job = replace(
+                job, hints=[*hints, *weak], folder=text_of(at(fields.get("defaults"), "run", "working-directory"))
+            )
+            if uses := text_of(fields.get("uses")):
+                self._call(job, uses, fields.get("with"))
+            for step in items(fields.get("steps")):
+                self._step(job, step)
+
+    def _call(self, job: _Job, uses: str, arguments: Any) -> None:
+        target = normpath(uses.removeprefix("./"))
+        if not uses.startswith("./") or job.depth >= _DEPTH:
+            return
+        inputs = {name: fill(text_of(value), job.context) for name, value in children(arguments).items()}
+        if target in self.files.paths:
+            self.read(target, inputs, job.hints, job.depth + 1)
+            return
+        for name in ("action.yml", "action.yaml"):
+            path = join(target, name)
+            if path in self.files.paths:
+                self._action(job, path, inputs)
+
+    def _action(self, job: _Job, path: str, inputs: Mapping[str, str]) -> None:
+        text = self.files.text(path) or ""
+        nodes, problems = compose(path, text, KINDS)
+        self.found.problems += problems
+        for node in nodes[:1]:
+            defaults = {name: text_of(at(value, "default")) for name, value in children(at(node, "inputs")).items()}
+            context = {f"inputs.{name}": value for name, value in {**defaults, **inputs}.items()}
+            inner = replace(job, path=path, text=text, context={**job.context, **context}, depth=job.depth + 1)
+            for step in items(at(node, "runs", "steps")):
+                self._step(inner, step)
+
+    def _step(self, job: _Job, node: Any) -> None:
+        fields = children(node)
+        if not holds(text_of(fields.get("if")), job.context):
+            return
+        job = self._with(job, fields.get("env"))
+        if condition := text_of(fields.get("if")):
+            job = replace(job, hints=[(condition, "the step's condition"), *job.hints])
+        uses = text_of(fields.get("uses"))
+        if "run" in fields:
+            self._run(job, fields)
+        elif "deploy-cloudrun" in uses:
+            self._deploy(job, fields.get("with"), line_of(node))
+        elif uses.startswith("docker/build-push-action"):
+            self._image(job, fields.get("with"), line_of(node))
+        elif uses.startswith("./"):
+            self._call(job, uses, fields.get("with"))
+
+    def _run(self, job: _Job, fields: Mapping[str, Any]) -> None:
+        node = fields["run"]
+        body = fill(text_of(node), job.context)
+        folder = fill(text_of(fields.get("working-directory")), job.context) or job.folder
+        visible = {name: item.removeprefix("$") and item for name, item in _plain(job).items()}
+        start = line_of(node) + (1 if node.style in {"|", ">"} else 0)
+        self.scripts.text(
+            job.path, body, visible, job.hints, "gcloud", 0, start, normpath(folder).strip("./"), whole=job.text,
+            env=tuple(job.env.values()),
+        )  # fmt: skip
+
+    def _deploy(self, job: _Job, node: Any, line: int) -> None:
+        given = {name: fill(text_of(value), job.context) for name, value in children(node).items()}
+        found: list[Setting] = []
+        for name, sort in (("env_vars", "plain"), ("secrets", "secret")):
+            if name in given:
+                strategy = given.get(f"{name}_update_strategy", "merge")
+                operation = "set" if strategy == "overwrite" else "update"
+                listed = ",".join(_rows(given[name]))
+                found += settings(listed, operation, sort, line)
+        change = Change(
+            "deploy", "job" if given.get("job") else "service", given.get("job") or given.get("service", "")
+        )
+        flags = _words(given.get("flags", ""))
+        more = understand(("gcloud", "run", "deploy", "service", *flags), line)
+        unresolved = more.unresolved if more else ()
+        if "env_vars_file" in given:
+            unresolved = (*unresolved, f"{given['env_vars_file']} was not read")
+        change = replace(
+            change, settings=(*found, *(more.settings if more else ())), image=given.get("image", ""),
+            source=given.get("source", ""), project=given.get("project_id", ""), unresolved=unresolved,
+        )  # fmt: skip
+        metadata = given.get("metadata", "")
+        if metadata and self.scripts.follow(replace(change, verb="replace"), normpath(metadata), job.hints):
+            return
+        self.scripts.keep(
+            change, job.path, job.text, line, "deploy-cloudrun", job.hints, "", env=tuple(job.env.values())
+        )
+
+    def _image(self, job: _Job, node: Any, line: int) -> None:
+        given = {name: fill(text_of(value), job.context) for name, value in children(node).items()}
+        rows = [row.strip() for row in given.get("build-args", "").splitlines()]
+        arguments = []
+        for row in rows:
+            name, mark, value = row.partition("=")
+            if mark and not row.startswith("#"):
+                arguments.append(setting(name, value.strip("\"'"), "set", "plain", line, build=True))
+        tag = given.get("tags", "").replace(",", "\n").strip().partition("\n")[0]
+        file = given.get("file", "")
+        change = Change("build", "image", "", tuple(arguments), tag, given.get("context", ".") or ".", file=file)
+        self.scripts.keep(change, job.path, job.text, line, "docker-build", job.hints, "", env=tuple(job.env.values()))
+
+
+def _plain(job: _Job) -> dict[str, str]:
+    """The variables whose values may be put into a command: a secret stays a reference."""
+    return {name.removeprefix("env."): value for name, value in job.context.items() if name.startswith("env.")}
+
+
+def _rows(text: str) -> list[str]:
+    rows = [row.strip().rstrip(",") for row in text.splitlines()]
+    return [row for row in rows if row and not row.startswith("#")]
+
+
+def _words(text: str) -> list[str]:
+    try:
+        return shlex.split(text, comments=True)
+    except ValueError:
+        return text.split()
+
+
+def _env_hints(context: Context) -> list[Hint]:
+    return [
+        (value, f"the variable {name.removeprefix('env.')}")
+        for name, value in context.items()
+        if name.startswith("env.") and re.search(r"ENV|STAGE|PROJECT|SERVICE", name, re.IGNORECASE)
+    ]
+
+
+def _events(node: Any) -> dict[str, Any]:
+    """What starts the workflow (``on``, which YAML 1.1 reads as true: the text is kept here)."""
+    on = children(node).get("on")
+    if text_of(on):
+        return {text_of(on): None}
+    return {text_of(item): None for item in items(on)} or children(on)
+
+
+def _branches(events: Mapping[str, Any]) -> str:
+    names = [text_of(item) for item in items(at(events.get("push"), "branches"))]
+    return names[0] if len(names) == 1 else ""
+
+
+def _choices(events: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The inputs of each way to start by hand: one per environment that may be chosen."""
+    for name, node in children(at(events.get("workflow_dispatch"), "inputs")).items():
+        options = [text_of(item) for item in items(at(node, "options"))]
+        chosen = [option for option in options if named_in(option) == {canonical(option)}]
+        if chosen:
+            return [{name: option} for option in chosen[:_LIMIT]]
+    return [{}]
