@@ -28,7 +28,7 @@ DATA = Path(__file__).parent / "data"
 
 #: Links that the offline audit of a back end does not look at, and why.
 UNLOOKED = {
-    Link.DEPLOY: "not looked at: deployment definitions are not part of this audit yet",
+    Link.DEPLOY: "no deploy definition of it for Cloud Run was found in the repository",
     Link.SECRET: "not looked at: Secret Manager was not asked",
     Link.CLOUD_RUN: "not looked at: Cloud Run was not asked",
     Link.ACCEPTED: "not looked at: no event was sent",
@@ -109,7 +109,13 @@ def check(request: Request, checks: Sequence[Check] | None = None) -> list[Repor
     if not wanted:
         raise NothingAudited(*nothing(collected))
     deriver = Deriver(
-        collected.program, collected.services, collected.facts, collected.problems, sdk_table(), settings.agents
+        collected.program,
+        collected.services,
+        collected.facts,
+        collected.problems,
+        sdk_table(),
+        settings.agents,
+        dict(settings.services),
     )
     return [report(collected, deriver, wanted, checks, environment, request, settings) for environment in environments]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from sentry_audit.deployment.reading import read as read_deployments
 from sentry_audit.errors import NothingAudited
 from sentry_audit.plugins import discover as plugins
 from sentry_audit.python.components import discover
@@ -74,6 +75,9 @@ def collect(tree: Tree, root: Path, settings: Settings) -> Collected:
             found, unseen = scanner.scan(path, text or "")
             facts += found
             problems += unseen
+    deployments = read_deployments(tree)
+    facts += [settings.placed(fact) for fact in deployments.facts]
+    problems += deployments.problems
     program = Program(tree)
     services = discover(program, facts := rebased(facts, tree.paths), settings.components)
     notes = [f"{path} is a repository of its own: audit it on its own" for path in tree.submodules]

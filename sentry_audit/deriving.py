@@ -6,9 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sentry_audit import dsn
+from sentry_audit.deployment.environments import canonical
+from sentry_audit.deployment.matching import Matching
 from sentry_audit.derive.dependencies import Manifests, names, sdk_dependency
+from sentry_audit.derive.deployments import deployed as deployments_of
+from sentry_audit.derive.deployments import secrets
 from sentry_audit.derive.repository import dsn_matrix, env_templates, health_checks
-from sentry_audit.facts import AuthToken, Dsn, Privacy, SdkSetup
+from sentry_audit.facts import AuthToken, DeployedDsn, Dsn, DsnArgument, Privacy, SdkSetup
 from sentry_audit.model import Evidence
 from sentry_audit.python.analysis import Code
 from sentry_audit.python.capture import error_handlers
@@ -19,7 +23,7 @@ from sentry_audit.python.paths import deployed
 from sentry_audit.python.shutdown import job_exit, shutdown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from sentry_audit.derive.dependencies import Installed
     from sentry_audit.facts import Fact
@@ -40,7 +44,8 @@ _NO_INIT = frozenset(
 class Deriver:
     """What was read of one repository, indexed once for all its components and environments.
 
-    ``services`` are all components; ``problems`` those of the scanners; ``agents`` entry points of agent runs.
+    ``services`` are all components; ``problems`` those of the scanners; ``agents`` entry points of agent runs;
+    ``names`` the Cloud Run services of components, where the settings say them.
     """
 
     def __init__(
@@ -51,6 +56,7 @@ class Deriver:
         problems: Sequence[Problem],
         table: SdkTable,
         agents: Sequence[str] = (),
+        names: Mapping[str, str] | None = None,
     ) -> None:
         self.program = program
         self.services = list(services)
@@ -59,6 +65,7 @@ class Deriver:
         self.agents = tuple(agents)
         self.code = Code(program, facts, self.services)
         self.manifests = Manifests.of(facts, problems)
+        self.matching = Matching([service.fact for service in services], facts, names)
 
     def derive(self, services: Sequence[Service], environment: str) -> tuple[list[Fact], list[Problem]]:
         """The facts about ``services`` in ``environment``, and the files that could not be parsed."""
@@ -76,10 +83,20 @@ class Deriver:
         analysed.facts += config_classes(analysed)
         analysed.facts += env_templates(analysed, self.facts)
         analysed.facts += dsn_matrix(analysed, self.facts)
+        analysed.facts += self._deployments(service, analysed, environment)
         if analysed.reached:
             analysed.facts += self._running(service, analysed, version)
         facts = [_by_package(fact, installed) for fact in (dependency, *analysed.facts)]
         return [replace(fact, component=service.fact.name) for fact in facts]
+
+    def _deployments(self, service: Service, analysed: Analysed, environment: str) -> list[Fact]:
+        """What the repository's deployments give the component."""
+        argument = next((fact for fact in analysed.facts if isinstance(fact, DsnArgument)), None)
+        found = deployments_of(
+            service.fact, self.matching, argument, _label(analysed, environment), service.image, environment
+        )
+        given = next((fact for fact in found if isinstance(fact, DeployedDsn)), None)
+        return [*found, *secrets(service.fact, self.matching, self.facts, given, environment)]
 
     def _running(self, service: Service, analysed: Analysed, version: str) -> list[Fact]:
         """What the code that the component loads does with errors, requests and its own end."""
@@ -115,6 +132,17 @@ class Deriver:
                 here = Evidence(path, text.count("\n", 0, offset) + 1, None, None, value.shown)
                 found.append(dsn.fact(value, hardcoded=True, evidence=(here,)))
         return found
+
+
+def _label(analysed: Analysed, environment: str) -> tuple[str, ...] | None:
+    """The variables that init's ``environment`` reads; none if it needs none here, None if init does not set it."""
+    values = [item.option("environment", analysed.resolver) for item in analysed.reached]
+    leaves = [leaf for value in values if value is not None for leaf in value.leaves()]
+    if not leaves:
+        return None
+    if any(isinstance(leaf.literal, str) and canonical(leaf.literal) == canonical(environment) for leaf in leaves):
+        return ()
+    return tuple(dict.fromkeys(name for leaf in leaves for name in leaf.names))
 
 
 def _by_package(fact: Fact, installed: Installed) -> Fact:

@@ -259,10 +259,12 @@ class Deployment(Fact):
     ``rule`` says what told so. ``declarative`` ones give the whole state (Terraform, Knative), the others change it.
     ``image`` and ``source`` (a folder) say what is deployed; ``order`` is its place among the steps of its file.
     ``unresolved`` says what could not be followed: then a variable that is not listed may still be there.
+    ``pipeline`` is the file that starts it all: the workflow that calls a script.
     """
 
     path: str
     origin: str
+    pipeline: str = ""
     service: str
     resource: str = "service"
     environment: str = ""
@@ -544,6 +546,64 @@ class HealthChecks(Fact):
 
     probes: tuple[str, ...] = ()
     traced: bool = False
+
+
+@fact
+class DeployedDsn(Fact):
+    """Whether what the repository deploys gives the component the variable that its DSN comes from.
+
+    ``variables`` are those that the code reads, ``source`` what provides one; ``secret`` the secret it comes from.
+    """
+
+    declared: bool = False
+    variables: tuple[str, ...] = ()
+    source: str = ""
+    secret: str = ""
+    version: str = ""
+    problem: str = ""
+
+
+@fact
+class DeployedEnvironment(Fact):
+    """Whether events are labelled with the environment: by the code, or by a variable of the deployment."""
+
+    declared: bool = False
+    source: str = ""
+    problem: str = ""
+
+
+@fact
+class DeployWipe(Fact):
+    """Whether a pipeline keeps the DSN variable of a component, which it or another definition sets."""
+
+    keeps: bool = True
+    problem: str = ""
+
+
+@fact
+class TerraformDsn(Fact):
+    """Whether Terraform, where it manages an environment's services or secrets, manages the Sentry DSN too."""
+
+    managed: bool = True
+    problem: str = ""
+
+
+@fact
+class SecretScript(Fact):
+    """Whether a script that creates secrets creates one for the Sentry DSN."""
+
+    path: str
+    covers: bool = False
+    names: tuple[str, ...] = ()
+
+
+@fact
+class SecretName(Fact):
+    """Whether those who create secrets call the DSN's as the deployment does that takes it from there."""
+
+    name: str
+    agrees: bool = True
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)

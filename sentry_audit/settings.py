@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from sentry_audit.errors import SettingsError, nearest
-from sentry_audit.facts import Component
+from sentry_audit.facts import Component, Deployment, SecretDeclared
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from sentry_audit.facts import Fact
+
 FILE = "sentry-audit.yaml"
-_KEYS = ("environments", "default_environment", "optional_environments", "components", "exclude", "agents", "checks")
-_COMPONENT_KEYS = ("name", "path", "entry_point", "role", "server")
+_KEYS = (
+    "environments",
+    "default_environment",
+    "optional_environments",
+    "components",
+    "exclude",
+    "agents",
+    "checks",
+    "deployments",
+)
+_COMPONENT_KEYS = ("name", "path", "entry_point", "role", "server", "service")
 
 
 @dataclass(frozen=True)
@@ -21,7 +33,8 @@ class Settings:
     """What a repository says about itself. Sentry is optional in ``optional_environments``.
 
     ``exclude`` are patterns as in ``.gitignore``; ``agents`` are entry points of agent runs (``path.py:name``);
-    ``checks`` are check files that add to the catalogue, relative to the root.
+    ``checks`` are check files that add to the catalogue, relative to the root; ``deployments`` says which environment
+    the deploy definitions of a file are of (patterns as in a shell), ``services`` the Cloud Run service of a component.
     """
 
     environments: tuple[str, ...] = ()
@@ -31,6 +44,19 @@ class Settings:
     exclude: tuple[str, ...] = ()
     agents: tuple[str, ...] = ()
     checks: tuple[str, ...] = ()
+    deployments: tuple[tuple[str, str], ...] = ()
+    services: tuple[tuple[str, str], ...] = ()
+
+    def placed(self, fact: Fact) -> Fact:
+        """``fact``, in the environment that ``deployments`` gives its file."""
+        if not isinstance(fact, Deployment | SecretDeclared):
+            return fact
+        environment = next((name for pattern, name in self.deployments if fnmatchcase(fact.path, pattern)), None)
+        if environment is None:
+            return fact
+        if isinstance(fact, Deployment):
+            return replace(fact, environment=environment, rule="the settings say so")
+        return replace(fact, environment=environment)
 
     def requires_sentry(self, environment: str) -> bool:
         """Whether a dark Sentry is a gap in this environment."""
@@ -94,6 +120,10 @@ def parse(data: Any, name: str) -> Settings:
         exclude=_names(data, "exclude", name, ()),
         agents=_names(data, "agents", name, ()),
         checks=_names(data, "checks", name, ()),
+        deployments=_pairs(data, "deployments", name),
+        services=tuple(
+            (item["name"], str(item["service"])) for item in _list(data, "components", name) if item.get("service")
+        ),
     )
 
 
@@ -120,6 +150,15 @@ def _names(data: dict[str, Any], key: str, name: str, default: tuple[str, ...]) 
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise SettingsError(f"{name}: {key} must be a list of names", f"for example: {key}: [staging, production]")
     return tuple(value)
+
+
+def _pairs(data: dict[str, Any], key: str, name: str) -> tuple[tuple[str, str], ...]:
+    value = data.get(key, {})
+    if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
+        raise SettingsError(
+            f"{name}: {key} must map files to environments", f"for example: {key}: {{deploy/*.yaml: staging}}"
+        )
+    return tuple((str(pattern), environment) for pattern, environment in value.items())
 
 
 def _component(data: Any, name: str) -> Component:

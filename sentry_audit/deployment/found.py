@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from sentry_audit.deployment.gcloud import Change
     from sentry_audit.facts import Fact, Setting
 
-KINDS = frozenset({"deployment", "deployed_dsn", "deployed_environment", "deploy_wipe", "terraform_dsn"})
+KINDS = frozenset(
+    {"deployment", "deployed_dsn", "deployed_environment", "deploy_wipe", "terraform_dsn", "secret_script"}
+)
 
 
 @dataclass
@@ -26,6 +28,7 @@ class Found:
 
     facts: list[Fact] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    pipeline: str = ""
 
     def change(
         self,
@@ -52,6 +55,7 @@ class Found:
             Deployment(
                 path=path,
                 origin=origin,
+                pipeline=self.pipeline or path,
                 service=change.service,
                 resource=change.resource,
                 environment=environment,

@@ -40,6 +40,7 @@ class _Reading:
         mentioned = [path for path in self.files.search(DEPLOYS) if deployed(path) or is_workflow(path)]
         started = sorted(path for path in self.files.paths if is_workflow(path) or is_makefile(path))
         for path in started:
+            self.found.pipeline = path
             if is_workflow(path):
                 self.workflows.read(path)
             elif path in mentioned or self._starts(path):
@@ -47,14 +48,17 @@ class _Reading:
         scripts = [path for path in mentioned if is_script(path) or self._shebang(path)]
         for path in sorted(scripts, key=lambda item: (not self._calls(item, scripts), item)):
             if path not in self.scripts.called:
+                self.found.pipeline = path
                 self.scripts.script(path)
         for path in sorted(self.files.paths):
             if is_cloudbuild(path) and path not in self.scripts.called:
+                self.found.pipeline = path
                 self.builds.read(path)
         for path in mentioned:
             if path.endswith((".yaml", ".yml", ".tmpl")) and path not in self.scripts.called:
                 text = self.files.text(path) or ""
                 if any(mark in text for mark in knative.MARKS):
+                    self.found.pipeline = path
                     knative.read(self.files, self.found, path)
         return self.found
 

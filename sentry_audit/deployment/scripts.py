@@ -9,7 +9,7 @@ from posixpath import basename, dirname, join, normpath
 from typing import TYPE_CHECKING
 
 from sentry_audit.deployment.branches import branches
-from sentry_audit.deployment.environments import is_parameter
+from sentry_audit.deployment.environments import canonical, is_parameter
 from sentry_audit.deployment.gcloud import Change, setting, understand
 from sentry_audit.scanners.shell import commands, expand
 
@@ -83,7 +83,9 @@ class Scripts:
         text = _DEFAULT.sub(
             lambda match: f"${{{match[1]}}}" if is_parameter(match[1]) and match[1] not in given else match[0], text
         )
-        for environment, branch in branches(text):
+        told = {canonical(value) for name, value in given.items() if is_parameter(name)}
+        parts = branches(text)
+        for environment, branch in [part for part in parts if part[0] in told] or parts:
             more = [(environment, "the script's condition")] if environment else []
             self._text(path, branch, variables, [*more, *hints], origin, depth, start, folder, whole or text, env)
 
