@@ -29,6 +29,7 @@ class Found:
     facts: list[Fact] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     pipeline: str = ""
+    _seen: set[Fact] = field(default_factory=set)
 
     def change(
         self,
@@ -51,7 +52,7 @@ class Found:
             (dirname(path), "the folder"),
         ]
         environment, rule = told(told_by)
-        self.facts.append(
+        self._keep(
             Deployment(
                 path=path,
                 origin=origin,
@@ -71,6 +72,13 @@ class Found:
             )
         )
 
+    def _keep(self, fact: Deployment | SecretDeclared) -> None:
+        """Once: what several files start says the same each time."""
+        same = replace(fact, order=0, pipeline="") if isinstance(fact, Deployment) else fact
+        if same not in self._seen:
+            self._seen.add(same)
+            self.facts.append(fact)
+
     def twice(self, path: str, keys: Iterable[tuple[str, int]]) -> None:
         """Keep that keys stand twice in a file: what it sets cannot be told."""
         for name, line in keys:
@@ -82,7 +90,7 @@ class Found:
         """Keep that a script creates the secret ``name``."""
         environment, _ = told([*hints, (name, "the name"), (basename(path), "the file's name")])
         here = Evidence(path, line, None, None, name)
-        self.facts.append(
+        self._keep(
             SecretDeclared(
                 path=path,
                 name=name,

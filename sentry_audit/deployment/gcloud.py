@@ -64,7 +64,11 @@ def understand(words: tuple[str, ...], line: int | None = None) -> Change | None
         return None
     program, rest = basename(words[at]), list(words[at + 1 :])
     if program == "gcloud":
-        return _gcloud([word for index, word in enumerate(rest) if word not in _GROUPS or index > 1], line)
+        flags = []
+        while rest and rest[0].startswith("-"):
+            flags += rest[:1] if "=" in rest[0] or rest[0] in _SWITCHES else rest[:2]
+            rest = rest[1:] if "=" in rest[0] or rest[0] in _SWITCHES else rest[2:]
+        return _gcloud([*(word for index, word in enumerate(rest) if word not in _GROUPS or index > 1), *flags], line)
     if rest[:1] == ["buildx"]:
         rest = rest[1:]
     return build(rest[1:], line) if rest[:1] == ["build"] else None
@@ -79,6 +83,8 @@ def _gcloud(words: list[str], line: int | None) -> Change | None:
         case ["run", "services", "replace"]:
             flags, plain = _flags(words[3:])
             return Change("replace", "service", "", file=plain[0] if plain else "", project=_last(flags, "--project"))
+        case ["run", "worker-pools", ("deploy" | "update") as verb]:
+            return _run(verb, "worker-pool", words[3:], line)
         case ["run", "jobs", ("create" | "update" | "deploy") as verb]:
             return _run("update" if verb == "update" else "deploy", "job", words[3:], line)
         case ["builds", "submit", *_]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _WORD = re.compile(r"[a-z]+|\d+")
 _VARIABLE = re.compile(r"\$[({]?[\w.]+[)}]?")
 _PLAIN = frozenset({"service", "cloud", "run", "cloudrun", "gcr", "docker", "image", "latest"})
-_RUNS = frozenset({"service", "job"})
+_RUNS = frozenset({"service", "job", "worker-pool"})
 
 
 def words(name: str) -> frozenset[str]:

@@ -25,6 +25,8 @@ _ARRAY = re.compile(r"^\s*(?:declare\s+-a\s+|readonly\s+)?(\w+)=\(([^)]*)\)", re
 _TARGET = re.compile(r"^([\w./%-]+(?:\s+[\w./%-]+)*)\s*:(?!=)[^\n]*$", re.MULTILINE)
 _MAKE_VARIABLE = re.compile(r"^(?:export\s+)?(\w+)\s*[?:]?:?=\s*(.*)$", re.MULTILINE)
 _DEFAULT = re.compile(r"\$\{(\w+):?-[^{}]*\}")
+_REQUIRED = re.compile(r"\$\{(\w+):?\?[^{}]*\}")
+_ITEMS = re.compile(r"\$\{(\w+)\[[@*]\]\}")
 _DEPTH = 3
 _BUILDS = re.compile(r"^(npm|pnpm|yarn|bun|npx|next|vite)$")
 
@@ -55,12 +57,22 @@ class Scripts:
         hints: Sequence[Hint] = (),
         origin: str = "script",
         depth: int = 0,
+        folder: str | None = None,
     ) -> None:
-        """The deployments of a script that is started with ``arguments``."""
+        """The deployments of a script that is started with ``arguments`` in ``folder``."""
         text = self.files.text(path) or ""
+        folder = self._folder(path) if folder is None else folder
         variables = {str(number): value for number, value in enumerate(arguments, 1)}
         more = [(value, "the script's argument") for value in arguments if "$" not in value]
-        self.text(path, text, variables, [*hints, *more], origin, depth, folder=dirname(path))
+        self.text(path, text, variables, [*hints, *more], origin, depth, folder=folder)
+
+    def _folder(self, path: str) -> str:
+        """Where a script is taken to be started: its own folder if an image can be built there, else the root."""
+        folder = dirname(path)
+        built = any(
+            join(folder, name) in self.files.paths for name in ("Dockerfile", "package.json", "requirements.txt")
+        )
+        return folder if built or join("", "Dockerfile") not in self.files.paths else ""
 
     def text(
         self,
@@ -80,6 +92,8 @@ class Scripts:
         ``whole`` is the text of the whole file, when ``text`` is a part of it; ``env`` is what its processes see.
         """
         given = variables or {}
+        text = _ARRAY.sub(lambda match: f'{match[1]}="{_words(match[2])}"', _REQUIRED.sub(r"${\1}", text))
+        text = _ITEMS.sub(r"${\1}", text)
         text = _DEFAULT.sub(
             lambda match: f"${{{match[1]}}}" if is_parameter(match[1]) and match[1] not in given else match[0], text
         )
@@ -103,13 +117,8 @@ class Scripts:
         env: tuple[Setting, ...],
     ) -> None:
         lines = _Lines(text, start)
-        arrays = {name: words.split() for name, words in _ARRAY.findall(text)}
-        loops: dict[str, list[str]] = {}
         here = folder
-        for words in commands(text, variables):
-            if words[0] == "for" and len(words) > 3 and words[2] == "in":
-                loops[words[1]] = [item.strip("\"'") for word in words[3:] for item in _array(word, arrays)]
-                continue
+        for words in (_evaluated(given) for given in commands(text, variables)):
             if words[0] == "cd" and len(words) > 1 and "$" not in words[1]:
                 here = normpath(join(here, words[1]))
             elif words[0] == "export" and len(words) > 1:
@@ -125,9 +134,7 @@ class Scripts:
                 self.keep(bundled, path, whole, lines.of(words), origin, hints, here, depth, env)
             elif names := _secrets(words):
                 for name in names:
-                    variable = name.strip('${}"')
-                    for one in loops.get(variable, [name]):
-                        self.found.secret(path, one.strip("\"'"), lines.of(words), hints)
+                    self.found.secret(path, name.strip("\"'"), lines.of(words), hints)
             else:
                 self._delegate(words, here, path, hints, origin, depth)
 
@@ -179,7 +186,7 @@ class Scripts:
         text = self.files.text(target) or ""
         if "gcloud" in text or "docker build" in text:
             self.called.add(target)
-            self.script(target, rest[1:], [*hints], origin, depth + 1)
+            self.script(target, rest[1:], [*hints], origin, depth + 1, folder)
 
     def makefile(self, path: str) -> None:
         """The deployments of a Makefile: each target's recipe, with the target's name as a hint."""
@@ -229,9 +236,23 @@ def _shell(text: str) -> str:
     return re.sub(r"\$\((\w+)\)", r"${\1}", text).replace("$$", "$")
 
 
-def _array(word: str, arrays: dict[str, list[str]]) -> list[str]:
-    match = re.match(r"^\$\{?(\w+)(?:\[[@*]\])?\}?$", word)
-    return arrays.get(match[1], [word]) if match else [word]
+def _words(text: str) -> str:
+    """The words of an array, on one line, without quotes and comments."""
+    rows = (row.partition(" #")[0] for row in text.splitlines() if not row.lstrip().startswith("#"))
+    return " ".join(" ".join(rows).replace('"', " ").replace("'", " ").split())
+
+
+def _evaluated(words: tuple[str, ...]) -> tuple[str, ...]:
+    """``eval "$CMD"`` and ``gcloud … $FLAGS``: variables that hold several words, taken apart."""
+    if words[0] == "eval":
+        words = words[1:] or words
+    if any(word.startswith(("gcloud ", "--", "docker ")) and " " in word for word in words):
+        return tuple(
+            part
+            for word in words
+            for part in (word.split() if word.startswith(("gcloud ", "docker ")) or " --" in word else [word])
+        )
+    return words
 
 
 def _secrets(words: Sequence[str]) -> list[str]:

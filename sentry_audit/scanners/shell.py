@@ -6,6 +6,12 @@ import re
 import shlex
 from itertools import dropwhile
 
+_FUNCTION = re.compile(
+    r"^[ \t]*(?:function[ \t]+)?([A-Za-z_][\w-]*)[ \t]*\(\)[ \t]*\n?[ \t]*\{[^\n]*\n(.*?)^\}", re.MULTILINE | re.DOTALL
+)
+_DECLARES = frozenset({"local", "declare", "readonly", "typeset"})
+_MANY = 64
+_DEPTH = 3
 Command = tuple[str, ...]
 _SUBSTITUTION = re.compile(r"\$\([^()]*\)|`[^`\n]*`")
 _DUPLICATED = re.compile(r"\d*>&\d|&>>?|>&")  # 2>&1 and the like: not an operator between commands
@@ -29,22 +35,88 @@ def expand(text: str, variables: dict[str, str]) -> str:
 def commands(text: str, variables: dict[str, str] | None = None) -> list[Command]:
     """The simple commands of ``text`` in order, without keywords, redirections and operators.
 
-    ``NAME=value`` lines are put into what follows. Text that a shell would reject is read line by line,
-    and the lines that cannot be split are left out.
+    ``NAME=value`` lines are put into what follows, ``for`` loops over known words are unrolled, and functions run where
+    they are called. Text that a shell would reject is read line by line, and lines that cannot be split are left out.
     """
     known = dict(variables or {})
-    found: list[Command] = []
-    for given in _split(text):
-        words = list(dropwhile(_KEYWORDS.__contains__, given))
+    functions: dict[str, list[list[str]]] = {}
+    if "()" in text or "function " in text:
+        for name, body in _FUNCTION.findall(text):
+            functions[name] = _split(body)
+        text = _FUNCTION.sub("", text)
+    run = _Run(functions)
+    run.all(_split(text), known)
+    for name, parts in functions.items():
+        if name not in run.called:
+            run.all(parts, dict(known))
+    return [words for words in run.found if words]
+
+
+class _Run:
+    """What a list of commands comes to, followed as far as its words are known."""
+
+    def __init__(self, functions: dict[str, list[list[str]]]) -> None:
+        self.functions = functions
+        self.found: list[Command] = []
+        self.called: set[str] = set()
+        self.depth = 0
+
+    def all(self, parts: list[list[str]], known: dict[str, str]) -> None:
+        """Run ``parts`` in order; ``known`` changes with them."""
+        at = 0
+        while at < len(parts):
+            words = list(dropwhile(_KEYWORDS.__contains__, parts[at]))
+            at += 1
+            if words[:1] == ["for"] and words[2:3] == ["in"] and len(self.found) < _MANY:
+                end = _end(parts, at)
+                values = " ".join(expand(word, known) for word in words[3:]).split()
+                if 0 < len(values) <= _MANY:
+                    for value in values:
+                        self.all(
+                            parts[at:end], known | {words[1]: value} if "$" in value else _set(known, words[1], value)
+                        )
+                    at = end + 1
+                    continue
+            self._one(words, known)
+
+    def _one(self, words: list[str], known: dict[str, str]) -> None:
         if not words or words[0] in _CLOSERS - {"export"}:
-            continue
+            return
+        if words[0] in _DECLARES:
+            words = [word for word in words if word not in _DECLARES and not word.startswith("-")] or words
         if all(_ASSIGNMENT.match(word) for word in words if word != "export"):
             for word in words:
                 if match := _ASSIGNMENT.match(word):
                     known[match[1]] = expand(match[2], known)
-            continue
-        found.append(tuple(_plain([expand(word, known) for word in words])))
-    return [words for words in found if words]
+            return
+        given = _plain([expand(word, known) for word in words])
+        if given and given[0] in self.functions and self.depth < _DEPTH and len(self.found) < _MANY * 4:
+            self.called.add(given[0])
+            self.depth += 1
+            self.all(self.functions[given[0]], known | {str(at): word for at, word in enumerate(given[1:], 1)})
+            self.depth -= 1
+            return
+        self.found.append(tuple(given))
+
+
+def _set(known: dict[str, str], name: str, value: str) -> dict[str, str]:
+    """``known`` itself with ``name`` set: what a loop's body assigns is there after it."""
+    known[name] = value
+    return known
+
+
+def _end(parts: list[list[str]], start: int) -> int:
+    """The index of the ``done`` that closes the loop whose body begins at ``start``."""
+    depth = 0
+    for index in range(start, len(parts)):
+        first = next((word for word in parts[index] if word not in {"do", "then", "else"}), "")
+        if first in {"for", "while", "until", "select"}:
+            depth += 1
+        elif first == "done":
+            if not depth:
+                return index
+            depth -= 1
+    return len(parts)
 
 
 def _split(text: str) -> list[list[str]]:
