@@ -12,7 +12,14 @@ APPLICATIONS = (
 )  # fmt: skip
 
 #: Whatever deploys to Cloud Run.
-DEPLOYS = ("gcloud", "knative.dev", "google_cloud_run", "deploy-cloudrun", "run.googleapis.com")
+DEPLOYS = (
+    "gcloud",
+    "knative.dev",
+    "google_cloud_run",
+    "google_secret_manager_secret",
+    "deploy-cloudrun",
+    "run.googleapis.com",
+)
 
 #: What the one pass looks for.
 TOKENS = (*MENTIONS, *APPLICATIONS, *DEPLOYS)

@@ -87,7 +87,7 @@ def test_scanners_never_raise(text: str) -> None:
         ("PORT=80\nuvicorn app:app --port $PORT", [("uvicorn", "app:app", "--port", "80")]),
         ("exec gunicorn -w $(nproc) a:b 2>&1", [("gunicorn", "-w", "$_", "a:b")]),
         ("if [ -n x ]; then\n  python m.py\nfi", [("[", "-n", "x", "]"), ("python", "m.py")]),
-        ("server() {\n  exec gunicorn a:b\n}", [("server",), ("gunicorn", "a:b")]),
+        ("server() {\n  exec gunicorn $1\n}\nserver a:b", [("gunicorn", "a:b")]),
         ("# note\nrun \\\n  --flag", [("run", "--flag")]),
         ("echo 'open\nuvicorn a:b", [("uvicorn", "a:b")]),
         ("run > /dev/null < in", [("run",)]),

@@ -86,15 +86,17 @@ class Found:
             reason = f"the key {name!r} is there twice, and readers differ in which one counts"
             self.problems.append(Problem("repo", KINDS, reason, f"keep one of them in {path}", here))
 
-    def secret(self, path: str, name: str, line: int | None, hints: Iterable[Hint] = ()) -> None:
-        """Keep that a script creates the secret ``name``."""
+    def secret(
+        self, path: str, name: str, line: int | None, hints: Iterable[Hint] = (), origin: str = "script"
+    ) -> None:
+        """Keep that a script, or Terraform, creates the secret ``name``."""
         environment, _ = told([*hints, (name, "the name"), (basename(path), "the file's name")])
         here = Evidence(path, line, None, None, name)
         self._keep(
             SecretDeclared(
                 path=path,
                 name=name,
-                origin="script",
+                origin=origin,
                 environment=environment,
                 line=line,
                 evidence=(here,),

@@ -9,6 +9,7 @@ from sentry_audit.deployment import knative
 from sentry_audit.deployment.cloudbuild import CloudBuild, is_cloudbuild
 from sentry_audit.deployment.found import Found
 from sentry_audit.deployment.scripts import Scripts, is_makefile, is_script
+from sentry_audit.deployment.terraform import Terraform
 from sentry_audit.deployment.workflows import Workflows, is_workflow
 from sentry_audit.mentions import DEPLOYS
 from sentry_audit.python.paths import deployed
@@ -60,6 +61,7 @@ class _Reading:
                 if any(mark in text for mark in knative.MARKS):
                     self.found.pipeline = path
                     knative.read(self.files, self.found, path)
+        Terraform(self.files, self.found).read()
         return self.found
 
     def _starts(self, path: str) -> bool:
