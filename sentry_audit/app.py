@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from sentry_audit.checks import Check
     from sentry_audit.collecting import Collected
     from sentry_audit.deriving import Deriver
-    from sentry_audit.facts import Component
+    from sentry_audit.differing import Difference
+    from sentry_audit.facts import Component, Fact
     from sentry_audit.model import ChainLink
     from sentry_audit.python.components import Service
     from sentry_audit.sdk_table import SdkTable
     from sentry_audit.settings import Settings
     from sentry_audit.sources.tree import Tree
+    from sentry_audit.tracing import Way
 
 _EXAMPLES = re.compile(r"^  examples:\n(?:    .*\n)+", re.MULTILINE)
 DATA = Path(__file__).parent / "data"
@@ -82,16 +84,10 @@ def check(request: Request, checks: Sequence[Check] | None = None) -> list[Repor
 
     Raises NothingAudited when there is nothing to look at, UsageError for names that do not exist.
     """
-    from sentry_audit.sources.tree import Tree
-
-    tree = Tree.open(request.root)
-    from sentry_audit.collecting import collect, nothing
-    from sentry_audit.deriving import Deriver
+    tree, settings = _tree(request)
+    from sentry_audit.collecting import nothing
     from sentry_audit.engine import select
-    from sentry_audit.settings import load as load_settings
 
-    settings = load_settings(request.root)
-    tree.leave_out(settings.exclude)
     known = (
         tuple(checks)
         if checks is not None
@@ -104,20 +100,70 @@ def check(request: Request, checks: Sequence[Check] | None = None) -> list[Repor
         )
 
     environments = _environments(request, settings, tree)
-    collected = collect(tree, request.root, settings)
+    collected, deriver = _collect(tree, settings, request)
     wanted = _components(collected.services, request.components)
     if not wanted:
         raise NothingAudited(*nothing(collected))
-    deriver = Deriver(
-        collected.program,
-        collected.services,
-        collected.facts,
-        collected.problems,
-        sdk_table(),
-        settings.agents,
-        dict(settings.services),
-    )
     return [report(collected, deriver, wanted, checks, environment, request, settings) for environment in environments]
+
+
+def trace(request: Request, name: str) -> list[Way]:
+    """The way of one variable in the environment asked for.
+
+    Raises NothingAudited when there is nothing to look at, or the variable is named nowhere.
+    """
+    from sentry_audit import tracing
+
+    tree, settings = _tree(request)
+    collected, deriver = _collect(tree, settings, request)
+    environment = _environments(request, settings, tree)[0]
+    services = _components(collected.services, request.components)
+    if not collected.tree.search([name]):
+        known = sorted(_variables(collected.facts))
+        raise NothingAudited(f"{name} is named nowhere in {request.root}", nearest(name, known, "check the spelling"))
+    derived = deriver.derive(services, environment)[0]
+    components = [service.fact for service in services]
+    return tracing.trace(name, environment, tree, components, collected.facts, derived, deriver.matching)
+
+
+def _variables(facts: Sequence[Fact]) -> set[str]:
+    from sentry_audit.facts import Deployment, EnvVar
+
+    found = {fact.name for fact in facts if isinstance(fact, EnvVar)}
+    return found | {item.name for fact in facts if isinstance(fact, Deployment) for item in fact.settings if item.name}
+
+
+def difference(request: Request, left: str, right: str) -> list[Difference]:
+    """What differs between two environments along the chain."""
+    from sentry_audit.differing import differences
+
+    reports = check(replace(request, environments=(left, right), all_environments=False))
+    return differences(reports[0], reports[1])
+
+
+def _tree(request: Request) -> tuple[Tree, Settings]:
+    """The tree of ``request``, less what its settings leave out, and those settings; git is at work meanwhile."""
+    from sentry_audit.sources.tree import Tree
+
+    tree = Tree.open(request.root)
+    from sentry_audit.settings import load as load_settings
+
+    settings = load_settings(request.root)
+    tree.leave_out(settings.exclude)
+    return tree, settings
+
+
+def _collect(tree: Tree, settings: Settings, request: Request) -> tuple[Collected, Deriver]:
+    """What is read of ``tree``, and what derives from it."""
+    from sentry_audit.collecting import collect
+    from sentry_audit.deriving import Deriver
+
+    found = collect(tree, request.root, settings)
+    services = dict(settings.services)
+    deriver = Deriver(
+        found.program, found.services, found.facts, found.problems, sdk_table(), settings.agents, services
+    )
+    return found, deriver
 
 
 def checks_file(path: Path, name: str = "") -> tuple[Check, ...]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from sentry_audit.checks import Check
     from sentry_audit.model import Report
+    from sentry_audit.reporters.base import RenderOptions
 
 _DEBUG = "SENTRY_AUDIT_DEBUG"
 
@@ -192,6 +193,50 @@ def _color() -> bool:
     if os.environ.get("NO_COLOR"):
         return False
     return bool(os.environ.get("FORCE_COLOR")) or (sys.stdout.isatty() and os.environ.get("TERM") != "dumb")
+
+
+Root = Annotated[Path, typer.Argument(help="The repository.", show_default="the current folder")]
+
+
+@app.command()
+def trace(
+    variable: Annotated[str, typer.Argument(metavar="VARIABLE", help="For example SENTRY_DSN.")],
+    path: Root = Path(),
+    env: Annotated[
+        str | None, typer.Option("--env", metavar="NAME", help="The environment.", show_default="production")
+    ] = None,
+    component: Annotated[
+        list[str] | None, typer.Option("--component", metavar="NAME", help="Only this component; repeatable.")
+    ] = None,
+) -> None:
+    """Follow one variable, link by link, from the code that reads it up to where it breaks."""
+    from sentry_audit.app import Request
+    from sentry_audit.app import trace as follow
+    from sentry_audit.reporters.ways import exit_code, render_trace
+
+    ways = follow(Request(root=path, environments=(env,) if env else (), components=_split(component)), variable)
+    sys.stdout.write(render_trace(variable, ways, _options()))
+    raise typer.Exit(exit_code(ways))
+
+
+@app.command()
+def diff(
+    left: Annotated[str, typer.Argument(metavar="ENV_A", help="For example staging.")],
+    right: Annotated[str, typer.Argument(metavar="ENV_B", help="For example production.")],
+    path: Root = Path(),
+) -> None:
+    """Show what differs between two environments along the whole chain."""
+    from sentry_audit.app import Request, difference
+    from sentry_audit.reporters.ways import render_difference
+
+    found = difference(Request(root=path), left, right)
+    sys.stdout.write(render_difference(left, right, found, _options()))
+
+
+def _options() -> RenderOptions:
+    from sentry_audit.reporters.base import RenderOptions
+
+    return RenderOptions(width=_width(), color=_color())
 
 
 @app.command()

@@ -15,23 +15,25 @@ _ELSE = re.compile(r"^[ \t]*(?:elif\s+\[\[?[^\n]*?==?\s*[\"']?([\w-]+)[\"']?\s*\
 _USUAL = ("staging", "production")
 
 
-def branches(text: str) -> list[tuple[str, str]]:
-    """(environment, text) for each environment that ``text`` tells apart by ``case`` or ``if``; the text itself else.
+def branches(text: str) -> list[tuple[str, str, str]]:
+    """(environment, its name there, text) for each environment that ``text`` tells apart; the text itself if it does not.
 
     What does not run for an environment is blanked out, so that lines keep their numbers.
     """
     if "esac" not in text and not re.search(r"\bfi\b", text):
-        return [("", text)]
-    names = {name for block in _CASE.finditer(text) for arm in _ARM.finditer(block[2]) for name in _names(arm[1])}
+        return [("", "", text)]
+    words: dict[str, str] = {}
+    for block in _CASE.finditer(text):
+        arms = list(_ARM.finditer(block[2]))
+        named = {name: word for arm in arms for name, word in _names(arm[1]).items()}
+        words = {**named, **words}
+        if named and any(arm[1].strip() == "*" and "exit" not in arm[2] for arm in arms):
+            words = {**dict(zip(_USUAL, _USUAL, strict=True)), **words}
     for block in _IF.finditer(text):
-        found = _names(block[3])
-        if found:
-            names |= found | {name for other in _ELSE.finditer(block[4]) for name in _names(other[1] or "")}
-            if any(not other[1] for other in _ELSE.finditer(block[4])):
-                names |= set(_USUAL)
-    if not names:
-        return [("", text)]
-    return [(name, _resolved(text, name)) for name in sorted(names)]
+        if found := _names(block[3]):
+            others = {name: word for other in _ELSE.finditer(block[4]) for name, word in _names(other[1] or "").items()}
+            words = {**dict(zip(_USUAL, _USUAL, strict=True)), **words, **others, **found}
+    return [(name, words[name], _resolved(text, name)) for name in sorted(words)] or [("", "", text)]
 
 
 def _resolved(text: str, environment: str) -> str:
@@ -39,8 +41,10 @@ def _resolved(text: str, environment: str) -> str:
     return _IF.sub(lambda block: _if(block, environment), cased)
 
 
-def _names(text: str) -> set[str]:
-    return {canonical(word) for word in re.split(r"[|\"'\s]+", text) if named_in(word) == {canonical(word)}}
+def _names(text: str) -> dict[str, str]:
+    """The environments that the words of a pattern name, each with its word."""
+    words = re.split(r"[|\"'\s]+", text)
+    return {canonical(word): word for word in reversed(words) if named_in(word) == {canonical(word)}}
 
 
 def _blank(text: str) -> str:

@@ -47,6 +47,8 @@ class _Reading:
             elif path in mentioned or self._starts(path):
                 self.scripts.makefile(path)
         scripts = [path for path in mentioned if is_script(path) or self._shebang(path)]
+        callers = self.files.search([basename(path) for path in scripts], ".sh") if scripts else []
+        scripts += [path for path in callers if path not in scripts and deployed(path)]
         for path in sorted(scripts, key=lambda item: (not self._calls(item, scripts), item)):
             if path not in self.scripts.called:
                 self.found.pipeline = path

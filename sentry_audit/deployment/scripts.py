@@ -99,9 +99,10 @@ class Scripts:
         )
         told = {canonical(value) for name, value in given.items() if is_parameter(name)}
         parts = branches(text)
-        for environment, branch in [part for part in parts if part[0] in told] or parts:
+        for environment, word, branch in [part for part in parts if part[0] in told] or parts:
             more = [(environment, "the script's condition")] if environment else []
-            self._text(path, branch, variables, [*more, *hints], origin, depth, start, folder, whole or text, env)
+            known = {**({"1": word} if word else {}), **given}
+            self._text(path, branch, known, [*more, *hints], origin, depth, start, folder, whole or text, env)
 
     def _text(
         self,
@@ -280,7 +281,9 @@ class _Lines:
         verb = next(
             (word for word in words if word in {"deploy", "update", "replace", "build", "create", "submit", "add"}), ""
         )
-        for index in range(self.at.get(program, 0), len(self.rows)):
+        begin = self.at.get(program, 0)
+        order: list[int] = [*range(begin, len(self.rows)), *range(begin)]
+        for index in order:  # a loop's body comes again
             row = self.rows[index]
             if program in row and not row.lstrip().startswith("#") and verb in "".join(self.rows[index : index + 4]):
                 self.at[program] = index + 1

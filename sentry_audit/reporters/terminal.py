@@ -7,7 +7,6 @@ characters where it enters the page. No line is wider than the page.
 from __future__ import annotations
 
 import re
-import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -25,38 +24,16 @@ from sentry_audit.model import (
     Status,
 )
 from sentry_audit.reporters.base import RenderOptions, Reporter
+from sentry_audit.reporters.page import GLYPHS, STYLES, Page, Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from rich.text import Text
 
 T = TypeVar("T")
-Span = tuple[str, str]
-"""A piece of text and its style."""
-
-_GLYPHS = {
-    Status.PASS: "✓",
-    Status.GAP: "✗",
-    Status.UNKNOWN: "?",
-    Status.SKIPPED: "–",
-    Status.WAIVED: "~",
-    Status.ERROR: "!",
-}
-_STYLES = {
-    Status.PASS: "green",
-    Status.GAP: "red",
-    Status.UNKNOWN: "yellow",
-    Status.SKIPPED: "dim",
-    Status.WAIVED: "cyan",
-    Status.ERROR: "magenta",
-}
 _SEVERITIES = (Severity.HIGH, Severity.MEDIUM, Severity.LOW)
-_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 _SKIPPED = re.compile(r"^skipped\b[\s:,–-]*")
 _LINK_WIDTH = 11
-_NARROWEST = 24
-_LEAST_BODY = 20
 _MOST_EVIDENCE = 8
 _MOST_REMEDIES = 4
 _MOST_DIFF_LINES = 16
@@ -64,7 +41,7 @@ _MOST_DIFF_LINES = 16
 
 def render(reports: Sequence[Report], options: RenderOptions) -> str:
     """The reports one after the other, as text of at most ``options.width`` columns."""
-    page = _Page(options)
+    page = Page(options)
     for index, report in enumerate(reports):
         if index:
             page.blank()
@@ -73,95 +50,7 @@ def render(reports: Sequence[Report], options: RenderOptions) -> str:
     return page.text()
 
 
-class _Page:
-    """Lines of styled text of a fixed width; the only place where data becomes output."""
-
-    def __init__(self, options: RenderOptions) -> None:
-        from io import StringIO
-
-        from rich.console import Console
-
-        self.width = max(options.width, _NARROWEST)
-        self._lines: list[Text] = []
-        self._file = StringIO()
-        self._console = Console(
-            file=self._file,
-            width=self.width,
-            color_system="standard" if options.color else None,
-            force_terminal=options.color,
-            force_jupyter=False,
-            legacy_windows=False,
-            highlight=False,
-            _environ={},
-        )
-
-    def blank(self) -> None:
-        """End a paragraph."""
-        self._lines.append(_join([]))
-
-    def row(self, body: Iterable[Span], lead: Iterable[Span] = (), indent: int = 0, hang: int | None = None) -> None:
-        """Add ``lead`` and ``body``, wrapped; further lines start at column ``hang`` (else under the body)."""
-        first, rest = _join([(" " * indent, ""), *lead]), _join(body)
-        column = first.cell_len if hang is None else hang
-        if max(first.cell_len, column) > self.width - _LEAST_BODY:
-            first.append_text(rest)
-            first, rest, column = _join([]), first, 2
-        lines = rest.wrap(self._console, self.width - max(first.cell_len, column), overflow="fold") or [rest]
-        for number, line in enumerate(lines):
-            whole = _join([(" " * column, "")]) if number else first.copy()
-            whole.append_text(line)
-            whole.rstrip()
-            self._lines.append(whole)
-
-    def paragraph(self, text: str, style: str = "", indent: int = 4) -> None:
-        """Add text that may have line breaks of its own."""
-        for line in text.strip().splitlines():
-            self.row([(line.strip(), style)], indent=indent)
-
-    def spread(self, left: Sequence[Span], right: str) -> None:
-        """Add ``left``, and ``right`` at the right margin, or below where both do not fit."""
-        text = _join(left)
-        gap = self.width - text.cell_len - _join([(right, "")]).cell_len
-        if gap >= 2:
-            self.row([*left, (" " * gap, ""), (right, "dim")])
-        else:
-            self.row(left, hang=2)
-            self.row([(right, "dim")])
-
-    def text(self) -> str:
-        """Everything added so far."""
-        for line in self._lines:
-            self._console.print(line, soft_wrap=True)
-        return self._file.getvalue()
-
-
-def _join(spans: Iterable[Span]) -> Text:
-    """Spans as one styled text: redacted, then with every invisible character made visible."""
-    from rich.text import Text
-
-    from sentry_audit.dsn import redact
-
-    text = Text()
-    for plain, style in spans:
-        text.append(_visible(redact(plain)), style)
-    return text
-
-
-def _visible(text: str) -> str:
-    """``text`` on one line, without a character that could move the cursor or hide another."""
-    text = re.sub(r"\r?\n|\r", " ", text).replace("\t", "    ")
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(
-        char.encode("unicode_escape").decode("ascii") if unicodedata.category(char) in _UNSEEN else char
-        for char in text
-    )
-
-
-# --- the page, from top to bottom ---------------------------------------------------------------
-
-
-def _draw(page: _Page, report: Report, options: RenderOptions) -> None:
+def _draw(page: Page, report: Report, options: RenderOptions) -> None:
     named = len(report.components) > 1
     entries = _entries(report)
     gaps = sorted(entries[Status.GAP], key=lambda entry: _weight(entry.finding))
@@ -188,7 +77,7 @@ def _draw(page: _Page, report: Report, options: RenderOptions) -> None:
     _footer(page, report, gaps, [*errors, *unknown])
 
 
-def _header(page: _Page, report: Report) -> None:
+def _header(page: Page, report: Report) -> None:
     folder = re.split(r"[/\\]", report.root.rstrip("/\\"))[-1] or report.root
     place = " · ".join(word for word in (report.environment, folder) if word)
     checks = _count(len({finding.check for finding in report.findings}), "check")
@@ -198,8 +87,8 @@ def _header(page: _Page, report: Report) -> None:
     )
     page.blank()
     status, words = _verdict(report)
-    style = f"bold {_STYLES[status]}"
-    page.row([(f"{_GLYPHS[status]} {words}", style), (f"  {_flat(report.headline)}", "bold")], hang=2)
+    style = f"bold {STYLES[status]}"
+    page.row([(f"{GLYPHS[status]} {words}", style), (f"  {_flat(report.headline)}", "bold")], hang=2)
 
 
 def _verdict(report: Report) -> tuple[Status, str]:
@@ -210,7 +99,7 @@ def _verdict(report: Report) -> tuple[Status, str]:
     return (Status.GAP, "NOT READY") if Status.GAP in statuses else (Status.UNKNOWN, "NOT PROVEN")
 
 
-def _component(page: _Page, component: ComponentReport, options: RenderOptions) -> None:
+def _component(page: Page, component: ComponentReport, options: RenderOptions) -> None:
     where = [component.role, component.path or ".", component.entry_point or "no entry point seen"]
     page.blank()
     page.row([(component.name, "bold"), ("  " + " · ".join(_flat(word) for word in where if word), "")], hang=2)
@@ -237,10 +126,10 @@ def _first_broken(chain: Sequence[ChainLink]) -> int | None:
     return None
 
 
-def _link(page: _Page, link: ChainLink, message: str, options: RenderOptions, *, first: bool) -> None:
-    color, weight = _STYLES[link.status], "bold" if first else ""
+def _link(page: Page, link: ChainLink, message: str, options: RenderOptions, *, first: bool) -> None:
+    color, weight = STYLES[link.status], "bold" if first else ""
     lead = [
-        (f"{_GLYPHS[link.status]} {link.status.value:<7}  ", f"{weight} {color}".strip()),
+        (f"{GLYPHS[link.status]} {link.status.value:<7}  ", f"{weight} {color}".strip()),
         (f"{link.link.value:<{_LINK_WIDTH}}", weight),
     ]
     style = "dim" if link.status is Status.SKIPPED else weight
@@ -252,7 +141,7 @@ def _link(page: _Page, link: ChainLink, message: str, options: RenderOptions, *,
     page.row(body, lead, indent=2)
 
 
-def _gap(page: _Page, entry: _Entry, options: RenderOptions, *, named: bool) -> None:
+def _gap(page: Page, entry: _Entry, options: RenderOptions, *, named: bool) -> None:
     finding = entry.finding
     color = "bold red" if finding.severity is Severity.HIGH else "bold yellow"
     page.row(
@@ -277,7 +166,7 @@ def _gap(page: _Page, entry: _Entry, options: RenderOptions, *, named: bool) -> 
     page.row([(f"sentry-audit explain {finding.check}", "cyan")], [("more: ", "bold")], indent=4)
 
 
-def _evidence(page: _Page, evidence: Sequence[Evidence], options: RenderOptions) -> None:
+def _evidence(page: Page, evidence: Sequence[Evidence], options: RenderOptions) -> None:
     shown = evidence if options.verbose else evidence[:_MOST_EVIDENCE]
     for item in shown:
         place, saw = _place(item), _flat(item.saw)
@@ -285,7 +174,7 @@ def _evidence(page: _Page, evidence: Sequence[Evidence], options: RenderOptions)
     _more(page, len(evidence) - len(shown), "more (all of them: --format json)")
 
 
-def _remedy(page: _Page, remedy: Remedy, options: RenderOptions) -> None:
+def _remedy(page: Page, remedy: Remedy, options: RenderOptions) -> None:
     page.row([(_flat(remedy.summary), ""), (f" ({remedy.safety})", "dim")], [("fix:  ", "bold")], indent=4)
     lines = remedy.diff.strip("\n").splitlines()
     shown = lines if options.verbose else lines[:_MOST_DIFF_LINES]
@@ -300,12 +189,12 @@ def _diff_style(line: str) -> str:
     return {"+": "green", "-": "red"}.get(line[:1], "")
 
 
-def _more(page: _Page, hidden: int, words: str, indent: int = 4) -> None:
+def _more(page: Page, hidden: int, words: str, indent: int = 4) -> None:
     if hidden > 0:
         page.row([(f"… {hidden} {words}", "dim")], indent=indent)
 
 
-def _section(page: _Page, head: str, entries: Sequence[_Entry], options: RenderOptions, *, named: bool) -> None:
+def _section(page: Page, head: str, entries: Sequence[_Entry], options: RenderOptions, *, named: bool) -> None:
     """Unknowns or errors: which checks, for whom, why, and what would let them be decided."""
     if not entries:
         return
@@ -313,16 +202,16 @@ def _section(page: _Page, head: str, entries: Sequence[_Entry], options: RenderO
     page.row([(head, "bold")])
     for entry in entries:
         finding = entry.finding
-        word = f"{_GLYPHS[finding.status]} {finding.status.value}"
+        word = f"{GLYPHS[finding.status]} {finding.status.value}"
         body = [(", ".join(entry.checks), ""), *_owners(entry, named=named)]
-        page.row(body, [(f"{word:<9}  ", _STYLES[finding.status])], indent=2, hang=4)
+        page.row(body, [(f"{word:<9}  ", STYLES[finding.status])], indent=2, hang=4)
         page.paragraph(finding.message)
         _evidence(page, entry.evidence, options)
         if finding.hint:
             page.row([(_flat(finding.hint), "")], [("hint: ", "bold")], indent=4)
 
 
-def _list(page: _Page, head: str, entries: Sequence[_Entry], *, named: bool) -> None:
+def _list(page: Page, head: str, entries: Sequence[_Entry], *, named: bool) -> None:
     """One line per check that needs no action."""
     if not entries:
         return
@@ -330,13 +219,13 @@ def _list(page: _Page, head: str, entries: Sequence[_Entry], *, named: bool) -> 
     page.row([(head, "bold")])
     for entry in entries:
         finding = entry.finding
-        word = f"{_GLYPHS[finding.status]} {finding.status.value:<7}  "
+        word = f"{GLYPHS[finding.status]} {finding.status.value:<7}  "
         message = _SKIPPED.sub("", _flat(finding.message)) if finding.status is Status.SKIPPED else finding.message
         body = [(finding.check, ""), *_owners(entry, named=named), ("  " + _flat(message), "dim")]
-        page.row(body, [(word, _STYLES[finding.status])], indent=2)
+        page.row(body, [(word, STYLES[finding.status])], indent=2)
 
 
-def _problems(page: _Page, problems: Sequence[Problem], options: RenderOptions) -> None:
+def _problems(page: Page, problems: Sequence[Problem], options: RenderOptions) -> None:
     rows = dict.fromkeys((_place(item.evidence) or item.source, item.reason, item.hint) for item in problems)
     if not rows:
         return
@@ -348,7 +237,7 @@ def _problems(page: _Page, problems: Sequence[Problem], options: RenderOptions) 
             page.row([(_flat(hint), "")], [("hint: ", "bold")], indent=4)
 
 
-def _footer(page: _Page, report: Report, gaps: Sequence[_Entry], open_: Sequence[_Entry]) -> None:
+def _footer(page: Page, report: Report, gaps: Sequence[_Entry], open_: Sequence[_Entry]) -> None:
     counts = report.counts()
     order = (Status.GAP, Status.PASS, Status.UNKNOWN, Status.SKIPPED, Status.WAIVED, Status.ERROR)
     words = [_tally(status, counts[status.value]) for status in order if counts[status.value]]

@@ -87,7 +87,7 @@ class _Run:
         if all(_ASSIGNMENT.match(word) for word in words if word != "export"):
             for word in words:
                 if match := _ASSIGNMENT.match(word):
-                    known[match[1]] = expand(match[2], known)
+                    known[match[1]] = expand(match[2], {match[1]: "", **known})  # unset is empty
             return
         given = _plain([expand(word, known) for word in words])
         if given and given[0] in self.functions and self.depth < _DEPTH and len(self.found) < _MANY * 4:

@@ -1,0 +1,244 @@
+"""The way of one variable, link by link: who reads it, what builds with it, what deploys it, which secret it is. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sentry_audit.deployment.environments import canonical, rendered, speaks_of
+from sentry_audit.deployment.state import states
+from sentry_audit.facts import Deployment, DsnArgument, EnvVar, Image, SecretDeclared
+from sentry_audit.model import Evidence, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sentry_audit.deployment.matching import Matching
+    from sentry_audit.facts import Component, Fact, Setting
+    from sentry_audit.python.program import Files
+
+#: Variables that a bundler compiles in: nextjs.org/docs (NEXT_PUBLIC_), vite.dev/guide/env-and-mode (VITE_), and kin.
+_PUBLIC = re.compile(r"^(NEXT_PUBLIC_|VITE_|REACT_APP_|GATSBY_|NUXT_PUBLIC_|PUBLIC_|EXPO_PUBLIC_|VUE_APP_)")
+_CODE = (".py", ".ts", ".tsx", ".js", ".jsx", ".mjs", ".cjs", ".mts", ".cts", ".vue", ".svelte", ".astro")
+_COMMENT = re.compile(r"^\s*(#|//|\*|/\*|\{/\*)")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One link of a variable's way: what was found, and where."""
+
+    link: str
+    status: Status
+    message: str
+    evidence: tuple[Evidence, ...] = ()
+
+
+@dataclass(frozen=True)
+class Way:
+    """The way of one variable to one component (``""``: to none that is known)."""
+
+    component: str
+    steps: tuple[Step, ...]
+
+    @property
+    def status(self) -> Status:
+        """The worst of its links."""
+        order = (Status.GAP, Status.UNKNOWN)
+        return next((status for status in order if any(step.status is status for step in self.steps)), Status.PASS)
+
+
+def is_public(name: str) -> bool:
+    """Whether a bundler puts the variable into what browsers load: then only its value at build time counts."""
+    return bool(_PUBLIC.match(name))
+
+
+def trace(
+    name: str,
+    environment: str,
+    files: Files,
+    components: Sequence[Component],
+    facts: Sequence[Fact],
+    derived: Sequence[Fact],
+    matching: Matching,
+) -> list[Way]:
+    """The ways of the variable ``name`` in ``environment``: one per component that reads or is given it."""
+    reads = _reads(name, files)
+    found: list[Way] = []
+    for component in components:
+        arguments = [
+            fact
+            for fact in derived
+            if isinstance(fact, DsnArgument) and fact.component == component.name and name in fact.variables
+        ]
+        near = [place for place in reads if _inside(place.path or "", component, components)]
+        if arguments:
+            head = Step("code", Status.PASS, f"init takes its DSN from {name}", arguments[0].evidence)
+        elif near:
+            head = Step("code", Status.PASS, f"{name} is read", tuple(near[:3]))
+        else:
+            continue
+        found.append(Way(component.name, (head, *_rest(name, environment, component, facts, matching))))
+    return found or [Way("", (_unread(name, reads, facts), *_files(name, environment, facts)))]
+
+
+def _reads(name: str, files: Files) -> list[Evidence]:
+    pattern = re.compile(rf"(?<![\w$]){re.escape(name)}(?!\w)")
+    found = []
+    for path in files.search([name]):
+        if path.endswith(_CODE) and "test" not in path:
+            for number, row in enumerate((files.text(path) or "").splitlines(), 1):
+                if pattern.search(row) and not _COMMENT.match(row):
+                    found.append(Evidence(path, number, None, None, name))
+                    break
+    return found
+
+
+def _inside(path: str, component: Component, components: Sequence[Component]) -> bool:
+    owners = [item for item in components if item.path == "." or path.startswith(f"{item.path}/")]
+    longest = max((len(item.path.strip(".")) for item in owners), default=0)
+    return any(item.name == component.name and len(item.path.strip(".")) == longest for item in owners)
+
+
+def _unread(name: str, reads: Sequence[Evidence], facts: Sequence[Fact]) -> Step:
+    if reads:
+        return Step("code", Status.PASS, f"{name} is read", tuple(reads[:3]))
+    given = [
+        place
+        for fact in facts
+        if isinstance(fact, Deployment) and any(item.name == name for item in fact.settings)
+        for place in fact.evidence
+    ]
+    if given:
+        return Step("code", Status.GAP, f"no code reads {name}, though it is deployed", tuple(given[:3]))
+    return Step("code", Status.GAP, f"no code reads {name}")
+
+
+def _rest(name: str, environment: str, component: Component, facts: Sequence[Fact], matching: Matching) -> list[Step]:
+    steps = _files(name, environment, facts)
+    if is_public(name):
+        build = _build(name, environment, component, facts, matching, bool(steps))
+        return [*steps, *build]
+    deployed, item = _deployed(name, environment, component, matching)
+    if deployed.status is not Status.PASS and steps and not matching.owners.get(component.name):
+        return steps
+    return [*steps, deployed, *([_secret(item, environment, facts)] if item is not None and item.secret else [])]
+
+
+def _files(name: str, environment: str, facts: Sequence[Fact]) -> list[Step]:
+    """The dotenv files and images that set it."""
+    found = []
+    for fact in facts:
+        if not isinstance(fact, EnvVar) or fact.name != name or fact.template or not fact.is_set:
+            continue
+        if fact.environment and canonical(fact.environment) != canonical(environment):
+            continue
+        found.append(Step(fact.origin, Status.PASS, f"{fact.path} sets {name}", fact.evidence))
+    return found
+
+
+def _deployed(name: str, environment: str, component: Component, matching: Matching) -> tuple[Step, Setting | None]:
+    mine = matching.of(component.name, environment)
+    if not mine:
+        reason = f"no deploy definition of {component.name} for {environment} was found in the repository"
+        return Step("deploy", Status.UNKNOWN, reason), None
+    found = states(mine, environment)
+    for state in found:
+        if name in state.variables:
+            item, deployment = state.variables[name]
+            here = Evidence(deployment.path, item.line or deployment.line, None, None, _shown(item))
+            if not item.is_set:
+                return Step("deploy", Status.GAP, f"{deployment.service} gets it empty", (here,)), item
+            told = f" ({deployment.rule})" if deployment.rule else ""
+            return Step(
+                "deploy", Status.PASS, f"{rendered(deployment.service, environment)} gets {_shown(item)}{told}", (here,)
+            ), item
+    for state in found:
+        if name in state.lost:
+            item, deployment = state.lost[name]
+            return Step("deploy", Status.GAP, f"{deployment.evidence[0]} drops it again", deployment.evidence), None
+    places = tuple(place for item in mine for place in item.evidence)
+    unresolved = [text for state in found for text in state.unresolved]
+    if unresolved:
+        return Step("deploy", Status.UNKNOWN, "; ".join(dict.fromkeys(unresolved)), places), None
+    service = rendered(mine[-1].service, environment) or "the service"
+    return Step("deploy", Status.GAP, f"{service} is deployed without {name}", places), None
+
+
+def _build(
+    name: str, environment: str, component: Component, facts: Sequence[Fact], matching: Matching, provided: bool
+) -> list[Step]:
+    """A variable that is compiled in: the image's ARG, and who gives it a value while it builds."""
+    steps: list[Step] = []
+    for image in facts:
+        if isinstance(image, Image) and _inside(image.path, component, [component]):
+            if name in image.args or any(key == name for key, _ in image.env):
+                steps.append(
+                    Step(
+                        "image",
+                        Status.PASS,
+                        f"{image.path} takes {name} while it builds",
+                        (Evidence(image.path, None, None, None, name),),
+                    )
+                )
+            elif not provided:
+                steps.append(
+                    Step(
+                        "image",
+                        Status.GAP,
+                        f"{image.path} has no ARG {name}: a value given to the build does not reach the bundler",
+                        (Evidence(image.path),),
+                    )
+                )
+    for deployment in matching.images(component, environment):
+        for item in deployment.settings:
+            if item.name == name:
+                here = Evidence(deployment.path, item.line or deployment.line, None, None, _shown(item))
+                status = Status.PASS if item.is_set else Status.GAP
+                steps.append(Step("build", status, f"the build gets {_shown(item)}", (here,)))
+                if item.secret:
+                    steps.append(_secret(item, environment, facts))
+                return steps
+    if provided:
+        return steps
+    late, _ = _deployed(name, environment, component, matching)
+    if late.status is Status.PASS:
+        reason = f"{name} is set only for the running service: it is compiled in at build, so that is without effect"
+        return [*steps, Step("build", Status.GAP, reason, late.evidence)]
+    places = tuple(place for item in matching.images(component, environment) for place in item.evidence)
+    if places:
+        return [*steps, Step("build", Status.GAP, f"what builds it does not give it {name}", places)]
+    return [
+        *steps,
+        Step(
+            "build", Status.UNKNOWN, f"what builds {component.name} for {environment} was not found in the repository"
+        ),
+    ]
+
+
+def _shown(item: Setting) -> str:
+    if item.secret:
+        return f"{item.name} from the secret {item.secret}" + (f":{item.version}" if item.version else "")
+    return f"{item.name}={item.value}" if item.value else item.name
+
+
+def _secret(item: Setting, environment: str, facts: Sequence[Fact]) -> Step:
+    declared = [fact for fact in facts if isinstance(fact, SecretDeclared) and speaks_of(fact.environment, environment)]
+    wanted = rendered(item.secret, environment)
+    same = [fact for fact in declared if rendered(fact.name, environment) == wanted]
+    if same:
+        return Step(
+            "secret", Status.UNKNOWN, f"{wanted} is created here; whether it exists was not asked", same[0].evidence
+        )
+    similar = [fact for fact in declared if "sentry" in fact.name.lower()]
+    if similar:
+        names = ", ".join(fact.name for fact in similar)
+        return Step(
+            "secret",
+            Status.GAP,
+            f"what is created is {names}, not {wanted}",
+            tuple(place for fact in similar for place in fact.evidence),
+        )
+    return Step(
+        "secret", Status.UNKNOWN, f"{wanted} is not created by this repository; whether it exists was not asked"
+    )
