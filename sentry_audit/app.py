@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sentry_audit.deriving import Deriver
     from sentry_audit.differing import Difference
     from sentry_audit.facts import Component, Fact
+    from sentry_audit.javascript.packages import Frontend
     from sentry_audit.model import ChainLink
     from sentry_audit.python.components import Service
     from sentry_audit.sdk_table import SdkTable
@@ -101,10 +102,13 @@ def check(request: Request, checks: Sequence[Check] | None = None) -> list[Repor
 
     environments = _environments(request, settings, tree)
     collected, deriver = _collect(tree, settings, request)
-    wanted = _components(collected.services, request.components)
-    if not wanted:
+    wanted, frontends = _components(collected, request.components)
+    if not wanted and not frontends:
         raise NothingAudited(*nothing(collected))
-    return [report(collected, deriver, wanted, checks, environment, request, settings) for environment in environments]
+    return [
+        report(collected, deriver, (wanted, frontends), checks, environment, request, settings)
+        for environment in environments
+    ]
 
 
 def trace(request: Request, name: str) -> list[Way]:
@@ -117,12 +121,12 @@ def trace(request: Request, name: str) -> list[Way]:
     tree, settings = _tree(request)
     collected, deriver = _collect(tree, settings, request)
     environment = _environments(request, settings, tree)[0]
-    services = _components(collected.services, request.components)
+    services, frontends = _components(collected, request.components)
     if not collected.tree.search([name]):
         known = sorted(_variables(collected.facts))
         raise NothingAudited(f"{name} is named nowhere in {request.root}", nearest(name, known, "check the spelling"))
     derived = deriver.derive(services, environment)[0]
-    components = [service.fact for service in services]
+    components = [*(service.fact for service in services), *(item.fact for item in frontends)]
     return tracing.trace(name, environment, tree, components, collected.facts, derived, deriver.matching)
 
 
@@ -161,7 +165,14 @@ def _collect(tree: Tree, settings: Settings, request: Request) -> tuple[Collecte
     found = collect(tree, request.root, settings)
     services = dict(settings.services)
     deriver = Deriver(
-        found.program, found.services, found.facts, found.problems, sdk_table(), settings.agents, services
+        found.program,
+        found.services,
+        found.facts,
+        found.problems,
+        sdk_table(),
+        settings.agents,
+        services,
+        found.frontends,
     )
     return found, deriver
 
@@ -210,21 +221,27 @@ def _environments(request: Request, settings: Settings, tree: Tree) -> tuple[str
     return tuple(name for name in found if name not in {"test", "development"} or name in settings.environments)
 
 
-def _components(services: list[Service], names: Sequence[str]) -> list[Service]:
+def _components(collected: Collected, names: Sequence[str]) -> tuple[list[Service], list[Frontend]]:
+    """The services and front ends called ``names``, or all. Raises NothingAudited for a name that is none."""
     if not names:
-        return services
-    known = {service.fact.name: service for service in services}
+        return collected.services, collected.frontends
+    services = {service.fact.name: service for service in collected.services}
+    frontends = {item.fact.name: item for item in collected.frontends}
+    known = [*services, *frontends]
     for name in names:
         if name not in known:
             hint = nearest(name, known, f"the components are: {', '.join(known) or 'none'}")
             raise NothingAudited(f"no component is called {name}", hint)
-    return [known[name] for name in dict.fromkeys(names)]
+    wanted = dict.fromkeys(names)
+    return [services[name] for name in wanted if name in services], [
+        frontends[name] for name in wanted if name in frontends
+    ]
 
 
 def report(
     collected: Collected,
     deriver: Deriver,
-    services: list[Service],
+    wanted: tuple[list[Service], list[Frontend]],
     checks: Sequence[Check],
     environment: str,
     request: Request,
@@ -233,8 +250,9 @@ def report(
     """Derive, judge and link up one environment."""
     from sentry_audit import chain, engine
 
-    facts, problems = deriver.derive(services, environment)
-    components = [service.fact for service in services]
+    services, frontends = wanted
+    facts, problems = deriver.derive(services, environment, frontends)
+    components = [*(service.fact for service in services), *(item.fact for item in frontends)]
     required = settings.requires_sentry(environment)
     problems = problems + collected.problems + collected.tree.problems
     findings = engine.evaluate(checks, facts, problems, components, environment, required)

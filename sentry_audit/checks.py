@@ -21,6 +21,7 @@ SAFETY = ("safe", "review", "live", "manual")
 _REQUIRED = ("id", "title", "area", "severity", "expect", "message", "why", "examples")
 _OPTIONAL = (
     "environments",
+    "ecosystem",
     "link",
     *QUANTIFIERS,
     "where",
@@ -58,6 +59,7 @@ class Check:
     message: str
     why: str
     environments: str = "all"
+    ecosystem: str = ""
     link: Link | None = None
     fix: Fix | None = None
     refs: tuple[str, ...] = ()
@@ -165,6 +167,7 @@ def _check(entry: Any, path: tuple[str | int, ...]) -> Check:
         message=entry["message"],
         why=entry["why"],
         environments=_choice(entry.get("environments", "all"), ["all", "required"], (*path, "environments")),
+        ecosystem=_choice(entry.get("ecosystem", ""), ["", "pypi", "npm"], (*path, "ecosystem")),
         link=Link(_choice(entry["link"], [item.value for item in Link], (*path, "link"))) if "link" in entry else None,
         fix=fix,
         refs=_texts(entry.get("refs", []), (*path, "refs")),
@@ -307,6 +310,7 @@ def schema() -> dict[str, object]:
         "area": text,
         "severity": {"enum": [item.value for item in Severity]},
         "environments": {"enum": ["all", "required"]},
+        "ecosystem": {"enum": ["pypi", "npm"]},
         "link": {"enum": [item.value for item in Link]},
         "where": table,
         "expect": table,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sentry_audit.deployment.reading import read as read_deployments
 from sentry_audit.errors import NothingAudited
+from sentry_audit.javascript.packages import discover as discover_frontends
 from sentry_audit.plugins import discover as plugins
 from sentry_audit.python.components import discover
 from sentry_audit.python.paths import deployed
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sentry_audit.facts import Fact
+    from sentry_audit.javascript.packages import Frontend
     from sentry_audit.model import Problem
     from sentry_audit.python.components import Service
     from sentry_audit.settings import Settings
@@ -52,6 +54,7 @@ class Collected:
     program: Program
     services: list[Service]
     facts: list[Fact]
+    frontends: list[Frontend] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -81,7 +84,8 @@ def collect(tree: Tree, root: Path, settings: Settings) -> Collected:
     program = Program(tree)
     services = discover(program, facts := rebased(facts, tree.paths), settings.components)
     notes = [f"{path} is a repository of its own: audit it on its own" for path in tree.submodules]
-    return Collected(root, tree, program, services, facts, problems, notes + tree.notes)
+    frontends, unread = discover_frontends(tree)
+    return Collected(root, tree, program, services, facts, frontends, problems + unread, notes + tree.notes)
 
 
 def nothing(collected: Collected) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from sentry_audit.deployment.matching import Matching
 from sentry_audit.derive.dependencies import Manifests, names, sdk_dependency
 from sentry_audit.derive.deployments import deployed as deployments_of
 from sentry_audit.derive.deployments import secrets
+from sentry_audit.derive.frontends import Frontends
 from sentry_audit.derive.repository import dsn_matrix, env_templates, health_checks
 from sentry_audit.facts import AuthToken, DeployedDsn, Dsn, DsnArgument, Privacy, SdkSetup
 from sentry_audit.model import Evidence
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from sentry_audit.derive.dependencies import Installed
     from sentry_audit.facts import Fact
+    from sentry_audit.javascript.packages import Frontend
     from sentry_audit.model import Problem
     from sentry_audit.python.analysis import Analysed
     from sentry_audit.python.components import Service
@@ -57,6 +59,7 @@ class Deriver:
         table: SdkTable,
         agents: Sequence[str] = (),
         names: Mapping[str, str] | None = None,
+        frontends: Sequence[Frontend] = (),
     ) -> None:
         self.program = program
         self.services = list(services)
@@ -65,15 +68,24 @@ class Deriver:
         self.agents = tuple(agents)
         self.code = Code(program, facts, self.services)
         self.manifests = Manifests.of(facts, problems)
-        self.matching = Matching([service.fact for service in services], facts, names)
+        self.frontends = Frontends(program.files, frontends, facts)
+        components = [*(service.fact for service in services), *(item.fact for item in frontends)]
+        self.matching = Matching(components, facts, names)
 
-    def derive(self, services: Sequence[Service], environment: str) -> tuple[list[Fact], list[Problem]]:
-        """The facts about ``services`` in ``environment``, and the files that could not be parsed."""
+    def derive(
+        self, services: Sequence[Service], environment: str, frontends: Sequence[Frontend] = ()
+    ) -> tuple[list[Fact], list[Problem]]:
+        """The facts about ``services`` and ``frontends`` in ``environment``, and the files that could not be parsed."""
         found: list[Fact] = []
+        unread: list[Problem] = []
+        for item in frontends:
+            more, problems = self.frontends.derive(item, environment, self.matching)
+            found += [replace(fact, component=item.fact.name) for fact in more]
+            unread += problems
         for service in services:
             found += self._service(service, environment)
         located = [fact for fact in self._located() if fact.component in {item.fact.name for item in services}]
-        return found + located, list(self.program.problems.values())
+        return found + located, [*self.program.problems.values(), *unread]
 
     def _service(self, service: Service, environment: str) -> list[Fact]:
         dependency, installed = sdk_dependency(service, self.manifests, self.table)
@@ -115,8 +127,10 @@ class Deriver:
             if isinstance(fact, Dsn | AuthToken) and fact.evidence:
                 path = fact.evidence[0].path or ""
                 owners = [item for item in self.services if path.startswith(_prefix(item))]
-                owner = max(owners, key=lambda item: len(_prefix(item)), default=self.services[0])
-                found.append(replace(fact, component=owner.fact.name))
+                fallback = self.services[0] if self.services else None
+                owner = max(owners, key=lambda item: len(_prefix(item)), default=fallback)
+                if owner is not None:
+                    found.append(replace(fact, component=owner.fact.name))
         return found
 
     def _literal_dsns(self) -> list[Fact]:

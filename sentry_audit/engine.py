@@ -51,6 +51,10 @@ def evaluate(
     found: list[Finding] = []
     for component in components:
         for check in checks:
+            if check.ecosystem not in {"", component.ecosystem}:
+                reason = f"not applicable: {component.name} is no {check.ecosystem} component"
+                found.append(_finding(check, Status.SKIPPED, reason, component.name, environment))
+                continue
             mine = groups.get((check.subject, component.name), [])
             try:
                 found += _judge(check, mine, problems, component.name, environment, required)

@@ -147,8 +147,9 @@ class Image(Fact):
 
     ``context`` is the folder it is taken to be built in (its own unless compose or a pipeline
     says otherwise); ``copied`` are (source, destination) pairs relative to the context; ``env`` are
-    the names it sets with ENV, ``args`` with ARG. ``command`` is the final CMD with its ENTRYPOINT,
-    as one argument list (a shell form is split); ``unresolved`` says what could not be followed.
+    the names its last stage sets with ENV, ``args`` those that any stage takes with ARG. ``command`` is
+    the final CMD with its ENTRYPOINT, as one argument list (a shell form is split); ``unresolved`` says
+    what could not be followed.
     """
 
     path: str
@@ -603,6 +604,79 @@ class SecretName(Fact):
 
     name: str
     agrees: bool = True
+    problem: str = ""
+
+
+# --- the front end --------------------------------------------------------------------------------
+
+
+@fact
+class FrontendSdk(Fact):
+    """Whether the front end depends on a Sentry SDK for browsers, and on the one made for its framework.
+
+    ``dev``: only among the development dependencies, which is enough for what is bundled.
+    """
+
+    declared: bool = False
+    package: str = ""
+    specifier: str = ""
+    dev: bool = False
+    why_not: str = ""
+    matches_framework: bool = True
+    problem: str = ""
+
+
+@fact
+class FrontendSetup(Fact):
+    """Whether an init for browsers stands in a file that the framework loads, and is called there.
+
+    ``ignored``: it stands in ``sentry.client.config``, which the bundler in use does not load.
+    """
+
+    present: bool = False
+    loaded: bool = False
+    ignored: bool = False
+    why_not: str = ""
+
+
+@fact
+class FrontendDsn(Fact):
+    """Where the DSN of a browser's init comes from: ``variable``, or a literal; ``public`` if the bundler puts it in."""
+
+    variable: str = ""
+    source: str = ""
+    public: bool = True
+    problem: str = ""
+
+
+@fact
+class DsnGuard(Fact):
+    """A condition in front of init that looks at the DSN; ``rejects`` are the kinds of real DSN that it keeps out."""
+
+    expression: str
+    keeps_real: bool = True
+    rejects: tuple[str, ...] = ()
+
+
+@fact
+class FrontendVariable(Fact):
+    """Whether the variable that a browser's DSN comes from has a value where the front end is built.
+
+    ``late``: only the running service has it, which is without effect.
+    """
+
+    name: str
+    provided: bool = False
+    late: bool = False
+    source: str = ""
+    problem: str = ""
+
+
+@fact
+class FrontendTracing(Fact):
+    """Whether a sampling rate of a browser's init has an integration that makes spans."""
+
+    effective: bool = True
     problem: str = ""
 
 

@@ -115,7 +115,7 @@ def _unread(name: str, reads: Sequence[Evidence], facts: Sequence[Fact]) -> Step
 
 
 def _rest(name: str, environment: str, component: Component, facts: Sequence[Fact], matching: Matching) -> list[Step]:
-    steps = _files(name, environment, facts)
+    steps = _files(name, environment, facts, component if is_public(name) else None)
     if is_public(name):
         build = _build(name, environment, component, facts, matching, bool(steps))
         return [*steps, *build]
@@ -125,13 +125,25 @@ def _rest(name: str, environment: str, component: Component, facts: Sequence[Fac
     return [*steps, deployed, *([_secret(item, environment, facts)] if item is not None and item.secret else [])]
 
 
-def _files(name: str, environment: str, facts: Sequence[Fact]) -> list[Step]:
+def provision(
+    name: str, environment: str, component: Component, facts: Sequence[Fact], matching: Matching
+) -> list[Step]:
+    """The links behind the code: files, images, builds, deployments and secrets that give ``name`` a value."""
+    return _rest(name, environment, component, facts, matching)
+
+
+def _files(name: str, environment: str, facts: Sequence[Fact], component: Component | None = None) -> list[Step]:
     """The dotenv files and images that set it."""
     found = []
+    images = {fact.path: dict(fact.env) for fact in facts if isinstance(fact, Image)}
     for fact in facts:
+        if isinstance(fact, EnvVar) and images.get(fact.path, {}).get(name, "").startswith("$"):
+            continue  # ENV NAME=$NAME hands on what the build is given
         if not isinstance(fact, EnvVar) or fact.name != name or fact.template or not fact.is_set:
             continue
         if fact.environment and canonical(fact.environment) != canonical(environment):
+            continue
+        if fact.origin == "compose" or (component is not None and not _inside(fact.path, component, [component])):
             continue
         found.append(Step(fact.origin, Status.PASS, f"{fact.path} sets {name}", fact.evidence))
     return found

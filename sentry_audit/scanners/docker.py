@@ -66,8 +66,10 @@ def scan(path: str, text: str) -> Found:
         workdir=last.workdir,
         installs=tuple(dict.fromkeys(last.installs)),
         copied=tuple(dict.fromkeys((item.source, item.destination) for item in copied)),
-        env=tuple((name, shown(name, value)) for name, value, _ in last.exported),
-        args=tuple(last.arguments),
+        env=tuple(
+            (name, shown(name, value) or (value if value.startswith("$") else "")) for name, value, _ in last.exported
+        ),
+        args=tuple(dict.fromkeys(name for stage in stages for name in stage.arguments)),
         command=started[0][0] if started else (),
         command_line=started[0][1] if started else None,
         unresolved=tuple(dict.fromkeys(last.unresolved)),

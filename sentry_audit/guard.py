@@ -1,0 +1,67 @@
+"""Guards in front of ``init``: which real DSNs a condition lets through. Shared by Python and JavaScript.
+
+The samples are shaped like the DSNs that Sentry hands out: docs.sentry.io/concepts/key-terms/dsn-explainer.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_KEY = "0123456789abcdef0123456789abcdef"
+#: (what kind of DSN it is, a DSN of that kind).
+SAMPLES: tuple[tuple[str, str], ...] = (
+    ("sentry.io, US", f"https://{_KEY}@o450.ingest.us.sentry.io/4501"),
+    ("sentry.io, EU", f"https://{_KEY}@o450.ingest.de.sentry.io/4501"),
+    ("sentry.io, older", f"https://{_KEY}@o450.ingest.sentry.io/4501"),
+    ("self-hosted", f"https://{_KEY}@errors.acme.dev/7"),
+    ("self-hosted with a path", f"https://{_KEY}@acme.dev/sentry/7"),
+)
+#: Without these a guard switches Sentry off for what sentry.io hands out today.
+REQUIRED = frozenset({"sentry.io, US", "sentry.io, EU"})
+UNDECIDED = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """``rejects`` are the kinds of DSN that a condition keeps out; ``undecided`` those it was not followed for."""
+
+    rejects: tuple[str, ...] = ()
+    undecided: bool = False
+
+    @property
+    def keeps_real(self) -> bool:
+        """Whether the DSNs of sentry.io today pass."""
+        return not REQUIRED & set(self.rejects)
+
+
+def judge(condition: Callable[[str], bool | None]) -> Verdict:
+    """Ask a condition about each sample; it gives None for what it cannot decide."""
+    answers = [(kind, condition(sample)) for kind, sample in SAMPLES]
+    return Verdict(
+        tuple(kind for kind, answer in answers if answer is False), any(answer is None for _, answer in answers)
+    )
+
+
+def matches(pattern: str, text: str, flags: str = "") -> bool | None:
+    """Whether a regular expression is found in ``text``; None if it is none that Python understands."""
+    try:
+        return re.search(pattern.replace(r"\/", "/"), text, re.IGNORECASE if "i" in flags else 0) is not None
+    except re.error:
+        return None
+
+
+def both(left: bool | None, right: bool | None) -> bool | None:
+    """``and``, where None is what cannot be decided."""
+    if left is False or right is False:
+        return False
+    return None if left is None or right is None else True
+
+
+def negated(value: bool | None) -> bool | None:
+    """``not``, where None stays None."""
+    return None if value is None else not value

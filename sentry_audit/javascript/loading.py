@@ -1,0 +1,181 @@
+"""Which file an import means, and whether anything that the framework loads leads to a file."""
+
+from __future__ import annotations
+
+import json
+import re
+from posixpath import basename, dirname, join, normpath, splitext
+from typing import TYPE_CHECKING
+
+from sentry_audit.javascript.packages import relaxed
+from sentry_audit.javascript.syntax import SUFFIXES
+from sentry_audit.python.paths import deployed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sentry_audit.javascript.packages import Frontend
+    from sentry_audit.python.program import Files
+
+_FROM = re.compile(r"""(?:\bfrom\s*|\bimport\s*\(?\s*|\brequire\s*\(\s*)["'`]([^"'`\n]+)["'`]""")
+_LINE_COMMENT = re.compile(r"(^|\s)//[^\n]*|/\*.*?\*/", re.DOTALL)
+_SCRIPT = re.compile(r"""<script[^>]*\bsrc=["']([^"']+)["']""", re.IGNORECASE)
+_ENTRY = re.compile(r"\bentry\s*[:=]\s*(\{[^}]*\}|\[[^\]]*\]|[^,\n]*)", re.DOTALL)
+_ROUTE = re.compile(r"(^|/)(page|layout|template|error|global-error|not-found|loading|default|route)\.(tsx|ts|jsx|js)$")
+_DEPTH = 8
+_WIDE = 400
+#: Files that each framework loads by their names, below the component's folder (or its src).
+_NAMED = {
+    "nextjs": r"^(instrumentation-client|instrumentation|middleware|proxy)\.\w+$|^pages/(?!api/)",
+    "cra": r"^index\.(tsx|ts|jsx|js)$",
+    "angular": r"^main\.ts$",
+    "vue": r"^main\.\w+$",
+    "nuxt": r"^(app/)?(sentry\.client\.config\.\w+|plugins/|app\.vue$)",
+    "sveltekit": r"^(hooks\.(client|server)\.\w+|instrumentation\.server\.\w+|routes/)",
+    "remix": r"^(app/)?(entry\.client|entry\.server|root)\.\w+$|^app/routes/",
+    "gatsby": r"^(gatsby-browser|gatsby-ssr|sentry\.config)\.\w+$",
+    "vite": r"$^",
+    "webpack": r"$^",
+}
+
+
+class Loading:
+    """The files of one front end, and which of them are loaded."""
+
+    def __init__(self, files: Files, frontend: Frontend) -> None:
+        self.files = files
+        self.frontend = frontend
+        self.aliases = self._aliases()
+        self.scripts = self._scripts()
+
+    def locate(self, module: str, importer: str) -> str | None:
+        """The file that ``module`` means in ``importer``, None if it is no file of the repository."""
+        bases = []
+        if module.startswith("."):
+            bases = [normpath(join(dirname(importer), module))]
+        else:
+            for prefix, targets in self.aliases:
+                if module == prefix.rstrip("/") or (module.startswith(prefix) and (not prefix or prefix.endswith("/"))):
+                    bases += [normpath(join(target, module[len(prefix) :])) for target in targets]
+            package = self.frontend.manifests.get("/".join(module.split("/")[: 2 if module.startswith("@") else 1]))
+            if package is not None:
+                rest = module[len(package.name) :].strip("/")
+                bases += [
+                    join(package.folder, rest or "src/index"),
+                    join(package.folder, "src", rest),
+                    join(package.folder, rest or "index"),
+                ]
+        return next((found for base in bases for found in self._candidates(base)), None)
+
+    def _candidates(self, base: str) -> list[str]:
+        names = [base, *(base + suffix for suffix in SUFFIXES), *(join(base, f"index{suffix}") for suffix in SUFFIXES)]
+        if base.endswith((".js", ".jsx")):
+            names += [splitext(base)[0] + suffix for suffix in (".ts", ".tsx")]
+        return [name for name in names if name in self.files.paths and name.endswith((*SUFFIXES, ".vue", ".svelte"))]
+
+    def imported(self, path: str) -> set[str]:
+        """The files that a file imports, by any kind of import."""
+        text = _LINE_COMMENT.sub(" ", self.files.text(path) or "")
+        found = (self.locate(module, path) for module in _FROM.findall(text))
+        return {target for target in found if target is not None}
+
+    def is_entry(self, path: str) -> bool:
+        """Whether the framework loads the file by its name."""
+        if not self.frontend.within(path):
+            return False
+        below = path[len(self.frontend.folder) :].lstrip("/")
+        below = below.removeprefix("src/")
+        if self.frontend.framework == "nextjs" and below.startswith("app/") and _ROUTE.search(below):
+            return True
+        return path in self.scripts or bool(re.search(_NAMED[self.frontend.framework], below))
+
+    def way(self, path: str) -> list[str] | None:
+        """The files from one that is loaded down to ``path``; None if nothing leads there."""
+        seen: dict[str, str] = {path: ""}
+        level = [path]
+        for _ in range(_DEPTH):
+            for current in level:
+                if self.is_entry(current):
+                    return _back(seen, current)
+            further: list[str] = []
+            for current in level:
+                for importer in self._importers(current):
+                    if importer not in seen:
+                        seen[importer] = current
+                        further.append(importer)
+            level = further[:_WIDE]
+            if not level:
+                return None
+        return None
+
+    def _importers(self, path: str) -> list[str]:
+        stem = (
+            basename(path).partition(".")[0]
+            if not basename(path).startswith("sentry.")
+            else splitext(basename(path))[0]
+        )
+        if stem == "index":
+            stem = basename(dirname(path))
+        hits = self.files.search([stem]) if len(stem) > 2 else []
+        return [
+            hit
+            for hit in hits
+            if hit.endswith((*SUFFIXES, ".vue", ".svelte"))
+            and hit != path
+            and deployed(hit)
+            and path in self.imported(hit)
+        ]
+
+    def _scripts(self) -> frozenset[str]:
+        """The modules that ``index.html`` loads."""
+        page = join(self.frontend.folder, "index.html")
+        found = _SCRIPT.findall(self.files.text(page) or "") if page in self.files.paths else []
+        if self.frontend.framework == "webpack":
+            found = list(self._webpack())
+        return frozenset(normpath(join(self.frontend.folder, item.lstrip("/"))) for item in found if "://" not in item)
+
+    def _webpack(self) -> Iterator[str]:
+        """The modules that a webpack configuration names as entries."""
+        for path in self.files.search(["webpack", "rspack"]):
+            if (
+                self.frontend.within(path)
+                and ("webpack" in path or "rspack" in path)
+                and path.endswith((".js", ".ts", ".cjs", ".mjs"))
+            ):
+                for block in _ENTRY.findall(self.files.text(path) or ""):
+                    for item in re.findall(r"""["']([^"']*/[^"']+)["']""", block):
+                        yield from (item, *(item + suffix for suffix in SUFFIXES))
+
+    def _aliases(self) -> list[tuple[str, list[str]]]:
+        """``compilerOptions.paths`` of the nearest tsconfig, as (prefix, folders)."""
+        found: list[tuple[str, list[str]]] = []
+        for name in ("tsconfig.json", "tsconfig.app.json", "jsconfig.json", "tsconfig.base.json"):
+            path = join(self.frontend.folder, name)
+            if path not in self.files.paths:
+                continue
+            try:
+                options = relaxed(self.files.text(path) or "{}").get("compilerOptions", {})
+            except (json.JSONDecodeError, AttributeError, RecursionError):
+                continue
+            base = normpath(join(self.frontend.folder, str(options.get("baseUrl", "."))))
+            paths = options.get("paths")
+            for prefix, targets in paths.items() if isinstance(paths, dict) else ():
+                folders = [
+                    normpath(join(base, str(item).removesuffix("*"))) for item in targets if isinstance(targets, list)
+                ]
+                found.append((str(prefix).removesuffix("*"), folders))
+            if "baseUrl" in options:
+                found.append(("", [base]))
+        source = join(self.frontend.folder, "src")
+        return [
+            *found,
+            ("@/", [source, self.frontend.folder or "."]),
+            ("~/", [join(self.frontend.folder, "app"), source]),
+        ]
+
+
+def _back(seen: dict[str, str], path: str) -> list[str]:
+    found = [path]
+    while seen[found[-1]]:
+        found.append(seen[found[-1]])
+    return found

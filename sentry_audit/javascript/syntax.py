@@ -1,0 +1,184 @@
+"""JavaScript and TypeScript as trees: what a file imports, defines, calls. tree-sitter is loaded when first needed."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SUFFIXES = (".ts", ".tsx", ".js", ".jsx", ".mjs", ".cjs", ".mts", ".cts")
+_FUNCTIONS = frozenset(
+    {
+        "function_declaration",
+        "function_expression",
+        "arrow_function",
+        "method_definition",
+        "generator_function_declaration",
+    }
+)
+_MINIFIED = 2000
+_LIMIT = 400_000
+
+
+@cache
+def _parser(typescript: bool) -> Any:
+    import tree_sitter
+    import tree_sitter_typescript
+
+    language = tree_sitter_typescript.language_typescript() if typescript else tree_sitter_typescript.language_tsx()
+    return tree_sitter.Parser(tree_sitter.Language(language))
+
+
+def is_generated(text: str) -> bool:
+    """Whether a file is a bundle or minified: nobody wrote it, so nothing in it is evidence."""
+    return len(text) > _LIMIT or (len(text) > _MINIFIED * 4 and len(text) / (text.count("\n") + 1) > _MINIFIED)
+
+
+@dataclass(frozen=True)
+class Import:
+    """What a local name stands for: ``name`` of ``module`` (``*``: all of it, ``default``)."""
+
+    module: str
+    name: str
+
+
+class Source:
+    """One parsed file."""
+
+    def __init__(self, path: str, text: str) -> None:
+        self.path = path
+        self.text = text
+        self.root = _parser(path.endswith((".ts", ".mts", ".cts"))).parse(text.encode()).root_node
+        self.imports: dict[str, Import] = {}
+        self.constants: dict[str, Any] = {}
+        self.functions: dict[str, Any] = {}
+        self._index()
+
+    def error_line(self) -> int | None:
+        """The line of the first syntax error, or None."""
+        return (
+            next((line_of(node) for node in walk(self.root) if node.type == "ERROR" or node.is_missing), None)
+            if self.root.has_error
+            else None
+        )
+
+    def _index(self) -> None:
+        for node in walk(self.root):
+            if node.type == "import_statement":
+                self._import(node)
+            elif node.type == "variable_declarator":
+                name, value = node.child_by_field_name("name"), node.child_by_field_name("value")
+                if name is not None and value is not None and name.type == "identifier":
+                    self.constants.setdefault(text_of(name), value)
+                    if value.type in _FUNCTIONS:
+                        self.functions.setdefault(text_of(name), value)
+            elif node.type == "function_declaration" and (name := node.child_by_field_name("name")) is not None:
+                self.functions.setdefault(text_of(name), node)
+
+    def _import(self, node: Any) -> None:
+        source = node.child_by_field_name("source")
+        if source is None:
+            return
+        module = string_of(source) or ""
+        for part in walk(node):
+            if part.type == "namespace_import":
+                self.imports[text_of(part.named_children[0])] = Import(module, "*")
+            elif part.type == "import_specifier":
+                name, alias = part.child_by_field_name("name"), part.child_by_field_name("alias")
+                self.imports[text_of(alias or name)] = Import(module, text_of(name))
+            elif part.type == "import_clause":
+                for child in part.named_children:
+                    if child.type == "identifier":
+                        self.imports[text_of(child)] = Import(module, "default")
+
+    def calls(self) -> Iterator[tuple[Any, str, str]]:
+        """(the call, the module its function comes from, the function's name) of calls to imported functions."""
+        for node in walk(self.root):
+            if node.type == "call_expression" and (function := node.child_by_field_name("function")) is not None:
+                if function.type == "identifier" and text_of(function) in self.imports:
+                    known = self.imports[text_of(function)]
+                    yield node, known.module, known.name
+                elif function.type == "member_expression":
+                    owner = function.child_by_field_name("object")
+                    known_ = self.imports.get(text_of(owner)) if owner is not None else None
+                    if known_ is not None:
+                        yield node, known_.module, text_of(function.child_by_field_name("property"))
+
+
+def walk(node: Any) -> Iterator[Any]:
+    """``node`` and all below it, in order."""
+    stack = [node]
+    while stack:
+        current = stack.pop()
+        yield current
+        stack.extend(reversed(current.children))
+
+
+def text_of(node: Any) -> str:
+    """The source text of a node."""
+    return node.text.decode(errors="replace") if node is not None else ""
+
+
+def line_of(node: Any) -> int:
+    """The line on which a node begins, from 1."""
+    return int(node.start_point[0]) + 1
+
+
+def string_of(node: Any) -> str | None:
+    """The value of a string without interpolation, else None."""
+    if node is None or node.type not in {"string", "template_string"}:
+        return None
+    if any(child.type == "template_substitution" for child in node.children):
+        return None
+    return re.sub(r"\\(.)", r"\1", text_of(node)[1:-1])
+
+
+def options_of(call: Any) -> tuple[dict[str, Any], bool] | None:
+    """(the options of ``init({...})`` by name, whether more are spread in); None if they are no object."""
+    arguments = call.child_by_field_name("arguments")
+    first = next(iter(arguments.named_children), None) if arguments is not None else None
+    if first is None:
+        return {}, False
+    return entries(first) if first.type == "object" else None
+
+
+def entries(node: Any) -> tuple[dict[str, Any], bool]:
+    """(the entries of an object, whether more are spread in)."""
+    found: dict[str, Any] = {}
+    spread = False
+    for child in node.named_children:
+        if child.type == "pair":
+            found[text_of(child.child_by_field_name("key")).strip("\"'")] = child.child_by_field_name("value")
+        elif child.type == "shorthand_property_identifier":
+            found[text_of(child)] = child
+        elif child.type == "spread_element":
+            spread = True
+        elif child.type == "method_definition":
+            found[text_of(child.child_by_field_name("name"))] = child
+    return found, spread
+
+
+def enclosing_functions(node: Any) -> list[Any]:
+    """The functions around a node, the innermost first."""
+    found = []
+    while node.parent is not None:
+        node = node.parent
+        if node.type in _FUNCTIONS:
+            found.append(node)
+    return found
+
+
+def name_of(function: Any) -> str:
+    """The name by which a function is known: its own, or that of the constant it is given to."""
+    if (name := function.child_by_field_name("name")) is not None:
+        return text_of(name)
+    parent = function.parent
+    while parent is not None and parent.type in {"arguments", "call_expression", "parenthesized_expression"}:
+        parent = parent.parent
+    if parent is not None and parent.type == "variable_declarator":
+        return text_of(parent.child_by_field_name("name"))
+    return ""

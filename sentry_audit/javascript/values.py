@@ -1,0 +1,138 @@
+"""Where a value comes from in JavaScript: variables of the environment, literals, the page; through constants and files."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sentry_audit.javascript.syntax import entries, line_of, string_of, text_of, walk
+from sentry_audit.model import Evidence
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sentry_audit.javascript.loading import Loading
+    from sentry_audit.javascript.syntax import Source
+
+_ENV = re.compile(
+    r"^(process\.env|import\.meta\.env|env|globalThis\.process\.env)(?:\.([A-Za-z_]\w*)|\[[\"']([A-Za-z_]\w*)[\"']\])$"
+)
+_PAGE = re.compile(r"^(window|globalThis|self)\b|useRuntimeConfig|\bfetch\(")
+_EMPTY = frozenset({"undefined", "null", '""', "''", "``", "false"})
+_DEPTH = 6
+
+
+@dataclass
+class Origin:
+    """``variables`` are (name, how it is read); ``literals`` texts in code; ``page`` is true for what comes at run time."""
+
+    variables: list[tuple[str, str]] = field(default_factory=list)
+    literals: list[str] = field(default_factory=list)
+    page: bool = False
+    unknown: list[str] = field(default_factory=list)
+    trail: list[Evidence] = field(default_factory=list)
+
+
+class Values:
+    """Follows values through the files of one front end."""
+
+    def __init__(self, loading: Loading, source: Callable[[str], Source | None]) -> None:
+        self.loading = loading
+        self.source = source
+
+    def origin(self, node: Any, source: Source) -> Origin:
+        """Where the value of an expression comes from."""
+        found = Origin()
+        self._follow(node, source, found, 0)
+        return found
+
+    def _follow(self, node: Any, source: Source, found: Origin, depth: int) -> None:
+        text = text_of(node)
+        if depth > _DEPTH:
+            found.unknown.append(text[:60])
+        elif match := _ENV.match(text.replace("?.", ".").replace("!", "")):
+            found.variables.append((match[2] or match[3], match[1]))
+            found.trail.append(Evidence(source.path, line_of(node), None, None, text[:80]))
+        elif (plain := string_of(node)) is not None:
+            if plain:
+                found.literals.append(plain)
+        elif text in _EMPTY:
+            return
+        elif _PAGE.search(text) and node.type in {"member_expression", "subscript_expression", "call_expression"}:
+            found.page = True
+            found.trail.append(Evidence(source.path, line_of(node), None, None, text[:80]))
+        elif node.type in {
+            "binary_expression",
+            "ternary_expression",
+            "parenthesized_expression",
+            "as_expression",
+            "non_null_expression",
+            "await_expression",
+            "satisfies_expression",
+        }:
+            parts = node.named_children[1:] if node.type == "ternary_expression" else node.named_children
+            parts = parts[:1] if node.type in {"as_expression", "satisfies_expression"} else parts
+            for part in parts:
+                self._follow(part, source, found, depth + 1)
+        elif node.type in {"identifier", "shorthand_property_identifier"}:
+            self._name(text, source, found, depth)
+        elif node.type == "member_expression":
+            self._member(node, source, found, depth)
+        elif node.type == "call_expression" and text.endswith((".trim()", ".toString()")):
+            self._follow(node.child_by_field_name("function").child_by_field_name("object"), source, found, depth + 1)
+        else:
+            found.unknown.append(text[:60])
+
+    def _name(self, name: str, source: Source, found: Origin, depth: int) -> None:
+        if name in source.constants:
+            self._follow(source.constants[name], source, found, depth + 1)
+        elif name in source.imports:
+            self._imported(source, name, lambda other, node: self._follow(node, other, found, depth + 1), found)
+        else:
+            found.unknown.append(name)
+
+    def _imported(self, source: Source, name: str, use: Callable[[Source, Any], None], found: Origin) -> None:
+        known = source.imports[name]
+        path = self.loading.locate(known.module, source.path)
+        other = self.source(path) if path else None
+        node = other.constants.get(known.name) if other is not None else None
+        if other is None or node is None:
+            found.unknown.append(f"{name} from {known.module}")
+        else:
+            use(other, node)
+
+    def _member(self, node: Any, source: Source, found: Origin, depth: int) -> None:
+        """``config.dsn``: the entry of an object that is written somewhere; ``env.X`` of a module that reads variables."""
+        owner, key = text_of(node.child_by_field_name("object")), text_of(node.child_by_field_name("property"))
+
+        def entry(where: Source, value: Any) -> None:
+            inside = _entry(where, value, key, 0)
+            if inside is None:
+                found.unknown.append(f"{owner}.{key}")
+            else:
+                self._follow(inside, where, found, depth + 1)
+
+        if owner in source.constants:
+            entry(source, source.constants[owner])
+        elif owner in source.imports:
+            self._imported(source, owner, entry, found)
+        else:
+            found.unknown.append(text_of(node)[:60])
+
+
+def _entry(source: Source, value: Any, key: str, depth: int) -> Any:
+    """The value of ``key`` in an object, or in what is spread into it."""
+    for item in walk(value):
+        if item.type != "object":
+            continue
+        inside, _ = entries(item)
+        if key in inside:
+            return inside[key]
+        for child in item.named_children:
+            name = text_of(child).lstrip(".")
+            if child.type == "spread_element" and name in source.constants and depth < _DEPTH:
+                found = _entry(source, source.constants[name], key, depth + 1)
+                if found is not None:
+                    return found
+    return None
