@@ -14,9 +14,10 @@ from sentry_audit.python.paths import deployed
 from sentry_audit.python.program import Program
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from sentry_audit.facts import Fact
+    from sentry_audit.facts import Component, Fact
     from sentry_audit.javascript.packages import Frontend
     from sentry_audit.model import Problem
     from sentry_audit.python.components import Service
@@ -78,14 +79,25 @@ def collect(tree: Tree, root: Path, settings: Settings) -> Collected:
             found, unseen = scanner.scan(path, text or "")
             facts += found
             problems += unseen
-    deployments = read_deployments(tree)
-    facts += [settings.placed(fact) for fact in deployments.facts]
-    problems += deployments.problems
-    program = Program(tree)
-    services = discover(program, facts := rebased(facts, tree.paths), settings.components)
-    notes = [f"{path} is a repository of its own: audit it on its own" for path in tree.submodules]
     frontends, unread = discover_frontends(tree)
-    return Collected(root, tree, program, services, facts, frontends, problems + unread, notes + tree.notes)
+    if settings.components:
+        named = {item.path for item in settings.components}
+        frontends = [item for item in frontends if item.fact.path in named]
+    deployments = read_deployments(tree, bundles=bool(frontends))
+    facts += [settings.placed(fact) for fact in deployments.facts]
+    problems += [*deployments.problems, *unread]
+    program = Program(tree)
+    facts = rebased(facts, tree.paths)
+    named_services = _python(settings, frontends)
+    services = discover(program, facts, named_services) if named_services or not settings.components else []
+    notes = [f"{path} is a repository of its own: audit it on its own" for path in tree.submodules]
+    return Collected(root, tree, program, services, facts, frontends, problems, notes + tree.notes)
+
+
+def _python(settings: Settings, frontends: Sequence[Frontend]) -> list[Component]:
+    """The components that the settings name and that are no front ends."""
+    paths = {item.fact.path for item in frontends}
+    return [item for item in settings.components if item.path not in paths]
 
 
 def nothing(collected: Collected) -> tuple[str, str]:
@@ -99,9 +111,12 @@ def nothing(collected: Collected) -> tuple[str, str]:
             "generate a project from it, and audit that",
         )
     if not any(path.endswith(".py") for path in paths):
-        return (f"no Python file in {collected.root}", "give the folder of a repository with a Python service")
+        return (
+            f"no Python file and no front end in {collected.root}",
+            "give the folder of a repository with a Python service, or with a front end that a bundler builds",
+        )
     return (
-        f"no deployable Python service was found in {collected.root}",
+        f"no deployable Python service or front end was found in {collected.root}",
         (
             "a component is what a Dockerfile, a Procfile or a framework's application object starts; "
             "name it in sentry-audit.yaml under components"

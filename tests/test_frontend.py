@@ -371,3 +371,9 @@ def test_diff_shows_what_two_environments_do_not_share(tmp_path: Path) -> None:
     found = {item.subject: item for item in difference(Request(root=tmp_path), "staging", "production")}
     assert found["deploy-dsn-declared"].left.status.value == "gap"
     assert found["deploy-dsn-declared"].right.status.value == "pass"
+
+
+def test_components_of_the_settings_may_be_front_ends(tmp_path: Path) -> None:
+    settings = "components:\n- {name: shop, path: web}\n"
+    files = {**built(), "api/requirements.txt": SDK, "api/main.py": FASTAPI, "sentry-audit.yaml": settings}
+    assert [item.path for item in audit(tmp_path, files).components] == ["web"]

@@ -27,6 +27,10 @@ _MAKE_VARIABLE = re.compile(r"^(?:export\s+)?(\w+)\s*[?:]?:?=\s*(.*)$", re.MULTI
 _DEFAULT = re.compile(r"\$\{(\w+):?-[^{}]*\}")
 _REQUIRED = re.compile(r"\$\{(\w+):?\?[^{}]*\}")
 _ITEMS = re.compile(r"\$\{(\w+)\[[@*]\]\}")
+#: What a text must hold for anything in it to deploy, build or hand on.
+_WORTH = re.compile(
+    r"gcloud|docker|podman|\.sh\b|\b(npm|pnpm|yarn|bun|npx|next|vite)\b[^\n]*\bbuild|(^|\s)(\./|scripts?/|bin/)[\w-]+"
+)
 _DEPTH = 3
 _BUILDS = re.compile(r"^(npm|pnpm|yarn|bun|npx|next|vite)$")
 
@@ -91,6 +95,8 @@ class Scripts:
 
         ``whole`` is the text of the whole file, when ``text`` is a part of it; ``env`` is what its processes see.
         """
+        if not _WORTH.search(text):
+            return
         given = variables or {}
         text = _ARRAY.sub(lambda match: f'{match[1]}="{_words(match[2])}"', _REQUIRED.sub(r"${\1}", text))
         text = _ITEMS.sub(r"${\1}", text)
