@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sentry_audit.deployment.reading import read as read_deployments
 from sentry_audit.errors import NothingAudited
 from sentry_audit.javascript.packages import discover as discover_frontends
+from sentry_audit.mentions import DEPLOYS
 from sentry_audit.plugins import discover as plugins
 from sentry_audit.python.components import discover
 from sentry_audit.python.paths import deployed
@@ -83,9 +83,13 @@ def collect(tree: Tree, root: Path, settings: Settings) -> Collected:
     if settings.components:
         named = {item.path for item in settings.components}
         frontends = [item for item in frontends if item.fact.path in named]
-    deployments = read_deployments(tree, bundles=bool(frontends))
-    facts += [settings.placed(fact) for fact in deployments.facts]
-    problems += [*deployments.problems, *unread]
+    problems += unread
+    if frontends or tree.search(DEPLOYS):
+        from sentry_audit.deployment.reading import read as read_deployments
+
+        deployments = read_deployments(tree)
+        facts += [settings.placed(fact) for fact in deployments.facts]
+        problems += deployments.problems
     program = Program(tree)
     facts = rebased(facts, tree.paths)
     named_services = _python(settings, frontends)

@@ -22,13 +22,9 @@ if TYPE_CHECKING:
     from sentry_audit.python.program import Files
 
 
-def read(files: Files, *, bundles: bool = True) -> Found:
-    """The deployments, image builds and secrets that the files of a repository declare.
-
-    ``bundles``: a front end is built from it, so that builds matter where nothing speaks of Cloud Run.
-    """
-    mentioned = [path for path in files.search(DEPLOYS) if deployed(path) or is_workflow(path)]
-    return _Reading(files).run(mentioned) if mentioned or bundles else Found()
+def read(files: Files) -> Found:
+    """The deployments, image builds and secrets that the files of a repository declare."""
+    return _Reading(files).run()
 
 
 class _Reading:
@@ -40,8 +36,9 @@ class _Reading:
         self.workflows = Workflows(files, self.found, self.scripts)
         self.scripts.follow = self._follow
 
-    def run(self, mentioned: Sequence[str]) -> Found:
+    def run(self) -> Found:
         """Callers first: a script or a build that another file starts is read with what that file gives it."""
+        mentioned = [path for path in self.files.search(DEPLOYS) if deployed(path) or is_workflow(path)]
         started = sorted(path for path in self.files.paths if is_workflow(path) or is_makefile(path))
         for path in started:
             self.found.pipeline = path

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sentry_audit import tracing
 from sentry_audit.facts import FrontendVariable
-from sentry_audit.javascript.analysis import Analysis
 from sentry_audit.model import Status
 
 if TYPE_CHECKING:
@@ -14,6 +12,7 @@ if TYPE_CHECKING:
 
     from sentry_audit.deployment.matching import Matching
     from sentry_audit.facts import Fact
+    from sentry_audit.javascript.analysis import Analysis
     from sentry_audit.javascript.packages import Frontend
     from sentry_audit.model import Problem
     from sentry_audit.python.program import Files
@@ -32,6 +31,8 @@ class Frontends:
         """The facts about one front end in one environment, and what could not be parsed."""
         name = frontend.fact.name
         if name not in self.read:
+            from sentry_audit.javascript.analysis import Analysis
+
             analysis = Analysis(self.files, frontend)
             self.read[name] = (analysis.facts(), analysis)
         found, analysis = self.read[name]
@@ -39,6 +40,8 @@ class Frontends:
         return [*found, *more], analysis.problems
 
     def _variable(self, frontend: Frontend, name: str, environment: str, matching: Matching) -> Fact:
+        from sentry_audit import tracing
+
         steps = tracing.provision(name, environment, frontend.fact, self.facts, matching)
         places = tuple(place for step in steps for place in step.evidence)
         if gap := next((step for step in steps if step.status is Status.GAP), None):
