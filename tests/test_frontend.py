@@ -317,6 +317,12 @@ def test_an_environment_file_counts_in_its_environment(tmp_path: Path) -> None:
     assert statuses(audit(tmp_path, files, "staging"), "frontend-dsn-provided", "web") == {"unknown"}
 
 
+def test_a_build_for_tests_proves_nothing(tmp_path: Path) -> None:
+    ci = "on: push\njobs:\n  test:\n    steps:\n    - run: npm run build\n      working-directory: web\n"
+    report = audit(tmp_path, built(**{"web/Dockerfile": DOCKERFILE, ".github/workflows/ci.yml": ci}))
+    assert statuses(report, "frontend-dsn-provided", "web") == {"unknown"}
+
+
 def test_tracing_needs_an_integration(tmp_path: Path) -> None:
     code = "import * as Sentry from '@sentry/react';\n"
     code += "Sentry.init({ dsn: import.meta.env.VITE_DSN, tracesSampleRate: 1, integrations: [%s] });\n"
