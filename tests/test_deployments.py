@@ -313,6 +313,26 @@ def test_what_tells_the_environment() -> None:
     assert told([("staging-to-production", "the file's name")]) == ("", "")
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        'subprocess.run(["gcloud", "run", "deploy", f"shop-{env}", "--update-secrets=SENTRY_DSN=dsn:1"])',
+        'command = ["gcloud", "run", "deploy", NAME]\n    command += ["--update-secrets", "SENTRY_DSN=dsn:1"]\n    run(command)',
+        'os.system(f"gcloud run deploy shop-{env} --update-secrets=SENTRY_DSN=dsn:1")',
+        'flags = ",".join(f"{k}={v}" for k, v in SECRETS.items())\n    run(["gcloud", "run", "deploy", NAME, f"--update-secrets={flags}"])',
+    ],
+)
+def test_python_scripts_that_build_the_command(code: str) -> None:
+    found = only({"deploy.py": f'SECRETS = {{"SENTRY_DSN": "dsn:1"}}\nNAME = "shop"\ndef deploy(env):\n    {code}\n'})
+    assert variables(found) == {"SENTRY_DSN": ("update", "dsn")}
+    assert found.service in {"shop", "shop-${env}"}
+    assert found.path == "deploy.py"
+
+
+def test_a_command_in_a_comment_or_a_docstring_is_none() -> None:
+    assert not deployments({"deploy.py": '"""gcloud run deploy shop"""\n# gcloud run deploy shop\nX = 1\n'})
+
+
 # --- bad input -----------------------------------------------------------------------------------
 
 
@@ -334,7 +354,15 @@ def test_broken_files_are_problems_with_their_line(path: str, text: str, line: i
 
 @given(st.text(max_size=300))
 def test_reading_never_raises(text: str) -> None:
-    for path in ("cloudbuild.yaml", ".github/workflows/a.yml", "deploy.sh", "Makefile", "service.yaml", "main.tf"):
+    for path in (
+        "cloudbuild.yaml",
+        ".github/workflows/a.yml",
+        "deploy.sh",
+        "deploy.py",
+        "Makefile",
+        "service.yaml",
+        "main.tf",
+    ):
         for mark in ("gcloud ", "serving.knative.dev ", "google_cloud_run ", "steps: "):
             read(Texts({path: mark + text}))
 

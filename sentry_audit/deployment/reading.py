@@ -5,7 +5,7 @@ from __future__ import annotations
 from posixpath import basename
 from typing import TYPE_CHECKING
 
-from sentry_audit.deployment import knative
+from sentry_audit.deployment import knative, python_commands
 from sentry_audit.deployment.cloudbuild import CloudBuild, is_cloudbuild
 from sentry_audit.deployment.found import Found
 from sentry_audit.deployment.scripts import Scripts, is_makefile, is_script
@@ -53,6 +53,10 @@ class _Reading:
             if path not in self.scripts.called:
                 self.found.pipeline = path
                 self.scripts.script(path)
+        for path in mentioned:
+            if path.endswith(".py"):
+                self.found.pipeline = path
+                python_commands.read(self.files, self.found, path)
         for path in sorted(self.files.paths):
             if is_cloudbuild(path) and path not in self.scripts.called:
                 self.found.pipeline = path
