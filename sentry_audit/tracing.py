@@ -26,12 +26,13 @@ _COMMENT = re.compile(r"^\s*(#|//|\*|/\*|\{/\*)")
 
 @dataclass(frozen=True)
 class Step:
-    """One link of a variable's way: what was found, and where."""
+    """One link of a variable's way: what was found, and where; ``late``: given to the service that runs, not to the build."""
 
     link: str
     status: Status
     message: str
     evidence: tuple[Evidence, ...] = ()
+    late: bool = False
 
 
 @dataclass(frozen=True)
@@ -216,7 +217,7 @@ def _build(
     late, _ = _deployed(name, environment, component, matching)
     if late.status is Status.PASS:
         reason = f"{name} is set only for the running service: it is compiled in at build, so that is without effect"
-        return [*steps, Step("build", Status.GAP, reason, late.evidence)]
+        return [*steps, Step("build", Status.GAP, reason, late.evidence, late=True)]
     pipelines = {item.pipeline for item in matching.of(component.name, environment)}
     deployed = [item for item in matching.images(component, environment) if item.pipeline in pipelines]
     places = tuple(place for item in deployed for place in item.evidence)  # a build for tests proves nothing

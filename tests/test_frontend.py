@@ -292,6 +292,9 @@ def test_a_value_that_only_the_running_service_has(tmp_path: Path) -> None:
     files = built(**{"deploy.sh": "gcloud run deploy web --source web --set-secrets=NEXT_PUBLIC_SENTRY_DSN=front:1\n"})
     report = audit(tmp_path, files)
     assert "compiled in at build" in message(report, "frontend-dsn-at-build")
+    report = audit(tmp_path, {**files, "web/Dockerfile": "FROM node\nRUN npm run build\n"})
+    assert statuses(report, "frontend-dsn-at-build", "web") == {"gap"}
+    assert statuses(report, "frontend-dsn-provided", "web") == {"skipped"}
 
 
 def test_a_build_argument_reaches_the_image(tmp_path: Path) -> None:

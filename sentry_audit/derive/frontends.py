@@ -44,8 +44,9 @@ class Frontends:
 
         steps = tracing.provision(name, environment, frontend.fact, self.facts, matching)
         places = tuple(place for step in steps for place in step.evidence)
-        if gap := next((step for step in steps if step.status is Status.GAP), None):
-            late = gap.link == "build" and "only for the running service" in gap.message
+        gaps = [step for step in steps if step.status is Status.GAP]
+        late = any(step.late for step in gaps)
+        if gap := next((step for step in gaps if step.late), next(iter(gaps), None)):
             return FrontendVariable(name=name, late=late, problem=gap.message, evidence=gap.evidence or places)
         if unknown := next((step for step in steps if step.status is Status.UNKNOWN and step.link != "secret"), None):
             return FrontendVariable(name=name, unknown=unknown.message, evidence=places)

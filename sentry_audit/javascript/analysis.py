@@ -336,7 +336,7 @@ class Analysis:
             condition = Condition(self.values, item.source, names, node, wanted)
             verdict = judge(condition)
             here = (Evidence(item.source.path, condition.line, None, None, text_of(node)[:80]),)
-            shown = text_of(node).strip("()")[:80]
+            shown = re.sub(r"^\((.*)\)$", r"\1", text_of(node), flags=re.DOTALL)[:80]
             if verdict.rejects:
                 yield DsnGuard(expression=shown, keeps_real=verdict.keeps_real, rejects=verdict.rejects, evidence=here)
             elif verdict.undecided:
