@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 #: One step of ``a.b[c]``: ("attr", "b"), ("index", a value), ("splat", "").
 Step = tuple[str, Any]
-_DEPTH = 60
+#: Each takes a handful of Python's frames.
+_DEPTH = 100
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|.)", re.DOTALL)
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\"}
 _PLAIN = re.compile(r"[\w.\[\]\"*-]{1,80}")
@@ -32,6 +33,7 @@ class Budget:
 
     def __init__(self, steps: int) -> None:
         self.steps = steps
+        self.depth = 0
 
     def spend(self, steps: int = 1) -> bool:
         """Whether there were that many left."""
@@ -61,25 +63,28 @@ class Frame:
     scope: Scope
     source: Source
     bound: dict[str, Value] = field(default_factory=dict)
-    depth: int = 0
 
     def of(self, expression: Expr | None, default: Value = None) -> Value:
         """What an expression of this module gives."""
         if expression is None:
             return default
-        return _value(expression.tree, Frame(self.scope, expression.source, self.bound, self.depth))
+        return _value(expression.tree, Frame(self.scope, expression.source, self.bound))
 
     def bind(self, **names: Value) -> Frame:
         """The same with more names."""
-        return Frame(self.scope, self.source, {**self.bound, **names}, self.depth)
+        return Frame(self.scope, self.source, {**self.bound, **names})
 
 
 def _value(tree: Any, frame: Frame) -> Value:
-    if frame.depth > _DEPTH or not frame.scope.budget.spend():
-        return Unknown("${…}", "it is too deep to follow")
-    inner = Frame(frame.scope, frame.source, frame.bound, frame.depth + 1)
+    budget = frame.scope.budget
     rule = _RULES.get(str(tree.data))
-    return rule(tree, inner) if rule else Unknown("${…}")
+    if budget.depth > _DEPTH or not budget.spend() or rule is None:
+        return Unknown("${…}", "it is too deep to follow")
+    budget.depth += 1
+    try:
+        return rule(tree, frame)
+    finally:
+        budget.depth -= 1
 
 
 def parts(tree: Any) -> list[Any]:
