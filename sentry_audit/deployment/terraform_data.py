@@ -34,6 +34,10 @@ class List(list[Any]):
     missing: tuple[str, ...] = ()
 
 
+class Set(List):
+    """A set, in the order in which it was written."""
+
+
 @runtime_checkable
 class Lazy(Protocol):
     """A resource or module whose attributes are looked up when they are asked for."""
@@ -64,5 +68,9 @@ def text_of(value: Value) -> str:
         case str():
             return value
         case int() | float():
-            return str(int(value)) if isinstance(value, float) and abs(value) < 1e15 and value == int(value) else str(value)
+            return (
+                str(int(value))
+                if isinstance(value, float) and abs(value) < 1e15 and value == int(value)
+                else str(value)
+            )
     return "${…}"

@@ -6,7 +6,7 @@ import math
 import re
 from typing import TYPE_CHECKING, Any
 
-from sentry_audit.deployment.terraform_data import Lazy, List, Map, Unknown, Value, key_of, text_of, whole
+from sentry_audit.deployment.terraform_data import Lazy, List, Map, Set, Unknown, Value, key_of, text_of, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -30,6 +30,8 @@ def pairs(value: Value) -> list[tuple[Value, Value]] | None:
     """The (key, value) pairs that a loop over ``value`` sees; None if that is not known."""
     if isinstance(value, dict):
         return sorted(value.items())
+    if isinstance(value, Set):
+        return [(item, item) for item in value]
     if isinstance(value, list):
         return list(enumerate(value))
     return [] if value is None else None
@@ -37,26 +39,27 @@ def pairs(value: Value) -> list[tuple[Value, Value]] | None:
 
 def either(first: Value, second: Value, test: str) -> Value:
     """One of two values, nobody knows which: what both have is known."""
-    for value, other in ((first, second), (second, first)):
-        if isinstance(value, (dict, list)) and isinstance(other, (dict, list)):
-            if not value and whole(value):
-                found = _copy(other)
-                unsure = [text_of(item) if isinstance(other, list) else item for item in other]
-                found.clear()
-                names = ", ".join(str(item) for item in unsure[:5])
-                found.missing = (f"{names or 'entries'} only if {test}",)
-                return found
     if isinstance(first, dict) and isinstance(second, dict):
-        both = Map({key: Unknown("${…}") if key in second else value for key, value in first.items() if key in second})
-        both.missing = (f"entries that depend on {test}",)
+        both = Map({key: _agreed(value, second[key]) for key, value in first.items() if key in second})
+        only = sorted({*first, *second} - {*both})
+        both.missing = _missing(first) + _missing(second)
+        if only:
+            both.missing += (f"{', '.join(only[:5])}{', …' if only[5:] else ''}, which depend on {test}",)
         return both
+    if isinstance(first, list) and isinstance(second, list):
+        neither = List()
+        neither.missing = (f"what depends on {test}",)
+        return neither
     return Unknown("${…}", f"{test} is not known")
 
 
-def _copy(value: Value) -> Value:
-    found: Value = Map(value) if isinstance(value, dict) else List(value)
-    found.missing = tuple(getattr(value, "missing", ()))
-    return found
+def _agreed(first: Value, second: Value) -> Value:
+    plain = (str, int, float, bool)
+    return first if isinstance(first, plain) and isinstance(second, plain) and first == second else Unknown("${…}")
+
+
+def _missing(value: Value) -> tuple[str, ...]:
+    return tuple(getattr(value, "missing", ()))
 
 
 def walk(value: Value, steps: Sequence[tuple[str, Any]], text: str, tried: Callable[[Unknown, Value], None]) -> Value:
@@ -67,11 +70,10 @@ def walk(value: Value, steps: Sequence[tuple[str, Any]], text: str, tried: Calla
             if isinstance(value, (Unknown, dict)):
                 return Unknown(text)
             found = List(walk(item, steps[at + 1 :], text, tried) for item in items)
-            found.missing = tuple(getattr(value, "missing", ()))
+            found.missing = _missing(value)
             return found
         if isinstance(key, Unknown):
-            for candidate in value if isinstance(value, dict) else ():
-                tried(key, candidate)
+            tried(key, List(value) if isinstance(value, dict) else None)
             return Unknown(text, key.reason)
         value = _step(value, key, text)
         if isinstance(value, Unknown):
@@ -148,7 +150,9 @@ def call(name: str, given: Sequence[Value]) -> Value:
     try:
         found = function(*given)
     except (TypeError, ValueError, IndexError, KeyError, AttributeError, RecursionError, OverflowError):
-        return Unknown(f"${{{name}(…)}}", f"{name}() fails", failed=all(not isinstance(item, Unknown) for item in given))
+        return Unknown(
+            f"${{{name}(…)}}", f"{name}() fails", failed=all(not isinstance(item, Unknown) for item in given)
+        )
     if (isinstance(found, str) and len(found) > _LONGEST) or (isinstance(found, (dict, list)) and len(found) > LARGEST):
         return Unknown(f"${{{name}(…)}}", "it is too large")
     return found
@@ -169,7 +173,7 @@ def _merge(*given: Value) -> Value:
             if not whole(item):
                 for key in found:
                     found[key] = Unknown("${…}", "it may be replaced")
-                found.missing += tuple(item.missing) if isinstance(item, Map) else ()
+                found.missing += _missing(item)
             found.update(item)
         elif item is not None:
             for key in found:
@@ -183,7 +187,7 @@ def _concat(*given: Value) -> Value:
     for item in given:
         if isinstance(item, list):
             found += item
-            found.missing += tuple(getattr(item, "missing", ()))
+            found.missing += _missing(item)
         else:
             found.missing += (text_of(item),)
     return found
@@ -192,7 +196,7 @@ def _concat(*given: Value) -> Value:
 def _coalesce(*given: Value) -> Value:
     for item in given:
         if isinstance(item, Unknown) or (item is not None and item != ""):
-            return item if not isinstance(item, Unknown) or item is given[-1] else Unknown(item.text, item.reason)
+            return Unknown(item.text, item.reason) if isinstance(item, Unknown) else item
     raise ValueError
 
 
@@ -227,12 +231,12 @@ def _lookup(value: Value, key: Value, *default: Value) -> Value:
     return default[0] if default else Unknown("${lookup(…)}", failed=True)
 
 
-def _listed(value: Value) -> Value:
-    """A set or list of it: ``toset``, ``tolist``, ``distinct``, ``sort``. Sets are in order, each element once."""
+def to_set(value: Value) -> Value:
+    """``toset``: each element once."""
     if isinstance(value, Unknown):
         return value
-    found = List()
-    found.missing = tuple(getattr(value, "missing", ()))
+    found = Set()
+    found.missing = _missing(value)
     seen = set()
     for item in value:
         mark = text_of(item) if isinstance(item, (str, int, float, Unknown)) else str(id(item))
@@ -250,7 +254,7 @@ def _flatten(value: Value) -> Value:
         steps += 1
         item = stack.pop()
         if isinstance(item, list):
-            found.missing += tuple(getattr(item, "missing", ()))
+            found.missing += _missing(item)
             stack += reversed(item)
         elif isinstance(item, Unknown):
             found.missing += (item.text,)
@@ -265,7 +269,7 @@ def _keys(value: Value) -> Value:
     if isinstance(value, Unknown):
         return Unknown("${keys(…)}")
     found = List(sorted(value))
-    found.missing = tuple(getattr(value, "missing", ()))
+    found.missing = _missing(value)
     return found
 
 
@@ -273,7 +277,7 @@ def _values(value: Value) -> Value:
     if isinstance(value, Unknown):
         return Unknown("${values(…)}")
     found = List(value[key] for key in sorted(value))
-    found.missing = tuple(getattr(value, "missing", ()))
+    found.missing = _missing(value)
     return found
 
 
@@ -281,7 +285,7 @@ def _compact(value: Value) -> Value:
     if isinstance(value, Unknown):
         return value
     found = List(item for item in value if item is not None and item != "" and not isinstance(item, Unknown))
-    found.missing = tuple(getattr(value, "missing", ())) + tuple(i.text for i in value if isinstance(i, Unknown))
+    found.missing = _missing(value) + tuple(i.text for i in value if isinstance(i, Unknown))
     return found
 
 
@@ -289,7 +293,7 @@ def _zipmap(keys: Value, values: Value) -> Value:
     if isinstance(keys, Unknown) or isinstance(values, Unknown):
         return Unknown("${zipmap(…)}")
     found = Map(zip((key_of(item) for item in keys), values, strict=False))
-    found.missing = tuple(getattr(keys, "missing", ()))
+    found.missing = _missing(keys)
     return found
 
 
@@ -364,6 +368,8 @@ def _one(value: Value) -> Value:
 def _replace(text: str, old: str, new: str) -> Value:
     if len(old) > 1 and old.startswith("/") and old.endswith("/"):
         return Unknown("${replace(…)}", "its pattern was not followed")
+    if len(text) * len(new) > _LONGEST * 50:
+        raise ValueError
     return text.replace(old, new) if old else text
 
 
@@ -389,7 +395,7 @@ def _set(kind: str) -> Callable[..., Value]:
     def of(first: list[Value], *others: list[Value]) -> Value:
         rest = [[text_of(item) for item in other] for other in others]
         if kind == "union":
-            return _listed(_concat(first, *others))
+            return to_set(_concat(first, *others))
         if kind == "subtract":
             return List(item for item in first if all(text_of(item) not in other for other in rest))
         return List(item for item in first if all(text_of(item) in other for other in rest))
@@ -404,7 +410,7 @@ def _same(value: Value) -> Value:
 #: Those that can say something although an argument, or a part of it, is not known.
 _PARTIAL: dict[str, Callable[..., Value]] = {
     "merge": _merge, "concat": _concat, "coalesce": _coalesce, "coalescelist": _coalesce_list, "try": _try, "can": _can,
-    "lookup": _lookup, "toset": _listed, "tolist": _same, "tomap": _same, "distinct": _listed, "sort": _same,
+    "lookup": _lookup, "toset": to_set, "tolist": _same, "tomap": _same, "distinct": to_set, "sort": _same,
     "flatten": _flatten, "keys": _keys, "values": _values, "compact": _compact, "zipmap": _zipmap,
     "contains": _contains, "length": _length, "format": _format, "join": _join, "tostring": _cast,
     "tonumber": _tonumber, "tobool": _tobool, "one": _one, "sensitive": _same, "nonsensitive": _same,

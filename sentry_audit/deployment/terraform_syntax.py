@@ -80,15 +80,19 @@ class Block:
     def attributes(self) -> dict[str, Expr]:
         """What is assigned directly in it; the first of equal names counts. May raise Broken."""
         if self._attributes is None:
-            self._attributes = {}
             if self.tree is None:
                 self.tree = _only(parsed(self.source.text))
+            self._attributes = {}
             for child in _body(self.tree):
                 if child.data == "attribute":
                     self._attributes.setdefault(_word(child.children[0]), Expr(_trees(child)[-1], self.source))
                 elif child.data == "block":
                     self._blocks.append(_block(child, self.source))
         return self._attributes
+
+    def broken(self) -> None:
+        """Take it for empty from now on."""
+        self._attributes = {}
 
     def blocks(self, kind: str) -> Iterator[Block]:
         """The blocks of one kind directly in it, ``dynamic`` ones not expanded. May raise Broken."""
@@ -145,12 +149,12 @@ def _split(path: str, text: str) -> list[Block] | None:
     found: list[Block] = []
     depth = start = head = 0
     for match in _TOKEN.finditer(text):
-        token = match[0]
-        if token == "{":
+        brace = match[0]
+        if brace == "{":
             if not depth:
                 head = match.start()
             depth += 1
-        elif token == "}":
+        elif brace == "}":
             depth -= 1
             if depth < 0:
                 return None

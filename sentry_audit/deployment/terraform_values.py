@@ -53,7 +53,7 @@ class Scope(Protocol):
         """What a function that reads files gives; None if it is no such function."""
 
     def tried(self, unknown: Unknown, key: Value) -> None:
-        """Told when an unknown value is compared with ``key``, or is what selects it."""
+        """Told when an unknown value is compared with ``key``, or selects from a map with the keys ``key``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,10 +291,10 @@ def _call(tree: Any, frame: Frame) -> Value:
             values.append(Unknown("${…}"))
     if len(names) != 1:
         return Unknown("${…}")
-    for value in values:
-        if isinstance(value, Unknown) and names[0] in {"lookup", "contains"}:
-            for key in next((item for item in values if isinstance(item, (dict, list))), ()):
-                frame.scope.tried(value, key)
+    if names[0] in {"lookup", "contains"} and len(values) > 1 and isinstance(values[1], Unknown):
+        keys = List(values[0]) if isinstance(values[0], (dict, list)) else List()
+        for one in [keys] if names[0] == "lookup" and len(values) == 2 else keys:
+            frame.scope.tried(values[1], one)
     own = frame.scope.call(names[0], values)
     return own if own is not None else functions.call(names[0], values)
 
