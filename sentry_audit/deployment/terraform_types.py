@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sentry_audit.deployment import terraform_functions as functions
-from sentry_audit.deployment.terraform_data import List, Map, Set
+from sentry_audit.deployment.terraform_data import List, Map, Set, Unknown, whole
 from sentry_audit.deployment.terraform_values import Frame, parts
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ def _object(value: Value, tree: Any, frame: Frame, depth: int) -> Value:
         if element.data == "object_elem":
             key_tree, kind = parts(element)[0], parts(element)[-1]
             key = "".join(str(token) for token in key_tree.scan_values(lambda _: True)).strip('"')
-            found[key] = _conform(value.get(key), kind, frame, depth + 1)
+            there = value.get(key, None if whole(value) else Unknown("${…}"))
+            found[key] = _conform(there, kind, frame, depth + 1)
     return found or value
 
 

@@ -44,7 +44,9 @@ class Budget:
 class Scope(Protocol):
     """What names mean in one module."""
 
-    budget: Budget
+    @property
+    def budget(self) -> Budget:
+        """The steps that are left."""
 
     def head(self, name: str, steps: Sequence[Step]) -> tuple[Value, int]:
         """What ``name`` and the first steps mean, and how many steps that took."""
