@@ -245,10 +245,12 @@ class _Writer:
                     for value in (given.get(name), container.get(name)):
                         if value is not None:
                             of_arguments(value, sort, block.line, contents)
-            name = next((given[key] for key in ("service_name", "name", "job_name") if key in given), Unknown())
-            hints = [*_keys(bound), *self._hints(instance, block, name, given.get("project_id"))]
+            service: Value = next(
+                (given[key] for key in ("service_name", "name", "job_name") if key in given), Unknown()
+            )
+            hints = [*_keys(bound), *self._hints(instance, block, service, given.get("project_id"))]
             kind = "job" if re.search(r"job", source.rpartition("//")[2]) else "service"
-            self._deployment(instance, block, name, kind, contents, hints)
+            self._deployment(instance, block, service, kind, contents, hints)
 
     def _hints(self, instance: Instance, block: Block, name: Value, project: Value) -> list[Hint]:
         """What tells the environment of a resource, the surest first."""

@@ -26,7 +26,6 @@ PATHS = {
     "google_cloud_run_v2_job": ("template", "template", "containers"),
 }
 _IGNORED = re.compile(r"(^|\.)(all|template|spec|containers?|env)$")
-_WANTED_ONLY = 40
 
 
 @dataclass
@@ -132,7 +131,7 @@ def secret_setting(name: str, secret: Value, version: Value, line: int | None) -
 
 def of_arguments(value: Value, sort: str, line: int, found: Contents) -> None:
     """The variables in an argument of a well-known module: a map, or a list of objects with a name."""
-    if isinstance(value, Unknown) or isinstance(value, Lazy):
+    if isinstance(value, (Unknown, Lazy)):
         found.note(f"{text_of(value)} was not followed")
     for missing in getattr(value, "missing", ())[:3]:
         found.note(f"{missing} was not followed")

@@ -9,7 +9,8 @@ from posixpath import basename, dirname
 from typing import TYPE_CHECKING
 
 from sentry_audit.deployment.environments import told
-from sentry_audit.deployment.terraform_modules import ENVIRONMENT, KINDS
+from sentry_audit.deployment.found import KINDS
+from sentry_audit.deployment.terraform_modules import ENVIRONMENT
 from sentry_audit.deployment.terraform_syntax import Broken, assignments, problem
 from sentry_audit.python.paths import deployed
 

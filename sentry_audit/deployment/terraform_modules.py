@@ -8,6 +8,7 @@ from posixpath import dirname, join, normpath
 from typing import TYPE_CHECKING
 
 from sentry_audit.deployment import terraform_functions as functions
+from sentry_audit.deployment.found import KINDS
 from sentry_audit.deployment.terraform_data import List, Map, Set, Unknown, text_of, whole
 from sentry_audit.deployment.terraform_reading import read_file
 from sentry_audit.deployment.terraform_syntax import Block, Broken, Source, blocks, problem
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from sentry_audit.deployment.terraform_values import Step
     from sentry_audit.python.program import Files
 
-KINDS = frozenset({"deployment", "deployed_dsn", "deployed_environment", "deploy_wipe", "terraform_dsn"})
 #: A variable whose value names an environment.
 ENVIRONMENT = re.compile(r"^(\w+_)?(env|environment|stage)(_(name|type|id|slug))?$", re.IGNORECASE)
 _META = frozenset({"source", "version", "providers", "count", "for_each", "depends_on"})
