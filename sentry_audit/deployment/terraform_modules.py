@@ -136,6 +136,7 @@ class Instance:
     _cache: dict[tuple[str, str], Value] = field(default_factory=dict)
     _children: dict[tuple[str, str], Instance | None] = field(default_factory=dict)
     _locals: dict[str, Expr] | None = None
+    _open_ended: bool | None = None
 
     @property
     def budget(self) -> Budget:
@@ -217,9 +218,24 @@ class Instance:
             sensitive = "sensitive" in attributes and self.frame().of(attributes["sensitive"]) is True
             if self.caller is None and sensitive and (value is None or value == ""):
                 return unknown
+            if self.caller is None and (value is None or value in ([], {})) and self._unseen():
+                value = List() if isinstance(value, list) else Map()
+                value.missing = (f"var.{name}, whose value may stand outside the repository,",)
         if isinstance(value, Unknown) and not value.text:
             value = unknown
         return conform(value, attributes["type"], self.frame()) if "type" in attributes else value
+
+    def _unseen(self) -> bool:
+        """Whether some variable must be given a value, and nothing in the tree gives it."""
+        if self._open_ended is None:
+            self._open_ended = any(
+                block.labels
+                and block.labels[0] not in self.given
+                and block.labels[0] not in self.modules.outside
+                and "default" not in self.modules.attributes(block)
+                for block in self.module.of("variable")
+            )
+        return self._open_ended
 
     def _open(self, name: str) -> Unknown:
         return Unknown(f"${{var.{name}}}", "", f"var.{name}" if ENVIRONMENT.match(name) and self.caller is None else "")
