@@ -55,6 +55,17 @@ def one(env: str = "", more: str = "", **given: str) -> Deployment:
     return only
 
 
+def dynamic(over: str) -> str:
+    """Variables over a map."""
+    return f'dynamic "env" {{\n for_each = {over}\n content {{\n name = env.key\n value = env.value\n }}\n }}'
+
+
+def call(name: str, source: str, *arguments: str) -> str:
+    """A call of a module."""
+    rows = [f'source = "{source}"', *arguments]
+    return f'module "{name}" {{\n' + "\n".join(rows) + "\n}\n"
+
+
 def values(deployment: Deployment) -> dict[str, str]:
     return {item.name: item.secret or item.value for item in deployment.settings}
 
@@ -232,7 +243,9 @@ def test_changes_that_are_ignored(ignored: str, noted: bool) -> None:
         ("local.list[0]", "a"),
         ("[for item in local.list : upper(item)][1]", "B"),
         ('{ for key, value in local.names : value => key if key != "prod" }["d"]', "dev"),
-        ("local.objects[*].id[1]", "two"),
+        ("local.objects.*.id[1]", "two"),
+        ("(local.objects[*].id)[0]", "one"),
+        ('join("", local.objects[*].tags[0])', "xy"),
         ("length(local.list) > 1 ? keys(local.names)[0] : null", "dev"),
         ('jsondecode("{\\"a\\": \\"b\\"}").a', "b"),
         ('yamldecode(file("${path.module}/names.yaml")).name', "from-file"),
@@ -266,7 +279,7 @@ def test_expressions(expression: str, wanted: str) -> None:
       names = { dev = "d", "prod" : "p" }
       list  = ["a", "b"]
       loop  = local.loop
-      objects = [{ id = "one" }, { id = "two" }]
+      objects = [{ id = "one", tags = ["x"] }, { id = "two", tags = ["y"] }]
     }
     resource "google_project" "shop" { project_id = "shop-${var.stage}" }
     """
@@ -370,7 +383,7 @@ def test_a_dynamic_secret_with_another_iterator() -> None:
 )
 def test_what_may_have_more_variables_says_so(over: str, kept: list[str]) -> None:
     only = one(
-        f'dynamic "env" {{\n for_each = {over}\n content {{\n name = env.key\n value = env.value\n }}\n }}',
+        dynamic(over),
         'variable "unset" {}\n',
     )
     assert [item.name for item in only.settings] == kept
@@ -385,7 +398,7 @@ def test_a_name_that_is_not_known() -> None:
 
 def test_a_value_that_later_values_may_replace_is_not_shown() -> None:
     only = one(
-        'dynamic "env" {\n for_each = merge({ SENTRY_ENVIRONMENT = "qa" }, var.x)\n content {\n name = env.key\n value = env.value\n }\n }',
+        dynamic('merge({ SENTRY_ENVIRONMENT = "qa" }, var.x)'),
         'variable "x" {}\n',
     )
     assert values(only) == {"SENTRY_ENVIRONMENT": "${…}"}
@@ -591,7 +604,7 @@ def test_what_tells_the_environment(path: str, text: str, environment: str, rule
 
 
 def test_a_condition_on_the_environment_is_evaluated() -> None:
-    dsn = 'dynamic "env" {\n for_each = var.environment == "production" ? { SENTRY_DSN = "x" } : {}\n content {\n name = env.key\n value = env.value\n }\n }'
+    dsn = dynamic('var.environment == "production" ? { SENTRY_DSN = "x" } : {}')
     items = by_environment(
         {
             "main.tf": service(dsn) + VARIABLES,
@@ -629,7 +642,13 @@ def test_the_workspace_selects_from_a_map() -> None:
 
 
 def test_a_validation_names_the_environments() -> None:
-    validation = 'variable "environment" {\n validation {\n condition = contains(["staging", "production"], var.environment)\n error_message = "no"\n }\n}\n'
+    validation = """variable "environment" {
+      validation {
+        condition     = contains(["staging", "production"], var.environment)
+        error_message = "no"
+      }
+    }
+    """
     items = by_environment({"main.tf": service(DSN, '"api-${var.environment}"') + validation})
     assert {key: item.service for key, item in items.items()} == {
         "staging": "api-staging",
@@ -668,8 +687,7 @@ def test_a_value_that_is_given_when_it_is_applied(attributes: str, is_set: bool)
 
 
 def test_an_empty_default_may_be_replaced_where_values_stand_elsewhere() -> None:
-    dynamic = 'dynamic "env" {\n for_each = var.env_vars\n content {\n name = env.key\n value = env.value\n }\n }'
-    text = service(dynamic) + 'variable "env_vars" {\n default = {}\n}\n'
+    text = service(dynamic("var.env_vars")) + 'variable "env_vars" {\n default = {}\n}\n'
     (closed,) = deployments({"main.tf": text})
     (ended,) = deployments({"main.tf": text + 'variable "project_id" {}\n'})
     (given,) = deployments(
@@ -705,7 +723,9 @@ resource "google_cloud_run_v2_service" "this" {
 def test_a_local_module_is_evaluated_where_it_is_called() -> None:
     files = {
         "modules/run/main.tf": MODULE,
-        "envs/staging/main.tf": 'module "api" {\n source = "../../modules/run"\n name = "api"\n environment = "staging"\n env = { DEBUG = "true" }\n}\n',
+        "envs/staging/main.tf": call(
+            "api", "../../modules/run", 'name = "api"', 'environment = "staging"', 'env = { DEBUG = "true" }'
+        ),
         "envs/production/main.tf": 'module "api" {\n source = "../../modules/run"\n name = "api"\n environment = "production"\n}\n',
     }
     items = by_environment(files)
@@ -718,7 +738,13 @@ def test_a_local_module_is_evaluated_where_it_is_called() -> None:
 def test_a_module_that_is_called_for_each_environment() -> None:
     files = {
         "modules/run/main.tf": MODULE,
-        "main.tf": 'module "api" {\n for_each = toset(["staging", "production"])\n source = "./modules/run"\n name = "api-${each.key}"\n environment = each.key\n}\n',
+        "main.tf": call(
+            "api",
+            "./modules/run",
+            'for_each = toset(["staging", "production"])',
+            'name = "api-${each.key}"',
+            "environment = each.key",
+        ),
     }
     items = by_environment(files)
     assert {key: item.service for key, item in items.items()} == {
@@ -730,8 +756,10 @@ def test_a_module_that_is_called_for_each_environment() -> None:
 def test_a_module_in_a_module_and_one_that_calls_itself() -> None:
     files = {
         "modules/run/main.tf": MODULE,
-        "modules/app/main.tf": 'variable "n" {}\nmodule "run" {\n source = "../run"\n name = "${var.n}-api"\n}\nmodule "again" {\n source = "../app"\n n = "x"\n}\n',
-        "main.tf": 'module "app" {\n source = "./modules/app"\n n = "shop"\n}\nmodule "off" {\n count = 0\n source = "./modules/app"\n n = "off"\n}\n',
+        "modules/app/main.tf": 'variable "n" {}\n'
+        + call("run", "../run", 'name = "${var.n}-api"')
+        + call("again", "../app", 'n = "x"'),
+        "main.tf": call("app", "./modules/app", 'n = "shop"') + call("off", "./modules/app", "count = 0", 'n = "off"'),
     }
     assert deployments(files)[0].service == "shop-api"
     assert all(item.service != "off-api" for item in deployments(files))
@@ -787,7 +815,8 @@ def test_the_registry_module_with_containers() -> None:
 
 def test_other_remote_modules_say_nothing() -> None:
     files = {
-        "main.tf": 'module "net" {\n source = "terraform-google-modules/network/google"\n}\nmodule "run" {\n source = "git::https://x/cloud_run.git"\n name = "api"\n}\n'
+        "main.tf": call("net", "terraform-google-modules/network/google")
+        + call("run", "git::https://x/cloud_run.git", 'name = "api"')
     }
     assert [item.service for item in deployments(files)] == ["api"]
 
@@ -806,7 +835,7 @@ def test_other_remote_modules_say_nothing() -> None:
 )
 def test_a_broken_file_is_a_problem_and_the_others_are_read(broken: str, line: int | None) -> None:
     result = found({"a/main.tf": service(), "b/main.tf": broken})
-    assert [item.service for item in result.facts if isinstance(item, Deployment)][0] == "api"
+    assert next(item.service for item in result.facts if isinstance(item, Deployment)) == "api"
     (problem,) = result.problems
     assert (problem.source, problem.kinds, problem.evidence.path) == ("repo", KINDS, "b/main.tf")
     assert "not valid HCL" in problem.reason
@@ -835,7 +864,7 @@ def test_a_tree_without_cloud_run_is_not_parsed() -> None:
 
 def test_windows_line_ends() -> None:
     only = deployments({"main.tf": service('env {\n name = "A"\n value = "b"\n }').replace("\n", "\r\n")})[0]
-    assert (only.service, named(only, "A").line) == ("api", 11)
+    assert (only.service, named(only, "A").line) == ("api", 10)
 
 
 def test_hostile_modules_end_soon() -> None:
@@ -856,18 +885,19 @@ def test_hostile_modules_end_soon() -> None:
 # --- never raises -------------------------------------------------------------------------------
 
 WHOLE = (
-    service('dynamic "env" {\n for_each = merge(local.a, var.b)\n content {\n name = env.key\n value = "${env.value}"\n }\n }', '"api-${var.environment}"', 'for_each = toset(["a"])')
+    service(dynamic("merge(local.a, var.b)"), '"api-${var.environment}"', 'for_each = toset(["a"])')
     + 'variable "b" {\n type = map(object({ a = optional(string, "x") }))\n default = {}\n}\nvariable "environment" {}\n'
-    + 'locals {\n a = { for k, v in { x = 1 } : k => v if v != 2 }\n c = [1, 2][*]\n}\n'
+    + "locals {\n a = { for k, v in { x = 1 } : k => v if v != 2 }\n c = [1, 2][*]\n}\n"
     + 'resource "google_secret_manager_secret" "s" {\n count = 2\n secret_id = "s-${count.index}"\n}\n'
     + 'module "m" {\n source = "./m"\n name = try(local.a["x"], null)\n}\n'
-)  # fmt: skip
+)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(max_size=200))
 def test_never_raises_on_any_text(text: str) -> None:
-    found({"main.tf": "google_cloud_run_service " + text, "a.tfvars": text, "m/x.tf": 'resource "google_cloud_run_v2_service" "x" {' + text})  # fmt: skip
+    opened = 'resource "google_cloud_run_v2_service" "x" {' + text
+    found({"main.tf": "google_cloud_run_service " + text, "a.tfvars": text, "m/x.tf": opened})
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -69,9 +69,9 @@ def walk(value: Value, steps: Sequence[tuple[str, Any]], text: str, tried: Calla
             items = value if isinstance(value, list) else [] if value is None else [value]
             if isinstance(value, (Unknown, dict)):
                 return Unknown(text)
-            found = List(walk(item, steps[at + 1 :], text, tried) for item in items)
+            found = List(walk(item, key, text, tried) for item in items)
             found.missing = _missing(value)
-            return found
+            return walk(found, steps[at + 1 :], text, tried)
         if isinstance(key, Unknown):
             tried(key, List(value) if isinstance(value, dict) else None)
             return Unknown(text, key.reason)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sentry_audit.deployment.terraform_data import Value
     from sentry_audit.deployment.terraform_syntax import Expr, Source
 
-#: One step of ``a.b[c]``: ("attr", "b"), ("index", a value), ("splat", "").
+#: One step of ``a.b[c]``: ("attr", "b"), ("index", a value), ("splat", the steps below each element).
 Step = tuple[str, Any]
 #: Each takes a handful of Python's frames.
 _DEPTH = 100
@@ -271,7 +271,12 @@ def _steps(tree: Any, frame: Frame) -> list[Step]:
         return [("index", _integer(tree))]
     if tree.data == "braces_index":
         return [("index", _value(parts(tree)[0], frame))]
-    return [("splat", ""), *(step for inner in parts(tree) for step in _steps(inner, frame))]
+    inner = parts(tree)
+    each = next((at for at, item in enumerate(inner) if item.data != "get_attr"), len(inner))
+    if tree.data == "full_splat":
+        each = len(inner)
+    below = [step for item in inner[:each] for step in _steps(item, frame)]
+    return [("splat", below), *(step for item in inner[each:] for step in _steps(item, frame))]
 
 
 def _integer(tree: Any) -> int:
