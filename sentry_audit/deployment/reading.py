@@ -5,11 +5,10 @@ from __future__ import annotations
 from posixpath import basename
 from typing import TYPE_CHECKING
 
-from sentry_audit.deployment import knative, python_commands
+from sentry_audit.deployment import knative, python_commands, terraform
 from sentry_audit.deployment.cloudbuild import CloudBuild, is_cloudbuild
 from sentry_audit.deployment.found import Found
 from sentry_audit.deployment.scripts import Scripts, is_makefile, is_script
-from sentry_audit.deployment.terraform import Terraform
 from sentry_audit.deployment.workflows import Workflows, is_workflow
 from sentry_audit.mentions import DEPLOYS
 from sentry_audit.python.paths import deployed
@@ -67,7 +66,7 @@ class _Reading:
                 if any(mark in text for mark in knative.MARKS):
                     self.found.pipeline = path
                     knative.read(self.files, self.found, path)
-        Terraform(self.files, self.found).read()
+        terraform.read(self.files, self.found)
         return self.found
 
     def _starts(self, path: str) -> bool:

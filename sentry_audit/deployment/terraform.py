@@ -1,325 +1,340 @@
-"""Terraform: the services, jobs and secrets of Cloud Run that a root module declares, for each set of values.
-
-Resources: registry.terraform.io/providers/hashicorp/google (cloud_run_service, cloud_run_v2_service, _v2_job,
-secret_manager_secret). Modules of the repository are followed; others are named as not read.
-"""
+"""Terraform: the Cloud Run services and jobs, and the secrets, that applying it makes, in each environment."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
-from posixpath import basename, dirname, join, normpath
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from posixpath import basename, dirname
+from typing import TYPE_CHECKING
 
-from sentry_audit.deployment.found import KINDS
-from sentry_audit.deployment.gcloud import Change, setting
-from sentry_audit.deployment.hcl import Scope, Unknown, plain
-from sentry_audit.model import Evidence, Problem
+from sentry_audit import dsn
+from sentry_audit.deployment.environments import canonical, named_in, told
+from sentry_audit.deployment.terraform_containers import PATHS, Contents, Reader, of_arguments
+from sentry_audit.deployment.terraform_data import Unknown, text_of
+from sentry_audit.deployment.terraform_layers import Layers, outside
+from sentry_audit.deployment.terraform_modules import ENVIRONMENT, Instance, Modules, Run, local_folder
+from sentry_audit.facts import Deployment, SecretDeclared
+from sentry_audit.model import Evidence
+from sentry_audit.python.paths import deployed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
     from sentry_audit.deployment.environments import Hint
     from sentry_audit.deployment.found import Found
-    from sentry_audit.facts import Setting
+    from sentry_audit.deployment.terraform_data import Value
+    from sentry_audit.deployment.terraform_layers import Layer
+    from sentry_audit.deployment.terraform_syntax import Block
+    from sentry_audit.facts import Fact, Setting
     from sentry_audit.python.program import Files
 
-MARKS = ("google_cloud_run", "google_secret_manager_secret")
-_RUN = {
-    "google_cloud_run_service": ("service", ("template", "spec")),
-    "google_cloud_run_v2_service": ("service", ("template",)),
-    "google_cloud_run_v2_job": ("job", ("template", "template")),
-    "google_cloud_run_v2_worker_pool": ("worker-pool", ("template",)),
-}
-_DEPTH = 4
-_MANY = 40
+_RESOURCE = re.compile(
+    r"\b(google_cloud_run_(v2_)?(service|job|worker_pool)|google_secret_manager_(regional_)?secret)\"?\s"
+)
+_SECRETS = ("google_secret_manager_secret", "google_secret_manager_regional_secret")
+_CALL = re.compile(r"^[ \t]*source\s*=\s*\"([^\"\n]+)\"", re.MULTILINE)
+_REMOTE = re.compile(r"cloud[-_]?run", re.IGNORECASE)
+_CHOICES = 8
+_PLAIN = ("env_vars", "env", "envvars", "environment_variables", "env_variables")
+_SECRET = (
+    "env_secret_vars",
+    "env_from_key",
+    "secret_envvars",
+    "secret_env_vars",
+    "secrets",
+    "secret_environment_variables",
+)
+
+
+def read(files: Files, found: Found) -> None:
+    """Add the deployments and secrets of all root modules of the tree to ``found``."""
+    if not (mentions := files.search(("cloud_run", "cloud-run", "google_secret_manager_secret"), ".tf")):
+        return
+    folders, called = _relevant(files, mentions)
+    roots = sorted(folders - called)
+    if not roots:
+        return
+    modules = Modules(files, found, outside(files))
+    layers = Layers(files, found, roots, modules.folders)
+    for root in roots:
+        variables = frozenset(block.labels[0] for block in modules.module(root).of("variable") if block.labels)
+        for layer in layers.of(root, variables):
+            try:
+                _apply(modules, root, layer, found)
+            except RecursionError:
+                modules.broken(root or ".", None)
+
+
+def _relevant(files: Files, mentions: list[str]) -> tuple[set[str], set[str]]:
+    """(the folders that deploy something or call those that do, the folders among them that are called)."""
+    wanted: set[str] = set()
+    for path in filter(deployed, mentions):
+        text = files.text(path) or ""
+        remote = (source for source in _CALL.findall(text) if local_folder("", source) is None)
+        if _RESOURCE.search(text) or any(_REMOTE.search(source) for source in remote):
+            wanted.add(dirname(path))
+    calls: dict[str, set[str]] = {}
+    for path in filter(deployed, files.search(("module ",), ".tf")) if wanted else ():
+        for source in _CALL.findall(files.text(path) or ""):
+            target = local_folder(dirname(path), source)
+            if target is not None and target != dirname(path):
+                calls.setdefault(target, set()).add(dirname(path))
+    queue = sorted(wanted)
+    called: set[str] = set()
+    for folder in queue:
+        callers = calls.get(folder, set())
+        if callers:
+            called.add(folder)
+        queue += sorted(callers - wanted)
+        wanted |= callers
+    return wanted, called
+
+
+def _apply(modules: Modules, root: str, layer: Layer, found: Found) -> None:
+    """The facts of one root module with one set of values: once for each choice that decides something."""
+    first = _evaluate(modules, root, layer, {}, found)
+    told_of = told(layer.hints)[0]
+    choices = _choices(first.run, told_of)
+    exhaustive = bool(choices) and (
+        bool(told_of) or all(all(named.values()) for axis, named in first.run.tried.items() if axis in choices[0])
+    )
+    if not exhaustive:
+        found.facts += first.facts
+    for chosen in choices:
+        again = _evaluate(modules, root, layer, chosen, found)
+        found.facts += again.facts
+    _without_repeats(found)
+
+
+def _choices(run: Run, told_of: str) -> list[dict[str, str]]:
+    """The values that the workspace, or the variable that names the environment, can have."""
+    names: dict[str, None] = {}
+    for named in run.tried.values():
+        names |= {name: None for name, complete in named.items() if complete or len(named_in(name)) == 1}
+    if told_of:
+        names = {name: None for name in names if canonical(name) == told_of}
+    return [
+        {axis: name for axis, named in run.tried.items() if name in named or len(run.tried) == 1}
+        for name in list(names)[:_CHOICES]
+    ]
+
+
+def _without_repeats(found: Found) -> None:
+    """Two runs that say the same of a secret say it once; the order of deployments is that of the list."""
+    kept: dict[Fact, None] = {}
+    for item in found.facts:
+        kept.setdefault(item)
+    found.facts[:] = list(kept)
+
+
+def _evaluate(modules: Modules, root: str, layer: Layer, chosen: dict[str, str], found: Found) -> _Writer:
+    run = Run(chosen)
+    instance = Instance(modules, modules.module(root), run, layer.values)
+    hints = [*((name, "terraform.workspace" if axis == "workspace" else axis) for axis, name in chosen.items())]
+    writer = _Writer(modules, run, [*hints, *layer.hints], len(found.facts))
+    writer.module(instance)
+    return writer
 
 
 @dataclass
-class _Block:
-    """One resource, module, variable: where it stands and what is in it."""
+class _Writer:
+    """Writes the facts of one evaluation."""
 
-    path: str
-    kind: str
-    name: str
-    body: dict[str, Any]
-    line: int | None
+    modules: Modules
+    run: Run
+    hints: list[Hint]
+    start: int
+    facts: list[Fact] = field(default_factory=list)
 
+    def module(self, instance: Instance) -> None:
+        """The facts of a module and of the modules it calls."""
+        for block in instance.module.of("resource"):
+            if block.labels and block.labels[0] in PATHS:
+                self._service(instance, block)
+            elif block.labels and block.labels[0] in _SECRETS:
+                self._secret(instance, block)
+        for block in instance.module.of("module"):
+            self._call(instance, block)
 
-@dataclass
-class _Module:
-    """The blocks of one folder."""
-
-    folder: str
-    resources: list[_Block]
-    modules: list[_Block]
-    variables: dict[str, Any]
-    locals: dict[str, Any]
-
-
-class Terraform:
-    """Reads the modules of one tree that have to do with Cloud Run or secrets."""
-
-    def __init__(self, files: Files, found: Found) -> None:
-        self.files = files
-        self.found = found
-        self.folders: dict[str, list[str]] = {}
-        self.loaded: dict[str, _Module] = {}
-
-    def read(self) -> None:
-        """Every root module that declares, or calls a module that declares, services or secrets."""
-        mentioned = {dirname(path) for path in self.files.search(MARKS, ".tf")}
-        if not mentioned:
+    def _call(self, instance: Instance, block: Block) -> None:
+        source = instance.frame().of(self.modules.attributes(block).get("source"))
+        text = text_of(source)
+        local = local_folder(instance.module.folder, text)
+        if local is None or local not in self.modules.folders:
+            if _REMOTE.search(text) and not re.search(r"(domain|iam|scheduler|invoker)", text):
+                self._remote(instance, block, text)
             return
-        for path in sorted(self.files.paths):
-            if path.endswith(".tf"):
-                self.folders.setdefault(dirname(path), []).append(path)
-        called = {target for folder in self.folders for target in self._targets(folder)}
-        for folder in sorted(self.folders):
-            if folder in called or not self._matters(folder, mentioned):
-                continue
-            self.found.pipeline = folder or "."
-            for values, hints in self._values(folder):
-                self._module(folder, values, [*hints, (folder, "the folder")], 0)
+        for bound, _ in instance.instances(block):
+            child = instance.child(block, bound)
+            if child is not None:
+                self.module(child)
 
-    def _targets(self, folder: str) -> Iterator[str]:
-        for path in self.folders.get(folder, ()):
-            for source in re.findall(r'^\s*source\s*=\s*"(\.{1,2}/[^"]*)"', self.files.text(path) or "", re.MULTILINE):
-                target = normpath(join(folder, source))
-                yield "" if target == "." else target
+    def _service(self, instance: Instance, block: Block) -> None:
+        reader = Reader(self.modules)
+        attributes = self.modules.attributes(block)
+        for bound, note in instance.instances(block):
+            frame = instance.frame(**bound)
+            contents = reader.contents(block, frame)
+            if note:
+                contents.note(note)
+            name = frame.of(attributes.get("name"), Unknown())
+            project = frame.of(attributes.get("project"))
+            hints = [*_keys(bound), *self._hints(instance, block, name, project)]
+            kind = "job" if block.labels[0].endswith("_job") else "service"
+            self._deployment(instance, block, name, kind, contents, hints)
 
-    def _matters(self, folder: str, mentioned: set[str], depth: int = 0) -> bool:
-        if folder in mentioned:
-            return True
-        return depth < _DEPTH and any(self._matters(target, mentioned, depth + 1) for target in self._targets(folder))
-
-    # --- files --------------------------------------------------------------------------------
-
-    def _load(self, folder: str) -> _Module:
-        if folder not in self.loaded:
-            module = _Module(folder, [], [], {}, {})
-            for path in self.folders.get(folder, ()):
-                self._file(path, module)
-            self.loaded[folder] = module
-        return self.loaded[folder]
-
-    def _parse(self, path: str) -> dict[str, Any]:
-        text = self.files.text(path)
-        if text is None:
-            return {}
-        import hcl2
-
-        try:
-            return dict(hcl2.loads(text if text.endswith("\n") else text + "\n"))
-        except Exception as error:  # noqa: BLE001 - the parser raises many kinds for broken text
-            line = getattr(error, "line", None)
-            line = line if isinstance(line, int) and line > 0 else None
-            here = Evidence(path, line, None, None, "syntax error")
-            self.found.problems.append(
-                Problem("repo", KINDS, "not valid HCL", f"run terraform validate on {path}", here)
-            )
-            return {}
-
-    def _file(self, path: str, module: _Module) -> None:
-        data = self._parse(path)
-        text = self.files.text(path) or ""
-        for entry in data.get("resource", []):
-            for kind, named in entry.items():
-                for name, body in named.items() if isinstance(named, dict) else ():
-                    block = _Block(
-                        path, plain(kind), plain(name), body, _line(text, f'"{plain(kind)}"', f'"{plain(name)}"')
-                    )
-                    module.resources.append(block)
-        for entry in data.get("module", []):
-            for name, body in entry.items():
-                module.modules.append(
-                    _Block(path, "module", plain(name), body, _line(text, "module", f'"{plain(name)}"'))
-                )
-        for entry in data.get("variable", []):
-            for name, body in entry.items():
-                if isinstance(body, dict) and "default" in body:
-                    module.variables[plain(name)] = Scope().value(body["default"])
-        for entry in data.get("locals", []):
-            module.locals.update({plain(name): value for name, value in entry.items() if not name.startswith("__")})
-
-    def _values(self, folder: str) -> list[tuple[dict[str, Any], list[Hint]]]:
-        """The sets of values that a root module is applied with: one per tfvars file that names an environment."""
-        shared: dict[str, Any] = {}
-        named: list[tuple[dict[str, Any], list[Hint]]] = []
-        prefix = f"{folder}/" if folder else ""
-        for path in sorted(self.files.paths):
-            if (
-                not path.endswith(".tfvars")
-                or not path.startswith(prefix)
-                or dirname(path) in set(self.folders) - {folder}
-            ):
-                continue
-            values = {
-                plain(name): Scope().value(value)
-                for name, value in self._parse(path).items()
-                if not name.startswith("__")
-            }
-            if (basename(path) == "terraform.tfvars" and dirname(path) == folder) or basename(path).endswith(
-                ".auto.tfvars"
-            ):
-                shared.update(values)
-            else:
-                named.append(
-                    (
-                        values,
-                        [
-                            (basename(path), "the values file"),
-                            (dirname(path).removeprefix(prefix), "the folder of the values"),
-                        ],
-                    )
-                )
-        return [({**shared, **values}, hints) for values, hints in named] or [(shared, [])]
-
-    # --- modules ------------------------------------------------------------------------------
-
-    def _module(self, folder: str, values: Mapping[str, Any], hints: Sequence[Hint], depth: int) -> None:
-        module = self._load(folder)
-        variables = {**module.variables, **values}
-        told = [
-            *(
-                (str(variables[name]), f"the variable {name}")
-                for name in ("environment", "env", "stage")
-                if isinstance(variables.get(name), str)
-            ),
-            *hints,
-        ]
-        workspace = {"terraform.workspace": Unknown("terraform.workspace")}
-        scope = Scope(variables, module.locals, workspace)
-        scope.reference = lambda text: self._reference(module, scope, text)
-        for block in module.resources:
-            if block.kind in _RUN:
-                for inner in _instances(block, scope):
-                    self._service(block, inner, told)
-            elif block.kind == "google_secret_manager_secret":
-                for inner in _instances(block, scope):
-                    name = inner.text(block.body.get("secret_id"))
-                    self.found.secret(block.path, name, block.line, told, origin="terraform")
-        for call in module.modules:
-            for inner in _instances(call, scope):
-                self._call(folder, call, inner, told, depth)
-
-    def _call(self, folder: str, call: _Block, scope: Scope, hints: Sequence[Hint], depth: int) -> None:
-        source = scope.text(call.body.get("source"))
-        given = {plain(name): scope.value(value) for name, value in call.body.items() if not name.startswith("__")}
-        target = normpath(join(folder, source)) if source.startswith(".") else ""
-        target = "" if target == "." else target
-        if source.startswith(".") and target in self.folders and depth < _DEPTH:
-            self._module(target, given, hints, depth + 1)
-        elif re.search(r"cloud[-_]?run", source, re.IGNORECASE):
-            name = str(given.get("service_name") or given.get("name") or given.get("cloud_run_name") or call.name)
-            change = Change("declares", "service", name, project=str(given.get("project_id", "")))
-            reason = f"the module {call.name} from {source.split('?')[0]} was not read"
-            self.found.change(
-                call.path,
-                self.files.text(call.path) or "",
-                change,
-                call.line,
-                "terraform",
-                hints,
-                [reason],
+    def _deployment(
+        self, instance: Instance, block: Block, name: Value, kind: str, contents: Contents, hints: list[Hint]
+    ) -> None:
+        environment, rule = told(hints)
+        service = text_of(name)
+        calls = [(item.call_block.path, item.call_block.line) for item in _chain(instance) if item.call_block]
+        text = self.modules.files.text(block.path) or ""
+        self.facts.append(
+            Deployment(
+                path=block.path,
+                origin="terraform",
+                service=service,
+                resource=kind,
+                environment=environment,
+                rule=rule,
                 declarative=True,
+                settings=tuple(_placed(text, item) for item in _last(contents.settings)),
+                image=dsn.redact(contents.image),
+                order=self.start + len(self.facts),
+                line=block.line,
+                unresolved=tuple(contents.notes),
+                evidence=(
+                    Evidence(block.path, block.line, None, None, f"{block.kind} {'.'.join(block.labels)}"),
+                    *(Evidence(path, line, None, None, "calls the module") for path, line in calls),
+                ),
             )
-
-    def _reference(self, module: _Module, scope: Scope, text: str) -> Any:
-        """``google_secret_manager_secret.dsn.secret_id`` is the secret's name; a service's name likewise."""
-        kind, _, rest = text.removeprefix("data.").partition(".")
-        name = rest.partition(".")[0]
-        for block in module.resources:
-            if block.kind == kind and block.name == name:
-                key = {"google_secret_manager_secret": "secret_id"}.get(kind, "name")
-                return scope.text(block.body[key]) if key in block.body else Unknown(text)
-        return Unknown(text)
-
-    def _service(self, block: _Block, scope: Scope, hints: Sequence[Hint]) -> None:
-        resource, below = _RUN[block.kind]
-        body = block.body
-        inner: Any = body
-        for part in below:
-            inner = (inner.get(part) or [{}])[0] if isinstance(inner, dict) else {}
-        containers = (
-            [item for item in inner.get("containers", []) if isinstance(item, dict)] if isinstance(inner, dict) else []
         )
-        main = next((item for item in containers if "ports" in item), containers[0] if containers else {})
-        unresolved: list[str] = []
-        found = [_variable(item, scope, block.line) for item in main.get("env", []) if isinstance(item, dict)]
-        for dynamic in main.get("dynamic", []):
-            for label, content in dynamic.items():
-                if plain(label) == "env":
-                    found += _dynamic(content, scope, block.line, unresolved)
-        ignored = [
-            str(item)
-            for rule in body.get("lifecycle", [])
-            for item in rule.get("ignore_changes", [])
-            if isinstance(rule, dict)
-        ]
-        if any(
-            re.search(r"\benv\b|^template$|template(\[0\])?\.?$|containers(\[0\])?$", plain(item).strip("${}"))
-            for item in ignored
-        ):
-            unresolved.append(
-                f"changes of {plain(ignored[0]).strip('${}')} are ignored: a deploy elsewhere sets the variables"
-            )
-        project = scope.text(body.get("project"))
-        change = Change(
-            "declares", resource, scope.text(body.get("name")), tuple(found), scope.text(main.get("image")), project=project
-        )  # fmt: skip
-        text = self.files.text(block.path) or ""
-        self.found.change(block.path, text, change, block.line, "terraform", hints, unresolved, declarative=True)
 
-
-def _line(text: str, *words: str) -> int | None:
-    pattern = r"\s+".join(re.escape(word) for word in words)
-    match = re.search(rf"^[ \t]*(?:resource[ \t]+)?{pattern}", text, re.MULTILINE)
-    return text.count("\n", 0, match.start()) + 1 if match else None
-
-
-def _instances(block: _Block, scope: Scope) -> list[Scope]:
-    """One scope per ``for_each`` entry; none where ``count`` is zero; one where neither is known."""
-    count = scope.value(block.body.get("count", 1))
-    if count in (0, False):
-        return []
-    each = scope.value(block.body["for_each"]) if "for_each" in block.body else None
-    pairs = _pairs(each)
-    if pairs is None:
-        return [scope]
-    return [replace(scope, names={**scope.names, "each.key": key, "each.value": value}) for key, value in pairs[:_MANY]]
-
-
-def _pairs(each: Any) -> list[tuple[str, Any]] | None:
-    if isinstance(each, dict):
-        return list(each.items())
-    if isinstance(each, list):
-        return [(item["name"] if isinstance(item, dict) and "name" in item else str(item), item) for item in each]
-    return None
-
-
-def _variable(item: Mapping[str, Any], scope: Scope, line: int | None) -> Setting:
-    name = scope.text(item.get("name"))
-    for outer, key, version in (("value_source", "secret", "version"), ("value_from", "name", "key")):
-        for source in item.get(outer, []):
-            for reference in source.get("secret_key_ref", []):
-                secret = scope.text(reference.get(key))
-                return setting(
-                    name, f"{secret}:{scope.text(reference.get(version)) or 'latest'}", "set", "secret", line
+    def _secret(self, instance: Instance, block: Block) -> None:
+        attributes = self.modules.attributes(block)
+        for bound, note in instance.instances(block):
+            name = instance.frame(**bound).of(attributes.get("secret_id"), Unknown())
+            text = text_of(name)
+            environment, _ = told([*_keys(bound), *self._hints(instance, block, name, None)])
+            reason = note or ("its name was not followed" if isinstance(name, Unknown) else "")
+            self.facts.append(
+                SecretDeclared(
+                    path=block.path,
+                    name=text,
+                    origin="terraform",
+                    environment=environment,
+                    line=block.line,
+                    unresolved=dsn.redact(reason),
+                    evidence=(Evidence(block.path, block.line, None, None, text),),
                 )
-    return setting(name, scope.text(item.get("value")), "set", "plain", line)
+            )
+
+    def _remote(self, instance: Instance, block: Block, source: str) -> None:
+        """A module that is not in the tree: what its well-known arguments say."""
+        attributes = self.modules.attributes(block)
+        for bound, note in instance.instances(block):
+            frame = instance.frame(**bound)
+            contents = Contents()
+            contents.note(f"module {'.'.join(block.labels)} from {source[:120]} was not read")
+            if note:
+                contents.note(note)
+            given = {name: frame.of(value) for name, value in attributes.items()}
+            container = _container(given.get("containers"))
+            contents.image = text_of(given.get("image") or container.get("container_image") or container.get("image"))
+            for names, sort in ((_PLAIN, "plain"), (_SECRET, "secret")):
+                for name in names:
+                    for value in (given.get(name), container.get(name)):
+                        if value is not None:
+                            of_arguments(value, sort, block.line, contents)
+            service: Value = next(
+                (given[key] for key in ("service_name", "name", "job_name") if key in given), Unknown()
+            )
+            hints = [*_keys(bound), *self._hints(instance, block, service, given.get("project_id"))]
+            kind = "job" if re.search(r"job", source.rpartition("//")[2]) else "service"
+            self._deployment(instance, block, service, kind, contents, hints)
+
+    def _hints(self, instance: Instance, block: Block, name: Value, project: Value) -> list[Hint]:
+        """What tells the environment of a resource, the surest first."""
+        found: list[Hint] = []
+        chain = _chain(instance)
+        for item in chain:
+            if item.call_block is not None:
+                found += [(item.key, "each.key"), *_literals(item, self.modules)]
+        root = instance.root
+        found += self.hints
+        found += [
+            (text_of(root.frame().of(expression)), f"local.{local}")
+            for local, expression in root.locals().items()
+            if ENVIRONMENT.match(local) and re.fullmatch(r'"[\w-]+"', expression.text)
+        ]
+        found += [(root.module.folder, "the folder")]
+        files = [item.call_block.path for item in chain if item.call_block is not None] or [block.path]
+        found += [(basename(path), "the file's name") for path in files]
+        found += [(_known(project), "the project"), *self._projects(root), (_known(name), "the service's name")]
+        found += [(item.call_block.labels[0], "the module's name") for item in chain if item.call_block is not None]
+        found += [(block.labels[-1], "the resource's name")]
+        for variable in root.module.of("variable"):
+            if variable.labels and ENVIRONMENT.match(variable.labels[0]):
+                value = root.head("var", [("attr", variable.labels[0])])[0]
+                found.append((_known(value), f"var.{variable.labels[0]}'s default"))
+        return [(text, what) for text, what in found if text and len(text) < 200]
+
+    def _projects(self, root: Instance) -> list[Hint]:
+        """The project of the provider, and the variables of that name."""
+        found = []
+        for provider in root.module.of("provider"):
+            if provider.labels[:1] == ("google",):
+                found.append(root.frame().of(self.modules.attributes(provider).get("project")))
+        for name in ("project_id", "project"):
+            if ("variable", name) in root.module.blocks:
+                found.append(root.head("var", [("attr", name)])[0])
+        return [(_known(value), "the project") for value in found]
 
 
-def _dynamic(block: Mapping[str, Any], scope: Scope, line: int | None, unresolved: list[str]) -> list[Setting]:
-    """The variables of ``dynamic "env"``; those that cannot be told are said to be there."""
-    each = scope.value(block.get("for_each"))
-    pairs = _pairs(each)
-    if pairs is None:
-        unresolved.append(f"the variables of a dynamic env block were not followed: {each}")
-        return []
-    label = plain(block.get("iterator", "env"))
-    found = []
-    for key, value in pairs:
-        inner = replace(scope, names={**scope.names, f"{label}.key": key, f"{label}.value": value})
-        found += [_variable(content, inner, line) for content in block.get("content", [])]
+def _chain(instance: Instance) -> list[Instance]:
+    """The module and those that call it, innermost first."""
+    found = [instance]
+    while found[-1].caller is not None:
+        found.append(found[-1].caller)
     return found
+
+
+def _keys(bound: dict[str, Value]) -> list[Hint]:
+    return [(_known(bound["each"]["key"]), "each.key")] if "each" in bound else []
+
+
+def _known(value: Value) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _literals(instance: Instance, modules: Modules) -> list[Hint]:
+    """The arguments of a call that name an environment outright."""
+    attributes = modules.attributes(instance.call_block) if instance.call_block is not None else {}
+    return [
+        (expression.text.strip('"'), f"the module's {name}")
+        for name, expression in attributes.items()
+        if ENVIRONMENT.match(name) and re.fullmatch(r'"[\w-]+"', expression.text)
+    ]
+
+
+def _container(value: Value) -> dict[str, Value]:
+    """The ingress container among those given as objects: the one with ports, else the first."""
+    items = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
+    found = [item for item in items if isinstance(item, dict)]
+    return next((item for item in found if item.get("ports")), found[0] if found else {})
+
+
+def _last(settings: list[Setting]) -> list[Setting]:
+    """Each variable once, as its last block says."""
+    return list({item.name: item for item in settings}.values())
+
+
+def _placed(text: str, item: Setting) -> Setting:
+    """The setting with the line on which its name stands in the file, if it does; else that of its block."""
+    rows = text.splitlines()
+    if item.line is not None and 0 < item.line <= len(rows) and item.name in rows[item.line - 1]:
+        return item
+    pattern = re.compile(rf"(?<![\w-]){re.escape(item.name)}(?![\w-])")
+    for number, row in enumerate(rows, 1):
+        if pattern.search(row) and not row.lstrip().startswith(("#", "//")):
+            return replace(item, line=number)
+    return item
