@@ -8,7 +8,7 @@ from posixpath import basename, dirname, join, normpath, splitext
 from typing import TYPE_CHECKING
 
 from sentry_audit.javascript.packages import relaxed
-from sentry_audit.javascript.syntax import SUFFIXES
+from sentry_audit.javascript.syntax import CODE, SUFFIXES
 from sentry_audit.python.paths import deployed
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Loading:
         names = [base, *(base + suffix for suffix in SUFFIXES), *(join(base, f"index{suffix}") for suffix in SUFFIXES)]
         if base.endswith((".js", ".jsx")):
             names += [splitext(base)[0] + suffix for suffix in (".ts", ".tsx")]
-        return [name for name in names if name in self.files.paths and name.endswith((*SUFFIXES, ".vue", ".svelte"))]
+        return [name for name in names if name in self.files.paths and name.endswith(CODE)]
 
     def imported(self, path: str) -> set[str]:
         """The files that a file imports, by any kind of import."""
@@ -99,7 +99,7 @@ class Loading:
                     return _back(seen, current)
             further: list[str] = []
             for current in level:
-                for importer in self._importers(current):
+                for importer in self.importers(current):
                     if importer not in seen:
                         seen[importer] = current
                         further.append(importer)
@@ -108,7 +108,8 @@ class Loading:
                 return None
         return None
 
-    def _importers(self, path: str) -> list[str]:
+    def importers(self, path: str) -> list[str]:
+        """The files that import ``path``, tests left out."""
         stem = (
             basename(path).partition(".")[0]
             if not basename(path).startswith("sentry.")
@@ -118,12 +119,7 @@ class Loading:
             stem = basename(dirname(path))
         hits = self.files.search([stem]) if len(stem) > 2 else []
         return [
-            hit
-            for hit in hits
-            if hit.endswith((*SUFFIXES, ".vue", ".svelte"))
-            and hit != path
-            and deployed(hit)
-            and path in self.imported(hit)
+            hit for hit in hits if hit.endswith(CODE) and hit != path and deployed(hit) and path in self.imported(hit)
         ]
 
     def _scripts(self) -> frozenset[str]:

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SUFFIXES = (".ts", ".tsx", ".js", ".jsx", ".mjs", ".cjs", ".mts", ".cts")
+#: Single-file components: what is read of them is their script.
+COMPONENTS = (".vue", ".svelte")
+CODE = (*SUFFIXES, *COMPONENTS)
 _FUNCTIONS = frozenset(
     {
         "function_declaration",
@@ -20,6 +23,7 @@ _FUNCTIONS = frozenset(
         "generator_function_declaration",
     }
 )
+_SCRIPT = re.compile(r"<script\b([^>]*)>(.*?)</script\s*>", re.DOTALL | re.IGNORECASE)
 _MINIFIED = 2000
 _LIMIT = 400_000
 
@@ -52,7 +56,11 @@ class Source:
     def __init__(self, path: str, text: str) -> None:
         self.path = path
         self.text = text
-        self.root = _parser(path.endswith((".ts", ".mts", ".cts"))).parse(text.encode()).root_node
+        typed = path.endswith((".ts", ".mts", ".cts"))
+        if path.endswith(COMPONENTS):
+            typed = 'lang="ts' in text or "lang='ts" in text
+            text = _script(text)
+        self.root = _parser(typed).parse(text.encode()).root_node
         self.imports: dict[str, Import] = {}
         self.constants: dict[str, Any] = {}
         self.functions: dict[str, Any] = {}
@@ -107,6 +115,19 @@ class Source:
                     known_ = self.imports.get(text_of(owner)) if owner is not None else None
                     if known_ is not None:
                         yield node, known_.module, text_of(function.child_by_field_name("property"))
+
+
+def _script(text: str) -> str:
+    """The scripts of a single-file component, each where it stands: all else is blank, so lines stay as they are."""
+    found, at = [], 0
+    for match in _SCRIPT.finditer(text):
+        found += [_blank(text[at : match.start(2)]), match[2]]
+        at = match.end(2)
+    return "".join([*found, _blank(text[at:])])
+
+
+def _blank(text: str) -> str:
+    return re.sub(r"[^\n]+", "", text)
 
 
 def walk(node: Any) -> Iterator[Any]:
