@@ -141,6 +141,10 @@ def setup(analysis: Analysis, inits: Sequence[Init], loaded: Sequence[Init]) -> 
     framework = analysis.frontend.framework
     if loaded:
         return FrontendSetup(present=True, loaded=True, evidence=tuple(item.evidence for item in loaded))
+    if analysis.problems:
+        broken = analysis.problems[0].evidence
+        reason = f"{broken} could not be parsed, so an init in it, or what loads one, would not be seen"
+        return FrontendSetup(unknown=reason, evidence=tuple(item.evidence for item in analysis.problems))
     if not inits:
         reason = "no file of the front end initialises the SDK in browsers"
         loader = _loader(analysis)
