@@ -12,7 +12,7 @@ from sentry_audit.javascript.syntax import CODE, SUFFIXES
 from sentry_audit.python.paths import deployed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from sentry_audit.javascript.packages import Frontend
     from sentry_audit.python.program import Files
@@ -47,6 +47,7 @@ class Loading:
         self.frontend = frontend
         self.aliases = self._aliases()
         self.scripts = self._scripts()
+        self._imported: dict[str, frozenset[str]] = {}
 
     def locate(self, module: str, importer: str) -> str | None:
         """The file that ``module`` means in ``importer``, None if it is no file of the repository."""
@@ -73,11 +74,13 @@ class Loading:
             names += [splitext(base)[0] + suffix for suffix in (".ts", ".tsx")]
         return [name for name in names if name in self.files.paths and name.endswith(CODE)]
 
-    def imported(self, path: str) -> set[str]:
+    def imported(self, path: str) -> frozenset[str]:
         """The files that a file imports, by any kind of import."""
-        text = _LINE_COMMENT.sub(" ", self.files.text(path) or "")
-        found = (self.locate(module, path) for module in _FROM.findall(text))
-        return {target for target in found if target is not None}
+        if path not in self._imported:
+            text = _LINE_COMMENT.sub(" ", self.files.text(path) or "")
+            found = (self.locate(module, path) for module in _FROM.findall(text))
+            self._imported[path] = frozenset(target for target in found if target is not None)
+        return self._imported[path]
 
     def is_entry(self, path: str) -> bool:
         """Whether the framework loads the file by its name."""
@@ -98,11 +101,10 @@ class Loading:
                 if self.is_entry(current):
                     return _back(seen, current)
             further: list[str] = []
-            for current in level:
-                for importer in self.importers(current):
-                    if importer not in seen:
-                        seen[importer] = current
-                        further.append(importer)
+            for importer, current in self._importing(level):
+                if importer not in seen:
+                    seen[importer] = current
+                    further.append(importer)
             level = further[:_WIDE]
             if not level:
                 return None
@@ -110,17 +112,16 @@ class Loading:
 
     def importers(self, path: str) -> list[str]:
         """The files that import ``path``, tests left out."""
-        stem = (
-            basename(path).partition(".")[0]
-            if not basename(path).startswith("sentry.")
-            else splitext(basename(path))[0]
-        )
-        if stem == "index":
-            stem = basename(dirname(path))
-        hits = self.files.search([stem]) if len(stem) > 2 else []
-        return [
-            hit for hit in hits if hit.endswith(CODE) and hit != path and deployed(hit) and path in self.imported(hit)
-        ]
+        return [importer for importer, _ in self._importing([path])]
+
+    def _importing(self, paths: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """(the importing file, which of ``paths`` it imports), from one search for the names of all of them."""
+        stems = sorted({stem for stem in map(_stem, paths) if len(stem) > 2})
+        wanted = set(paths)
+        for hit in self.files.search(stems) if stems else ():
+            if hit.endswith(CODE) and deployed(hit):
+                for target in sorted(self.imported(hit) & wanted - {hit}):
+                    yield hit, target
 
     def _scripts(self) -> frozenset[str]:
         """The modules that ``index.html`` loads."""
@@ -168,6 +169,13 @@ class Loading:
             ("@/", [source, self.frontend.folder or "."]),
             ("~/", [join(self.frontend.folder, "app"), source]),
         ]
+
+
+def _stem(path: str) -> str:
+    """What an import of ``path`` must contain: the name of the file, or of the folder of an ``index``."""
+    name = basename(path)
+    stem = splitext(name)[0] if name.startswith("sentry.") else name.partition(".")[0]
+    return basename(dirname(path)) if stem == "index" else stem
 
 
 def _back(seen: dict[str, str], path: str) -> list[str]:
