@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from sentry_audit.python.program import Files
 
 _FROM = re.compile(r"""(?:\bfrom\s*|\bimport\s*\(?\s*|\brequire\s*\(\s*)["'`]([^"'`\n]+)["'`]""")
-_LINE_COMMENT = re.compile(r"(^|\s)//[^\n]*|/\*.*?\*/", re.DOTALL)
 _SCRIPT = re.compile(r"""<script[^>]*\bsrc=["']([^"']+)["']""", re.IGNORECASE)
 _ENTRY = re.compile(r"\bentry\s*[:=]\s*(\{[^}]*\}|\[[^\]]*\]|[^,\n]*)", re.DOTALL)
 _ROUTE = re.compile(r"(^|/)(page|layout|template|error|global-error|not-found|loading|default|route)\.(tsx|ts|jsx|js)$")
@@ -48,9 +47,16 @@ class Loading:
         self.aliases = self._aliases()
         self.scripts = self._scripts()
         self._imported: dict[str, frozenset[str]] = {}
+        self._located: dict[tuple[str, str], str | None] = {}
 
     def locate(self, module: str, importer: str) -> str | None:
         """The file that ``module`` means in ``importer``, None if it is no file of the repository."""
+        key = (module, dirname(importer) if module.startswith(".") else "")
+        if key not in self._located:
+            self._located[key] = self._locate(module, importer)
+        return self._located[key]
+
+    def _locate(self, module: str, importer: str) -> str | None:
         bases = []
         if module.startswith("."):
             bases = [normpath(join(dirname(importer), module))]
@@ -77,8 +83,9 @@ class Loading:
     def imported(self, path: str) -> frozenset[str]:
         """The files that a file imports, by any kind of import."""
         if path not in self._imported:
-            text = _LINE_COMMENT.sub(" ", self.files.text(path) or "")
-            found = (self.locate(module, path) for module in _FROM.findall(text))
+            text = self.files.text(path) or ""
+            modules = {match[1] for match in _FROM.finditer(text) if not _commented(text, match.start())}
+            found = (self.locate(module, path) for module in modules)
             self._imported[path] = frozenset(target for target in found if target is not None)
         return self._imported[path]
 
@@ -169,6 +176,16 @@ class Loading:
             ("@/", [source, self.frontend.folder or "."]),
             ("~/", [join(self.frontend.folder, "app"), source]),
         ]
+
+
+def _commented(text: str, at: int) -> bool:
+    """Whether a place of a file is in a comment."""
+    row = text[text.rfind("\n", 0, at) + 1 : at]
+    if re.search(r"(^|\s)//", row):
+        return True
+    opened = text.rfind("/*", 0, at)  # after a blank: in a pattern of files ("src/**/*.ts") it opens nothing
+    blank = opened == 0 or text[opened - 1] in " \t\n;{}(),>"
+    return blank and opened > text.rfind("*/", 0, at) and text.find("*/", at) >= 0
 
 
 def _stem(path: str) -> str:
