@@ -76,13 +76,18 @@ def never_loaded(analysis: Analysis, item: Init) -> str | None:
 
 
 def _turbopack(analysis: Analysis) -> bool:
+    """Whether Next.js builds with Turbopack: what the script says that builds, else what the version does."""
     manifest = analysis.frontend.manifest
-    scripts = " ".join(manifest.scripts.values())
-    specifier = manifest.dependencies.get("next", ("", "", None))[0]
-    if "--webpack" in scripts:
+    builds = [script for _, script in sorted(manifest.scripts.items()) if "next build" in script]
+    command = (
+        manifest.scripts.get("build", "") if "next build" in manifest.scripts.get("build", "") else " ".join(builds)
+    )
+    if "--webpack" in command:
         return False
-    builds = " ".join(value for name, value in manifest.scripts.items() if "build" in name)
-    return "--turbo" in builds or (analysis.major("next") or 0) >= 16 or specifier in {"latest", "canary"}
+    if "--turbo" in command:
+        return True
+    major = analysis.major("next")
+    return major >= 16 if major is not None else manifest.dependencies.get("next", ("",))[0] in {"latest", "canary"}
 
 
 def _uncalled(analysis: Analysis, item: Init, way: list[str]) -> str | None:
