@@ -414,7 +414,7 @@ class ConfigClass(Fact):
 
 @fact
 class SampleRate(Fact):
-    """One sampling option of init: whether it can do what its author meant."""
+    """One sampling option of init: whether it can do what its author meant. ``zero``: the rate is 0."""
 
     option: str
     value: str = ""
@@ -422,6 +422,7 @@ class SampleRate(Fact):
     problem: str = ""
     per_environment: bool = False
     full: bool = False
+    zero: bool = False
 
 
 @fact
@@ -525,12 +526,13 @@ class Privacy(Fact):
     """What leaves the application besides the error itself.
 
     ``pii`` says what ``send_default_pii`` sends, ``problem`` what switches the scrubber off, ``unscrubbed`` what is
-    sent as it is.
+    sent as it is; ``scrubbable`` is false where there is nothing to judge: no hook, no replay.
     """
 
     send_default_pii: bool = False
     pii: str = ""
     scrubber_active: bool = True
+    scrubbable: bool = True
     scrubbing: bool = False
     unscrubbed: str = ""
     collects_prompts: bool = False
@@ -670,11 +672,12 @@ class DsnGuard(Fact):
 class FrontendVariable(Fact):
     """Whether the variable that a browser's DSN comes from has a value where the front end is built.
 
-    ``late``: only the running service has it, which is without effect.
+    ``given``: something gives it one; ``late``: only to the running service, which is without effect.
     """
 
     name: str
     provided: bool = False
+    given: bool = False
     late: bool = False
     source: str = ""
     problem: str = ""

@@ -34,6 +34,7 @@ def options(text: str, before: str = "", version: str = "^10") -> dict[str, str]
         ("tracesSampleRate: process.env.NODE_ENV === 'production' ? 0.1 : 1,", "", "pass"),
         ("tracesSampleRate: Number(process.env.NEXT_PUBLIC_RATE ?? 0.1),", "", "pass"),
         ("tracesSampler: () => 0.5,", "", "pass"),
+        ("tracesSampleRate: 0,", "", "skipped"),
         ("", "", "skipped"),
     ],
 )
@@ -112,7 +113,8 @@ def test_a_hook_of_another_file(tmp_path: Path) -> None:
         ("replaysOnErrorSampleRate: 1,\n  integrations: [Sentry.replayIntegration({ maskAllText: false })],", "^10",
          "privacy-scrubbing", "gap"),
         ("replaysOnErrorSampleRate: 1,\n  integrations: [Sentry.replayIntegration()],", "^10", "privacy-scrubbing", "pass"),
-        ("integrations: [Sentry.replayIntegration({ maskAllText: false })],", "^10", "privacy-scrubbing", "pass"),
+        ("integrations: [Sentry.replayIntegration({ maskAllText: false })],", "^10", "privacy-scrubbing", "skipped"),
+        ("", "^10", "privacy-scrubbing", "skipped"),
         ("tracesSampleRate: RATE,\n  beforeSend(event) { delete event.user; return event; },", "^10", "privacy-scrubbing", "gap"),
         ("tracesSampleRate: RATE,\n  beforeSend(event) { return event.level ? event : null; },", "^10", "privacy-scrubbing", "pass"),
         ("tracesSampleRate: RATE,\n  beforeSend(event) { delete event.user; return event; },\n  beforeSendTransaction: (e) => e,",
@@ -164,6 +166,9 @@ def test_a_mode_of_vite_names_the_environment(tmp_path: Path) -> None:
     files = vite_app(init)
     assert statuses(audit(tmp_path / "a", files), LABEL, "web") == {"gap"}
     files["web/package.json"] = files["web/package.json"].replace(
-        '"vite build"', '"vite build", "build:staging": "vite build --mode staging"'
+        '"vite build"',
+        '"vite build", "build:staging": "vite build --mode staging", "analyze": "vite build --mode analyze"',
     )
     assert statuses(audit(tmp_path / "b", files), LABEL, "web") == {"pass"}
+    report = audit(tmp_path / "c", files, "qa")
+    assert "MODE, which is 'production' in every build" in message(report, LABEL)

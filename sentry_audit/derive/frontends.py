@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sentry_audit.javascript.analysis import Analysis
     from sentry_audit.javascript.labels import Label
     from sentry_audit.javascript.packages import Frontend
+    from sentry_audit.javascript.values import Variable
     from sentry_audit.model import Problem
     from sentry_audit.python.program import Files
 
@@ -38,9 +39,19 @@ class Frontends:
             analysis = Analysis(self.files, frontend)
             self.read[name] = (analysis.facts(), analysis)
         found, analysis = self.read[name]
-        more = [self._variable(frontend, variable, environment, matching) for variable in analysis.variables]
+        more = [self._given(frontend, variable, environment, matching) for variable in analysis.variables.values()]
         labels = [self._labelled(frontend, label, environment, matching) for label in analysis.labels]
         return [*found, *more, *labels], analysis.problems
+
+    def _given(self, frontend: Frontend, variable: Variable, environment: str, matching: Matching) -> FrontendVariable:
+        """Whether the variable of a DSN has a value; a literal stands in for one that nothing sets."""
+        fact = self._variable(frontend, variable.name, environment, matching, at_run_time=variable.at_run_time)
+        if variable.has_literal and not fact.provided:
+            source = f"a literal, in case nothing sets {variable.name}"
+            return FrontendVariable(
+                name=variable.name, provided=True, given=True, source=source, evidence=fact.evidence
+            )
+        return fact
 
     def _labelled(self, frontend: Frontend, label: Label, environment: str, matching: Matching) -> Fact:
         """Whether events of the front end carry the environment's name."""
@@ -53,7 +64,7 @@ class Frontends:
                 return DeployedEnvironment(unknown=fact.unknown, evidence=(*label.evidence, *fact.evidence))
             if fact.provided:
                 return DeployedEnvironment(declared=True, source=name, evidence=(*label.evidence, *fact.evidence))
-        built = label.modes or ("production",) if label.builds else ()
+        built = (label.mode, *label.modes) if "MODE" in label.builds else ("production",) if label.builds else ()
         said = built or label.literals or (("production",) if not label.given else ())
         if wanted in {canonical(name) for name in said}:
             return DeployedEnvironment(declared=True, source="the code", evidence=label.evidence)
@@ -70,15 +81,21 @@ class Frontends:
             problem = f"init sets no environment: events of {environment} are labelled production"
         return DeployedEnvironment(problem=problem, evidence=label.evidence)
 
-    def _variable(self, frontend: Frontend, name: str, environment: str, matching: Matching) -> FrontendVariable:
+    def _variable(
+        self, frontend: Frontend, name: str, environment: str, matching: Matching, *, at_run_time: bool = False
+    ) -> FrontendVariable:
         from sentry_audit import tracing
 
-        steps = tracing.provision(name, environment, frontend.fact, self.facts, matching)
+        steps = tracing.provision(name, environment, frontend.fact, self.facts, matching, at_run_time=at_run_time)
         places = tuple(place for step in steps for place in step.evidence)
         gaps = [step for step in steps if step.status is Status.GAP]
         late = any(step.late for step in gaps)
         if gap := next((step for step in gaps if step.late), next(iter(gaps), None)):
-            return FrontendVariable(name=name, late=late, problem=gap.message, evidence=gap.evidence or places)
+            return FrontendVariable(
+                name=name, late=late, given=late, problem=gap.message, evidence=gap.evidence or places
+            )
         if unknown := next((step for step in steps if step.status is Status.UNKNOWN and step.link != "secret"), None):
             return FrontendVariable(name=name, unknown=unknown.message, evidence=places)
-        return FrontendVariable(name=name, provided=True, source=steps[-1].message if steps else "", evidence=places)
+        return FrontendVariable(
+            name=name, provided=True, given=True, source=steps[-1].message if steps else "", evidence=places
+        )

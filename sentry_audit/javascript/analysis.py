@@ -14,11 +14,11 @@ from sentry_audit.javascript.context import user
 from sentry_audit.javascript.labels import Label, label
 from sentry_audit.javascript.loading import Loading
 from sentry_audit.javascript.options import option_facts
-from sentry_audit.javascript.packages import KINDS
+from sentry_audit.javascript.packages import OF_INIT
 from sentry_audit.javascript.sdk import frontend_sdk
-from sentry_audit.javascript.syntax import CODE, SUFFIXES, Source, is_generated, options_of
-from sentry_audit.javascript.values import Values
-from sentry_audit.mentions import MENTIONS
+from sentry_audit.javascript.syntax import CODE, Source, is_generated, options_of
+from sentry_audit.javascript.values import Values, Variable
+from sentry_audit.mentions import BOUNDARIES, MENTIONS
 from sentry_audit.model import Evidence, Problem
 from sentry_audit.python.paths import deployed
 
@@ -29,10 +29,21 @@ if TYPE_CHECKING:
     from sentry_audit.python.program import Files
 
 
+def _blinded(text: str) -> frozenset[str]:
+    """The kinds of facts that cannot be known without a file of this text."""
+    kinds: frozenset[str] = frozenset()
+    if any(token in text for token in MENTIONS):
+        kinds |= frozenset({"error_boundary", "frontend_user"} if "init(" not in text else {*OF_INIT, "error_boundary"})
+    return kinds | frozenset({"error_boundary"} if any(token in text for token in BOUNDARIES) else ())
+
+
+_CONFIGS = (".js", ".mjs", ".ts", ".cjs", ".mts", ".cts")
+
+
 class Analysis:
     """Reads the files of one front end that speak of Sentry.
 
-    ``problems`` are the files that could not be parsed; ``variables`` those that a DSN comes from, with the places;
+    ``problems`` are the files that could not be parsed; ``variables`` those that a DSN comes from;
     ``labels`` where each init takes its environment from.
     """
 
@@ -43,7 +54,7 @@ class Analysis:
         self.problems: list[Problem] = []
         self.values = Values(self.loading, self.source)
         self.package = ""
-        self.variables: dict[str, tuple[Evidence, ...]] = {}
+        self.variables: dict[str, Variable] = {}
         self.labels: list[Label] = []
         self._sources: dict[str, Source | None] = {}
         self._locked: dict[str, locks.Locked] = {}
@@ -62,14 +73,19 @@ class Analysis:
                     here = Evidence(path, line, None, None, "syntax error")
                     hint = f"fix the syntax of {path}"
                     self.problems.append(
-                        Problem("repo", KINDS, "it could not be parsed", hint, here, self.frontend.fact.name)
+                        Problem("repo", _blinded(text), "it could not be parsed", hint, here, self.frontend.fact.name)
                     )
         return self._sources[path]
 
     def config(self, stem: str) -> str:
-        """The text of a configuration file of the front end (``next.config``), whatever its ending; ``""`` if none."""
-        paths = (join(self.frontend.folder, stem + suffix) for suffix in SUFFIXES)
-        return "\n".join(self.files.text(path) or "" for path in paths if path in self.files.paths)
+        """The text of the configuration file of that name (``next.config``) that the tool takes; ``""`` if there is none."""
+        path = self.config_path(stem)
+        return (self.files.text(path) or "") if path is not None else ""
+
+    def config_path(self, stem: str) -> str | None:
+        """The configuration file of that name; of several, the first of js, mjs, ts: next/constants ``CONFIG_FILES``."""
+        paths = (join(self.frontend.folder, stem + suffix) for suffix in _CONFIGS)
+        return next((path for path in paths if path in self.files.paths), None)
 
     def locked(self, package: str) -> locks.Locked:
         """What the front end's lock file says of a package."""
@@ -104,6 +120,12 @@ class Analysis:
             for path in self.files.search(MENTIONS)
             if path.endswith(CODE) and deployed(path) and not inits.is_test(path) and self.owns(path)
         ]
+
+    @cached_property
+    def has_sentry_boundary(self) -> bool:
+        """Whether a file of the front end renders the SDK's own boundary."""
+        own = re.compile(r"<Sentry\.ErrorBoundary|withErrorBoundary|ErrorBoundary[^;\n]*from ['\"]@sentry/")
+        return any(own.search(self.files.text(path) or "") for path in self.mentioning)
 
     @cached_property
     def is_static(self) -> bool:
