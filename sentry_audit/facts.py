@@ -650,6 +650,14 @@ class FrontendSetup(Fact):
 
 
 @fact
+class FrontendEnabled(Fact):
+    """Whether the condition in front of a browser's init holds in what is built for the environment."""
+
+    enabled: bool = True
+    condition: str = ""
+
+
+@fact
 class FrontendDsn(Fact):
     """Where the DSN of a browser's init comes from: ``variable``, or a literal; ``public`` if the bundler puts it in."""
 

@@ -566,6 +566,14 @@ def test_a_variable_of_sveltekit_that_is_read_at_run_time(tmp_path: Path) -> Non
     assert statuses(audit(tmp_path / "b", files), "frontend-dsn-at-build") == {"gap"}
 
 
+def test_what_an_entry_exports_is_run_by_what_loads_it(tmp_path: Path) -> None:
+    page = (
+        "import * as Sentry from '@sentry/nextjs';\nexport default function App({ Component }) {\n"
+        "  Sentry.init({ dsn: process.env.NEXT_PUBLIC_SENTRY_DSN });\n  return <Component />;\n}\n"
+    )
+    assert statuses(audit(tmp_path, next_app(**{"pages/_app.tsx": page})), "frontend-init-present", "web") == {"pass"}
+
+
 # --- single-file components ----------------------------------------------------------------------
 
 

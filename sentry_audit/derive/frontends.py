@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sentry_audit.deployment.environments import canonical
+from sentry_audit.derive.gates import enabled
 from sentry_audit.facts import DeployedEnvironment, FrontendVariable
 from sentry_audit.model import Status
 
@@ -41,7 +42,14 @@ class Frontends:
         found, analysis = self.read[name]
         more = [self._given(frontend, variable, environment, matching) for variable in analysis.variables.values()]
         labels = [self._labelled(frontend, label, environment, matching) for label in analysis.labels]
-        return [*found, *more, *labels], analysis.problems
+        gates = enabled(
+            analysis,
+            environment,
+            self.facts,
+            matching,
+            lambda item: self._variable(frontend, item, environment, matching),
+        )
+        return [*found, *more, *labels, *gates], analysis.problems
 
     def _given(self, frontend: Frontend, variable: Variable, environment: str, matching: Matching) -> FrontendVariable:
         """Whether the variable of a DSN has a value; a literal stands in for one that nothing sets."""

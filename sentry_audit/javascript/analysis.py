@@ -11,6 +11,7 @@ from sentry_audit.facts import FrontendDsn
 from sentry_audit.javascript import argument, inits, locks
 from sentry_audit.javascript.boundaries import boundaries
 from sentry_audit.javascript.context import user
+from sentry_audit.javascript.enabled import Gate, gates
 from sentry_audit.javascript.labels import Label, label
 from sentry_audit.javascript.loading import Loading
 from sentry_audit.javascript.options import option_facts
@@ -44,7 +45,7 @@ class Analysis:
     """Reads the files of one front end that speak of Sentry.
 
     ``problems`` are the files that could not be parsed; ``variables`` those that a DSN comes from;
-    ``labels`` where each init takes its environment from.
+    ``labels`` where each init takes its environment from; ``gates`` the conditions in front of each.
     """
 
     def __init__(self, files: Files, frontend: Frontend) -> None:
@@ -56,6 +57,7 @@ class Analysis:
         self.package = ""
         self.variables: dict[str, Variable] = {}
         self.labels: list[Label] = []
+        self.gates: list[list[Gate]] = []
         self._sources: dict[str, Source | None] = {}
         self._locked: dict[str, locks.Locked] = {}
 
@@ -168,4 +170,5 @@ class Analysis:
             found += option_facts(self, item, *read)
             if item in self.loaded:
                 self.labels.append(label(self, item, *read))
+                self.gates.append(gates(item, read[0]))
         return found

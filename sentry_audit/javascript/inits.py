@@ -133,6 +133,8 @@ def _uncalled(analysis: Analysis, item: Init, way: list[str]) -> str | None:
 
 def used(analysis: Analysis, owner: Source, name: str, way: Sequence[str]) -> bool:
     """Whether ``name``, which ``owner`` defines, is called or rendered there, on ``way``, or in a file that imports it."""
+    if name not in owner.classes and analysis.loading.is_entry(owner.path) and _is_exported(owner, name):
+        return True  # what loads the file takes what it exports: a page, the application of vite-ssg
     default = re.search(rf"export\s+default\s+(?:async\s+)?(?:function\s+|class\s+)?{re.escape(name)}\b", owner.text)
     for path in dict.fromkeys((*way, owner.path, *analysis.loading.importers(owner.path))):
         source = analysis.source(path)
@@ -148,6 +150,12 @@ def used(analysis: Analysis, owner: Source, name: str, way: Sequence[str]) -> bo
         if any(_is_used(source, alias) for alias in local) or (path.endswith(COMPONENTS) and local):
             return True
     return False
+
+
+def _is_exported(source: Source, name: str) -> bool:
+    return bool(
+        re.search(rf"export\s+(default\s+)?(async\s+)?(const|let|var|function)?\s*{re.escape(name)}\b", source.text)
+    )
 
 
 def _is_used(source: Source, name: str) -> bool:
