@@ -227,5 +227,12 @@ def test_the_option_enabled_and_an_early_return_count(tmp_path: Path) -> None:
     assert statuses(audit(tmp_path / "b", next_app(**{"instrumentation-client.ts": early})), ENABLED, "web") == {"pass"}
 
 
+def test_a_name_for_whether_there_is_a_dsn(tmp_path: Path) -> None:
+    before = "const dsn = process.env.NEXT_PUBLIC_SENTRY_DSN;\nconst sentryEnabled = Boolean(dsn);\n"
+    assert statuses(audit(tmp_path / "a", options("enabled: sentryEnabled,", before)), ENABLED, "web") == {"pass"}
+    before = "const dsn = process.env.NEXT_PUBLIC_SENTRY_DSN;\nconst on = !!dsn && process.env.NODE_ENV === 'test';\n"
+    assert statuses(audit(tmp_path / "b", options("enabled: on,", before)), ENABLED, "web") == {"gap"}
+
+
 def test_an_init_without_conditions_has_none_to_judge(tmp_path: Path) -> None:
     assert statuses(audit(tmp_path, options("")), ENABLED, "web") == {"skipped"}

@@ -27,7 +27,7 @@ _KNOWN = {
 }  # fmt: skip
 #: Whether init ran already: what it is the first time.
 _ONCE = re.compile(
-    r"isInitiali[sz]ed|[iI]nitiali[sz]ed\b|getClient\(|isEnabled\(|getCurrentHub\(|\bstarted\b|\bloaded\b"
+    r"isInitiali[sz]ed|[iI]nitiali[sz]ed\b|getClient\(|isEnabled\(|getCurrentHub\(|\bstarted\b|\bloaded\b|\b[sS]entry\)?$"
 )
 _DSN = re.compile(r"dsn", re.IGNORECASE)
 _DEPTH = 6
@@ -111,8 +111,10 @@ class Evaluation:
             return None
         if node.type == "binary_expression":
             return self._compared(node, source, depth)
+        if node.type == "identifier" and text in source.constants and depth < _DEPTH:
+            return self._truth(source.constants[text], source, depth + 1)
         if node.type == "call_expression" and (answer := self._call(node, source, depth)) is not _NOT:
-            return bool(answer)
+            return answer if answer is None else bool(answer)
         return bool(self._value(node, source, depth))
 
     def _and(self, left: Any, right: Any, source: Source, depth: int) -> bool | None:
@@ -175,7 +177,7 @@ class Evaluation:
             node.child_by_field_name("arguments").named_children if node.child_by_field_name("arguments") else []
         )
         if text_of(function) == "Boolean" and len(arguments) == 1:
-            return self._truth(arguments[0], source, depth) is not False
+            return self._truth(arguments[0], source, depth)
         if function is not None and function.type == "member_expression" and len(arguments) == 1:
             owner = function.child_by_field_name("object")
             if owner.type == "identifier" and text_of(owner) in source.constants:
@@ -208,7 +210,10 @@ class Evaluation:
             if value.type in {"binary_expression", "unary_expression", "call_expression", "parenthesized_expression"}:
                 operator = text_of(value.child_by_field_name("operator")) if value.type == "binary_expression" else ""
                 if operator not in {"||", "??"}:
-                    return self._truth(value, source, depth + 1)
+                    answer = self._truth(value, source, depth + 1)
+                    if answer is None:
+                        raise _Unknown(f"{text[:60]} was not followed")
+                    return answer
             return self._value(value, source, depth + 1)
         return self._variable(node, source)
 
