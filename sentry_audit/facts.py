@@ -614,12 +614,14 @@ class SecretName(Fact):
 class FrontendSdk(Fact):
     """Whether the front end depends on a Sentry SDK for browsers, and on the one made for its framework.
 
-    ``dev``: only among the development dependencies, which is enough for what is bundled.
+    ``dev``: only among the development dependencies, which is enough for what is bundled. ``version`` is the lock
+    file's, else the lowest that ``specifier`` allows.
     """
 
     declared: bool = False
     package: str = ""
     specifier: str = ""
+    version: str = ""
     dev: bool = False
     why_not: str = ""
     matches_framework: bool = True

@@ -7,7 +7,7 @@ from posixpath import join
 from typing import TYPE_CHECKING
 
 from sentry_audit.facts import FrontendDsn
-from sentry_audit.javascript import argument, inits
+from sentry_audit.javascript import argument, inits, locks
 from sentry_audit.javascript.loading import Loading
 from sentry_audit.javascript.options import option_facts
 from sentry_audit.javascript.packages import KINDS
@@ -19,7 +19,7 @@ from sentry_audit.model import Evidence, Problem
 if TYPE_CHECKING:
     from sentry_audit.facts import Fact
     from sentry_audit.javascript.inits import Init
-    from sentry_audit.javascript.packages import Frontend
+    from sentry_audit.javascript.packages import Frontend, Manifest
     from sentry_audit.python.program import Files
 
 
@@ -38,6 +38,7 @@ class Analysis:
         self.package = ""
         self.variables: dict[str, tuple[Evidence, ...]] = {}
         self._sources: dict[str, Source | None] = {}
+        self._locked: dict[str, locks.Locked] = {}
 
     def source(self, path: str) -> Source | None:
         """The parsed file; None, with a problem, for one that is broken."""
@@ -62,15 +63,30 @@ class Analysis:
         paths = (join(self.frontend.folder, stem + suffix) for suffix in SUFFIXES)
         return "\n".join(self.files.text(path) or "" for path in paths if path in self.files.paths)
 
+    def locked(self, package: str) -> locks.Locked:
+        """What the front end's lock file says of a package."""
+        if package not in self._locked:
+            self._locked[package] = locks.locked(self.files, self.frontend, package)
+        return self._locked[package]
+
+    def version(self, package: str) -> str:
+        """The version of a package: the lock file's, else the lowest that its specifier allows; ``""`` if neither says."""
+        manifests = (self.frontend.manifest, *self._used)
+        specifier = next((item.dependencies[package][0] for item in manifests if package in item.dependencies), "")
+        return self.locked(package).version or locks.lowest(specifier)
+
     def owns(self, path: str) -> bool:
         """Whether a file is the front end's, or of a package of the repository that it depends on."""
         return any(not folder or path.startswith(f"{folder}/") for folder in self._folders)
 
     @cached_property
-    def _folders(self) -> list[str]:
+    def _used(self) -> list[Manifest]:
         known = self.frontend.manifests
-        used = (known[name].folder for name in self.frontend.manifest.dependencies if name in known)
-        return [self.frontend.folder, *used]
+        return [known[name] for name in self.frontend.manifest.dependencies if name in known]
+
+    @cached_property
+    def _folders(self) -> list[str]:
+        return [self.frontend.folder, *(item.folder for item in self._used)]
 
     @cached_property
     def inits(self) -> list[Init]:

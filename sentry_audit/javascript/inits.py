@@ -86,12 +86,14 @@ def never_loaded(analysis: Analysis, item: Init) -> str | None:
 def _turbopack(analysis: Analysis) -> bool:
     manifest = analysis.frontend.manifest
     scripts = " ".join(manifest.scripts.values())
-    specifier = manifest.dependencies.get("next", ("", "", None))[0]
-    major = re.search(r"\d+", specifier)
     if "--webpack" in scripts:
         return False
     builds = " ".join(value for name, value in manifest.scripts.items() if "build" in name)
-    return "--turbo" in builds or (major is not None and int(major[0]) >= 16) or specifier in {"latest", "canary"}
+    if "--turbo" in builds:
+        return True
+    major = re.match(r"\d+", analysis.version("next"))
+    specifier = manifest.dependencies.get("next", ("", "", None))[0]
+    return int(major[0]) >= 16 if major else specifier in {"latest", "canary"}
 
 
 def _uncalled(analysis: Analysis, item: Init, way: list[str]) -> str | None:
