@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sentry_audit.facts import Fact
     from sentry_audit.javascript.analysis import Analysis
     from sentry_audit.javascript.packages import Frontend
+    from sentry_audit.javascript.propagation import Sender
     from sentry_audit.model import Problem
     from sentry_audit.python.program import Files
 
@@ -26,18 +27,31 @@ class Frontends:
         self.frontends = list(frontends)
         self.facts = facts
         self.read: dict[str, tuple[list[Fact], Analysis]] = {}
+        self.senders: dict[str, Sender | None] = {}
 
     def derive(self, frontend: Frontend, environment: str, matching: Matching) -> tuple[list[Fact], list[Problem]]:
         """The facts about one front end in one environment, and what could not be parsed."""
+        found, analysis = self._analysis(frontend)
+        more = [self._variable(frontend, variable, environment, matching) for variable in analysis.variables]
+        return [*found, *more], analysis.problems
+
+    def sender(self, frontend: Frontend) -> Sender | None:
+        """Where the requests of one front end go, and whether they carry its trace; the same in every environment."""
+        name = frontend.fact.name
+        if name not in self.senders:
+            from sentry_audit.javascript.propagation import sender
+
+            self.senders[name] = sender(self._analysis(frontend)[1])
+        return self.senders[name]
+
+    def _analysis(self, frontend: Frontend) -> tuple[list[Fact], Analysis]:
         name = frontend.fact.name
         if name not in self.read:
             from sentry_audit.javascript.analysis import Analysis
 
             analysis = Analysis(self.files, frontend)
             self.read[name] = (analysis.facts(), analysis)
-        found, analysis = self.read[name]
-        more = [self._variable(frontend, variable, environment, matching) for variable in analysis.variables]
-        return [*found, *more], analysis.problems
+        return self.read[name]
 
     def _variable(self, frontend: Frontend, name: str, environment: str, matching: Matching) -> Fact:
         from sentry_audit import tracing

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: SDKs that add the browser's tracing by themselves.
 _TRACES = frozenset({"@sentry/nextjs", "@sentry/nuxt", "@sentry/sveltekit", "@sentry/gatsby", "@sentry/astro"})
+_COMMENT = re.compile(r"(?<!:)//[^\n]*|/\*.*?\*/", re.DOTALL)
+_ADDED = re.compile(r"addIntegration\([^)]*[tT]racing")
 
 
 def option_facts(analysis: Analysis, item: Init, options: Mapping[str, Any], spread: bool) -> Iterator[Fact]:
@@ -27,10 +29,17 @@ def option_facts(analysis: Analysis, item: Init, options: Mapping[str, Any], spr
 def _tracing(analysis: Analysis, item: Init, options: Mapping[str, Any], spread: bool) -> Iterator[Fact]:
     if not {"tracesSampleRate", "tracesSampler"} & options.keys() or spread:
         return
-    package = analysis.package or item.package
-    text = text_of(options.get("integrations"))
-    if package in _TRACES or re.search(r"[tT]racing", text) or (text and not text.startswith("[")):
+    if instruments(analysis, item, options):
         yield FrontendTracing(evidence=(item.evidence,))
         return
+    package = analysis.package or item.package
     problem = f"a sampling rate is set, but {package} makes no spans without browserTracingIntegration()"
     yield FrontendTracing(effective=False, problem=problem, evidence=(item.evidence,))
+
+
+def instruments(analysis: Analysis, item: Init, options: Mapping[str, Any]) -> bool:
+    """Whether the browser's requests are instrumented: by an integration that is listed, or that the SDK adds itself."""
+    text = _COMMENT.sub("", text_of(options.get("integrations")))
+    package = analysis.package or item.package
+    listed = re.search(r"[tT]racing", text) or (text and not text.startswith("["))
+    return package in _TRACES or bool(listed or _ADDED.search(item.source.text))
