@@ -65,7 +65,11 @@ def propagation(
     """What is true of each pair, said of the component where it would be changed."""
     found: list[TracePropagation] = []
     for component, sender in senders:
-        addresses = [located(base, component, facts, matching, environment) for base in sender.bases]
+        if not any(item.initialised and (item.traces is not False or _matters(sender)) for item in receivers):
+            continue
+        addresses: list[Address] = []
+        if _matters(sender):
+            addresses = [located(base, component, facts, matching, environment) for base in sender.bases]
         asked = _asked(sender, receivers, addresses, environment)
         if isinstance(asked, str):
             if sender.traces:
@@ -73,6 +77,11 @@ def propagation(
         elif asked is not None and asked.initialised:
             found += _Pair(component, sender, asked, addresses, environment).facts()
     return found
+
+
+def _matters(sender: Sender) -> bool:
+    """Whether it matters where requests go: they carry a trace, or could break without one."""
+    return sender.traces is not False or (sender.instruments and sender.targets.elsewhere)
 
 
 def _asked(
@@ -104,7 +113,7 @@ class _Pair:
     def facts(self) -> list[TracePropagation]:
         """The gaps of the ends themselves first; what lies between them if both trace, or if it breaks requests."""
         sender, receiver = self.sender, self.receiver
-        between = self._between()
+        between = self._between() if _matters(sender) else []
         if sender.traces and receiver.traces:
             return between
         broken = [item for item in between if item.side == "cors" and not item.works and self._sends() is True]

@@ -47,7 +47,7 @@ _SERVER = re.compile(
     r"(^|/)(pages/api/|app/(.*/)?route\.\w+$|(middleware|proxy|instrumentation(\.\w+)?)\.\w+$|server/|scripts/|functions/|edge/)"
     r"|\.(config|server|d)\.\w+$|(^|/)(hooks\.server|entry\.server)"
 )
-_ENOUGH = 60
+_ENOUGH = 25
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,9 @@ class Base:
         return next((part.text for part in self.parts if part.kind == "env"), "")
 
 
-def bases(analysis: Analysis, leading: Leading) -> list[Base]:
+def bases(leading: Leading) -> list[Base]:
     """The addresses of the APIs that browsers ask, each once."""
+    analysis = leading.analysis
     found: dict[tuple[Part, ...], Base] = {}
     for path in _candidates(analysis):
         source = leading.source(path)
@@ -72,10 +73,15 @@ def bases(analysis: Analysis, leading: Leading) -> list[Base]:
             continue
         for node, where in _expressions(source):
             parts = tuple(dict.fromkeys(leading.follow(node, source)))
-            if parts and _in_browsers(analysis, parts):
+            if any(map(_is_start, parts)) and _in_browsers(analysis, parts):
                 here = Evidence(path, line_of(where), None, None, text_of(where).partition("\n")[0][:80])
                 found.setdefault(parts, Base(parts, here))
     return list(found.values())
+
+
+def _is_start(part: Part) -> bool:
+    """Whether an address can begin so: a literal that is a word is none."""
+    return part.kind != "literal" or bool(re.match(r"(https?:)?/|$", part.text))
 
 
 def _candidates(analysis: Analysis) -> list[str]:
@@ -165,8 +171,9 @@ def _called(node: Any) -> Iterator[tuple[Any, Any]]:
             yield first, node
 
 
-def relative_request(analysis: Analysis, leading: Leading) -> Evidence | None:
+def relative_request(leading: Leading) -> Evidence | None:
     """A request of a browser to its own origin: ``fetch("/api/…")``."""
+    analysis = leading.analysis
     tokens = [f"{name}({quote}/" for name in ("fetch", ".get", ".post") for quote in ('"', "'", "`")]
     hits = [path for path in analysis.files.search(tokens) if _counts(analysis, path)]
     for path in hits[:8]:

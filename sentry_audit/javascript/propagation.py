@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from sentry_audit.guard import matches
@@ -95,42 +96,37 @@ class Targets:
         return any(not target.is_placeholder and not target.is_local for target in self.listed or ())
 
 
-@dataclass(frozen=True)
 class Sender:
-    """One front end: whether its init ``traces`` (None: not followed), ``instruments`` requests, and where they go."""
+    """One front end: whether its init ``traces`` (None: not followed), and whether it ``instruments`` requests.
 
-    name: str
-    framework: str
-    traces: bool | None
-    instruments: bool
-    problem: str
-    targets: Targets
-    bases: tuple[Base, ...]
-    relative: Evidence | None
-    evidence: Evidence
+    Where they go is read when that is first asked for.
+    """
+
+    def __init__(self, analysis: Analysis, item: Init, options: dict[str, Any], spread: bool) -> None:
+        self.name = analysis.frontend.fact.name
+        self.evidence = item.evidence
+        self.traces, self.problem = _traces(analysis, item, options, spread)
+        self.instruments = instruments(analysis, item, options)
+        self._leading = Leading(analysis)
+        self.targets = _targets(analysis, item, options, spread, self._leading)
+
+    @cached_property
+    def bases(self) -> list[Base]:
+        """The addresses that its API clients begin with."""
+        return bases(self._leading)
+
+    @cached_property
+    def relative(self) -> Evidence | None:
+        """A request to the page's own origin."""
+        return relative_request(self._leading)
 
 
 def sender(analysis: Analysis) -> Sender | None:
     """What is known of the requests of a front end; None if no init runs that could be followed."""
     for item in analysis.loaded:
         read = options_of(item.call)
-        if read is None:
-            continue
-        options, spread = read
-        traces, problem = _traces(analysis, item, options, spread)
-        leading = Leading(analysis)
-        found = tuple(bases(analysis, leading))
-        return Sender(
-            name=analysis.frontend.fact.name,
-            framework=analysis.frontend.framework,
-            traces=traces,
-            instruments=instruments(analysis, item, options),
-            problem=problem,
-            targets=_targets(analysis, item, options, spread, leading),
-            bases=found,
-            relative=None if found else relative_request(analysis, leading),
-            evidence=item.evidence,
-        )
+        if read is not None:
+            return Sender(analysis, item, *read)
     return None
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 #: The headers that carry a trace.
 HEADERS = ("sentry-trace", "baggage")
-_MARKS = ("CORSMiddleware", "flask_cors", "corsheaders", "CORS_ALLOW")
+_MARKS = ("CORSMiddleware", "flask_cors", "corsheaders", "CORS_ALLOW", "Access-Control-Allow-")
 #: What django-cors-headers allows by itself: corsheaders/defaults.py.
 _DJANGO = {
     "corsheaders.defaults.default_headers": frozenset(
@@ -80,18 +80,20 @@ def cors(analysed: Analysed, program: Program) -> list[Cors]:
     """The configurations of CORS in the files that a component loads; its entry files' own, if there are any."""
     found: list[Cors] = []
     django: list[Module] = []
+    by_hand: list[Cors] = []
     for path in sorted(analysed.closure):
         text = program.files.text(path) or ""
         module = program.module(path) if any(mark in text for mark in _MARKS) else None
         if module is None:
             continue
         found += _calls(module, analysed.resolver)
+        by_hand += _written(module)
         if re.search(r"corsheaders|\bCORS_ALLOW", text):
             django.append(module)
     if any("corsheaders.middleware" in module.text for module in django):
         found += _django(django, analysed)
     near = [item for item in found if item.evidence[0].path in analysed.service.entries]
-    return near or found
+    return near or found or by_hand[:1]
 
 
 # --- Starlette, FastAPI, Flask -----------------------------------------------------------------------
@@ -110,6 +112,15 @@ def _calls(module: Module, resolver: Resolver) -> Iterator[Cors]:
             yield from _flask(known, closed, resolver, scope, call)
         else:
             yield _configured(known, closed, resolver, scope, call, Names())
+
+
+def _written(module: Module) -> Iterator[Cors]:
+    """Headers that code of the application sets: that there is CORS, not what it allows."""
+    for node in module.nodes:
+        if isinstance(node, ast.Constant) and str(node.value).startswith("Access-Control-Allow-"):
+            reason = f"{module.path} writes the headers of CORS by hand"
+            yield Cors(Names(unknown=reason), Names(unknown=reason), True, (place(module, node),))
+            return
 
 
 def _library(module: Module, call: ast.Call) -> tuple[str, list[ast.keyword]]:
