@@ -187,6 +187,21 @@ def test_a_variable_that_only_the_server_of_next_reads(tmp_path: Path) -> None:
     assert verdicts(tmp_path, {**api(), **files})["web"][0] == "pass"
 
 
+@pytest.mark.parametrize(("config", "expected"), [("", "unknown"), ("async rewrites() { return []; }", "pass")])
+def test_a_route_handler_of_next_may_stand_between(tmp_path: Path, config: str, expected: str) -> None:
+    manifest = {"scripts": {"build": "next build"}, "dependencies": {"next": "16", "@sentry/nextjs": "^10"}}
+    files = {
+        "web/package.json": json.dumps(manifest),
+        "web/next.config.mjs": f"export default {{ {config} }};\n",
+        "web/instrumentation-client.ts": (
+            "import * as Sentry from '@sentry/nextjs';\nSentry.init({ dsn: process.env.NEXT_PUBLIC_DSN, tracesSampleRate: 1 });\n"
+        ),
+        "web/app/api/users/route.ts": "export const GET = () => fetch(process.env.API_URL + '/users');\n",
+        "web/app/page.tsx": "export default () => fetch('/api/users');\n",
+    }
+    assert verdicts(tmp_path, {**api(), **files})["web"][0] == expected
+
+
 # --- what the back end lets through ----------------------------------------------------------------
 
 

@@ -156,7 +156,7 @@ class _Pair:
             reason = f"where requests go was not followed: {maybe[0].unknown or maybe[0].shown}"
             return [self._front("targets", unknown=reason, evidence=maybe[0].evidence)]
         if self.addresses:
-            return [self._front("targets", evidence=self.addresses[0].evidence, address=self.addresses[0].shown)]
+            return [self._own(self.addresses[0].shown, self.addresses[0].evidence)]
         return self._without_client()
 
     def _without_client(self) -> list[TracePropagation]:
@@ -165,9 +165,16 @@ class _Pair:
         if sender.targets.elsewhere:
             return [self._front("targets", evidence=self._here()), *self._cors(())]
         if sender.relative is not None:
-            return [self._front("targets", address="its own origin", evidence=(sender.relative,))]
+            return [self._own("its own origin", (sender.relative,))]
         reason = f"where {sender.name} sends its requests was not found"
         return [self._front("targets", unknown=reason, evidence=self._here())]
+
+    def _own(self, address: str, evidence: tuple[Evidence, ...]) -> TracePropagation:
+        """Requests to the page's own origin carry the trace; a server of the front end's may not hand it on."""
+        reason = ""
+        if self.sender.answers:
+            reason = f"requests go to the page's own origin, where {self.sender.answers} and others may answer: whether they pass the trace on was not followed"
+        return self._front("targets", unknown=reason, address=address, evidence=evidence)
 
     def _here(self) -> tuple[Evidence, ...]:
         return (self.sender.targets.evidence or self.sender.evidence,)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 PLACEHOLDER = re.compile(
     r"yourserver|your-server|your-?api|yourdomain|example\.(com|org)|myproject\.org", re.IGNORECASE
 )
+#: Route handlers of Next.js.
+_HANDLER = re.compile(r"(^|/)(pages/api/.+|app/(.+/)?route)\.(ts|tsx|js|mjs)$")
 #: Addresses of no one in particular: an entry that matches all of them matches any API.
 _ANY = ("https://api.acme.dev/v1/x", "https://backend-7hq2.a.run.app/x", "http://203.0.113.9:8000/x")
 _LOCAL = ("http://localhost:8000/x", "http://127.0.0.1:8000/x", "/api/x")
@@ -114,6 +116,15 @@ class Sender:
     def bases(self) -> list[Base]:
         """The addresses that its API clients begin with."""
         return bases(self._leading)
+
+    @cached_property
+    def answers(self) -> str:
+        """A route handler of the front end's own server, which answers what is asked at its origin; ``""`` if none may."""
+        analysis = self._leading.analysis
+        if analysis.frontend.framework != "nextjs" or "rewrites" in analysis.config("next.config"):
+            return ""
+        mine = (path for path in analysis.files.paths if analysis.frontend.within(path) and _HANDLER.search(path))
+        return min(mine, default="")
 
     @cached_property
     def relative(self) -> Evidence | None:
