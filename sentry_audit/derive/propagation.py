@@ -173,7 +173,10 @@ class _Pair:
         """Requests to the page's own origin carry the trace; a server of the front end's may not hand it on."""
         reason = ""
         if self.sender.answers:
-            reason = f"requests go to the page's own origin, where {self.sender.answers} and others may answer: whether they pass the trace on was not followed"
+            reason = (
+                f"requests go to the page's own origin, where {self.sender.answers} and others may answer: "
+                "whether they pass the trace on was not followed"
+            )
         return self._front("targets", unknown=reason, address=address, evidence=evidence)
 
     def _here(self) -> tuple[Evidence, ...]:
