@@ -174,6 +174,18 @@ def test_what_is_no_address_of_an_own_api(tmp_path: Path, client: str) -> None:
     assert verdicts(tmp_path, {**api(), **web(client=client)})["web"][0] == "pass"
 
 
+def test_a_file_that_is_served_with_the_page_is_no_api(tmp_path: Path) -> None:
+    found = verdicts(tmp_path, {**api(), **web(client="export const x = () => fetch('/locales/en.json');\n")})
+    assert found["web"][0] == "unknown"
+    assert "was not found" in found["web"][1]
+
+
+def test_an_address_that_is_injected_is_not_followed(tmp_path: Path) -> None:
+    client = "import { ofetch } from 'ofetch';\nexport const x = ofetch.create({ baseURL: inject('api') });\n"
+    files = {**api(), **web("tracePropagationTargets: ['https://api.acme.dev']", client)}
+    assert verdicts(tmp_path, files)["web"][0] == "unknown"
+
+
 def test_a_variable_that_only_the_server_of_next_reads(tmp_path: Path) -> None:
     manifest = {"scripts": {"build": "next build"}, "dependencies": {"next": "16", "@sentry/nextjs": "^10"}}
     files = {

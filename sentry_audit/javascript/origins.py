@@ -47,6 +47,8 @@ _SERVER = re.compile(
     r"(^|/)(pages/api/|app/(.*/)?route\.\w+$|(middleware|proxy|instrumentation(\.\w+)?)\.\w+$|server/|scripts/|functions/|edge/)"
     r"|\.(config|server|d)\.\w+$|(^|/)(hooks\.server|entry\.server)"
 )
+#: What is no API at the page's origin, but a file that is served with the page.
+_FILE = re.compile(r"\.\w{2,5}($|\?)")
 _ENOUGH = 25
 
 
@@ -183,6 +185,6 @@ def relative_request(leading: Leading) -> Evidence | None:
                 continue
             first = next(iter(node.child_by_field_name("arguments").named_children), None)
             text = string_of(first) if first is not None and first.type == "string" else text_of(first).strip("`")
-            if text and re.match(r"/(?!/)", text):
+            if text and re.match(r"/(?!/)", text) and not _FILE.search(text):
                 return Evidence(path, line_of(node), None, None, text_of(node).partition("\n")[0][:80])
     return None
