@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 from sentry_audit.facts import DsnArgument, EnvVar, SdkInit, SdkSetup, WorkerEntry
 from sentry_audit.model import Evidence
 from sentry_audit.python import inits
+from sentry_audit.python.dsn_guards import DsnGuards
 from sentry_audit.python.loading import dynamic_import, roots
 from sentry_audit.python.paths import deployed, importable
 from sentry_audit.python.reach import Route, route
-from sentry_audit.python.truth import guards, is_environment_name, same_environment, truth
+from sentry_audit.python.truth import Verdict, guards, is_environment_name, same_environment, terms, truth
 from sentry_audit.python.values import Resolver, Scope, Value
 
 if TYPE_CHECKING:
@@ -201,7 +202,7 @@ class Code:
             options=tuple(item.init.options),
             evidence=(item.init.evidence, *places, *((caught,) if caught else ())),
         )
-        return [call, dsn]
+        return [call, dsn, *(replace(fact, component=name) for fact in DsnGuards(resolver, item).facts())]
 
     def _set_elsewhere(self, why: str) -> str:
         """A flag that is off by default may be set by a deployment: say unknown if a file mentions it."""
@@ -283,6 +284,7 @@ def conditions(analysed: Analysed, item: Reached) -> tuple[bool | None, str, str
     """(whether init runs here, its conditions as text, why not, where that was seen, what is not known)."""
     shown: list[str] = []
     unsure: tuple[str, tuple[Evidence, ...]] | None = None
+    about_dsn = DsnGuards(analysed.resolver, item)
     for step, bindings in zip(item.route.steps, item.bindings, strict=True):
         scope = Scope(step.module, bindings, step.function)
         for test, must_hold in guards(step.module, step.node):
@@ -290,11 +292,17 @@ def conditions(analysed: Analysed, item: Reached) -> tuple[bool | None, str, str
                 continue
             text = step.module.source(test, 60)
             shown.append(text if must_hold else f"not ({text})")
-            verdict = truth(analysed.resolver, test, scope)
-            if verdict.holds is None:
-                unsure = unsure or (f"init depends on {text}: {verdict.why}", verdict.evidence)
-            elif verdict.holds is not must_hold:
-                return False, " and ".join(shown), verdict.why, verdict.evidence, ""
+            for term, wanted in terms(test, must_hold):
+                looked = about_dsn.looks(scope, term, wanted)
+                if looked is not None and not looked.undecided:
+                    continue  # what it does with real DSNs is a guard's fact, and depends on no environment
+                verdict = truth(analysed.resolver, term, scope)
+                if looked is not None:
+                    verdict = Verdict(None, "what it does with a DSN was not followed", verdict.evidence)
+                if verdict.holds is None:
+                    unsure = unsure or (f"init depends on {text}: {verdict.why}", verdict.evidence)
+                elif verdict.holds is not wanted:
+                    return False, " and ".join(shown), verdict.why, verdict.evidence, ""
     if unsure is not None:
         return None, " and ".join(shown), "", unsure[1], unsure[0]
     return True, " and ".join(shown), "", (), ""
