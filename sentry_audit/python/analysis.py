@@ -299,9 +299,9 @@ def conditions(analysed: Analysed, item: Reached) -> tuple[bool | None, str, str
                 verdict = truth(analysed.resolver, term, scope)
                 if looked is not None:
                     verdict = Verdict(None, "what it does with a DSN was not followed", verdict.evidence)
-                if verdict.holds is None:
+                if verdict.holds is None and not about_dsn.lets_through(scope, term, wanted):
                     unsure = unsure or (f"init depends on {text}: {verdict.why}", verdict.evidence)
-                elif verdict.holds is not wanted:
+                elif verdict.holds is not None and verdict.holds is not wanted:
                     return False, " and ".join(shown), verdict.why, verdict.evidence, ""
     if unsure is not None:
         return None, " and ".join(shown), "", unsure[1], unsure[0]

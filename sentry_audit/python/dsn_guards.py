@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from sentry_audit.guard import judge, pattern
+from sentry_audit.guard import Verdict, judge, pattern
 from sentry_audit.model import Evidence
 from sentry_audit.python.evaluated_calls import run
 from sentry_audit.python.evaluation import OPEN, Evaluator, Frame, Known, Raised, Result, assignments
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from sentry_audit.facts import DsnGuard
-    from sentry_audit.guard import Verdict
     from sentry_audit.python.analysis import Reached
     from sentry_audit.python.module import Module
     from sentry_audit.python.reach import Step
@@ -43,10 +42,12 @@ class Condition:
         self.known = known
         self.ask = ask
         self.about = False
+        self.depends = False
 
     def __call__(self, dsn: str) -> bool | None:
         """Whether init runs with ``dsn``; what has nothing to do with the DSN is taken to hold."""
         found = self.given(Result(dsn, True))
+        self.depends |= found.dsn
         if found.known:
             return bool(found.value)
         return None if found.dsn else True
@@ -64,7 +65,7 @@ class Condition:
     @property
     def blocks(self) -> bool:
         """Whether it keeps init from running whatever the DSN is: then the DSN is not the reason."""
-        return self.given(Result(OPEN)).value is False
+        return self.given(Result(OPEN, True)).value is False
 
 
 class DsnGuards:
@@ -83,11 +84,13 @@ class DsnGuards:
             return Known(frozenset() if init.open else frozenset({_OWN}))
         names = {name for leaf in self.value.leaves() for name in leaf.names}
         expression, scope = init.options["dsn"]
-        if not names and isinstance(expression, ast.Name) and scope.function is not None:
-            for statement in assignments(scope.function, expression):
-                assert statement.value is not None
-                other = self.resolver.value(statement.value, scope)
-                names |= {name for leaf in other.leaves() for name in leaf.names}
+        if not names and isinstance(expression, ast.Name):
+            found = assignments(scope.function, expression) if scope.function is not None else []
+            defined = self.resolver.program.define(scope.module, expression.id)
+            for statement in found or (defined[1] if defined is not None else ()):
+                if isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:
+                    other = self.resolver.value(statement.value, scope)
+                    names |= {name for leaf in other.leaves() for name in leaf.names}
         literal = all(leaf.kind == "literal" for leaf in self.value.leaves())
         text = ast.unparse(expression) if isinstance(expression, ast.Name | ast.Attribute) and not literal else ""
         return Known(frozenset(names), "" if names else text, scope.module)
@@ -103,11 +106,20 @@ class DsnGuards:
 
     def looks(self, scope: Scope, test: ast.expr, wanted: bool) -> Verdict | None:
         """What ``test`` does with real DSNs, if it looks at the text of the DSN at all."""
-        if not self.known.names and not self.known.text:
-            return None
+        verdict, about, _ = self._asked(scope, test, wanted)
+        return verdict if about else None
+
+    def lets_through(self, scope: Scope, test: ast.expr, wanted: bool) -> bool:
+        """Whether ``test`` asks only for a DSN of some sort, and so holds for every real one."""
+        verdict, _, depends = self._asked(scope, test, wanted)
+        return depends and not verdict.undecided and not verdict.rejects
+
+    def _asked(self, scope: Scope, test: ast.expr, wanted: bool) -> tuple[Verdict, bool, bool]:
         condition = self.condition(scope, test, wanted)
+        if not self.known.names and not self.known.text:
+            return Verdict(), False, False
         verdict = judge(condition)
-        return verdict if condition.about else None
+        return verdict, condition.about, condition.depends
 
     def facts(self) -> Iterator[DsnGuard]:
         """One fact for each guard that looks at the DSN."""

@@ -91,6 +91,7 @@ def _built_in(evaluator: Evaluator, name: str, node: ast.Call, arguments: list[R
     if name == "bool" and len(arguments) == 1:
         return evaluator.truth(node.args[0], frame)
     if name in _DSN and arguments and known:
+        evaluator.about = True
         return _checked(values[0])
     if name in _REGEX | _URLS.keys() or name in {"str", "len", *_CONVERT}:
         if not known or not arguments:

@@ -330,8 +330,9 @@ class Evaluator:
                 open_.append(held)
                 continue
             dsn |= held.dsn
+            last = last if last.known else held
             if held.value is stops:
-                return Result(last.value if last.known and not open_ else stops, dsn)
+                return Result(stops if open_ else last.value, dsn)
         return Result(OPEN, any(item.dsn for item in open_)) if open_ else Result(last.value, dsn)
 
     def _compare(self, node: ast.Compare, frame: Frame) -> Result:

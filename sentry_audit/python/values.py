@@ -108,6 +108,7 @@ class Resolver:
         self.environment = environment
         self.provided = dict(provided or {})
         self._depth = 0
+        self._guarding: set[ast.stmt] = set()
 
     def value(self, node: ast.expr, scope: Scope) -> Value:
         """How ``node``, standing in ``scope``, ends."""
@@ -253,7 +254,14 @@ class Resolver:
 
         values: list[Value] = []
         for statement in statements:
-            if guarded(self, statement, Scope(owner)) is False:
+            if statement in self._guarding:
+                break  # asked in its own condition, as in ``if not name: name = …``: what stands before it counts
+            self._guarding.add(statement)
+            try:
+                reached = guarded(self, statement, Scope(owner))
+            finally:
+                self._guarding.discard(statement)
+            if reached is False:
                 continue
             match statement:
                 case ast.ClassDef():
