@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from sentry_audit.deployment.environments import Hint, is_parameter
+from sentry_audit.deployment.environments import Hint, canonical, is_parameter
 from sentry_audit.deployment.gcloud import understand
 from sentry_audit.deployment.python_texts import Scope, each, pairs, resolve, split, text, values, words
 from sentry_audit.python import syntax
@@ -252,11 +252,25 @@ def _attributes(init: _Function, scopes: list[Scope]) -> Iterator[tuple[str, lis
 
 
 def _closed(node: ast.expr, scopes: list[Scope]) -> ast.expr:
-    """A text with the names of its own scope put in, so that it means the same elsewhere."""
-    joins = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
-    if joins or (isinstance(node, ast.JoinedStr | ast.BinOp) and pairs(node, scopes) is None):
-        return ast.Constant(text(node, scopes))
-    return node
+    """A value with the names of its own scope put in, so that it means the same elsewhere."""
+    match node:
+        case ast.Constant() | ast.Set():
+            return node
+        case ast.List(elts=items) | ast.Tuple(elts=items):
+            kind = ast.List if isinstance(node, ast.List) else ast.Tuple
+            return kind([_part(item, scopes) for item in items], ast.Load())
+        case ast.Call(func=ast.Name()):
+            return node
+    if (table := pairs(node, scopes)) is not None:
+        return ast.Dict([key for key, _ in table], [_part(value, scopes) for _, value in table])
+    if listed := words(node, scopes):
+        return ast.List([ast.Constant(word) for word in listed], ast.Load())
+    return ast.Constant(text(node, scopes))
+
+
+def _part(node: ast.expr, scopes: list[Scope]) -> ast.expr:
+    known = None if isinstance(node, ast.Starred) else resolve(node, scopes)
+    return node if known is None else _closed(known, scopes)
 
 
 def _defaults(function: _Function) -> Scope:
@@ -333,7 +347,10 @@ def _holds(test: ast.expr, scopes: list[Scope]) -> bool | None:
 def _condition(test: ast.expr) -> list[Hint]:
     """``args.env == "staging"`` tells the environment of what stands under it."""
     match test:
-        case ast.Compare(ops=[ast.Eq()], comparators=[ast.Constant(value=str() as value)]):
+        case ast.Compare(left=left, ops=[ast.Eq()], comparators=[ast.Constant(value=str() as value)]):
+            name = ast.unparse(left).rpartition(".")[2]
+            if not is_parameter(name) and canonical(value) not in {"production", "staging", "development"}:
+                return []
             return [(value, f"the condition {ast.unparse(test)[:60]}")]
     return []
 
