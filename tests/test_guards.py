@@ -177,6 +177,9 @@ def test_a_condition_is_asked_about_real_dsns(condition: str, expected: str) -> 
         ("def start(url):\n    if url.startswith('https://'):\n        sentry_sdk.init(dsn=url)\nstart(dsn)\n", "pass"),
         ("def start(url):\n    sentry_sdk.init(dsn=url)\nif '@sentry.io' in dsn:\n    start(dsn)\n", "gap"),
         ("def check(url):\n    if '@sentry.io' not in url:\n        raise ValueError(url)\ncheck(dsn)\nsentry_sdk.init(dsn=dsn)\n", "gap"),
+        ("def start():\n    def good(url):\n        pattern = r'^https?://[^@]+@[\\w.-]+(?::\\d+)?/\\d+$'\n        return bool(re.match(pattern, url))\n    if dsn and good(dsn):\n        sentry_sdk.init(dsn=dsn)\nstart()\n", "pass"),  # noqa: E501
+        ("def start():\n    parts = dsn.replace('https://', '').split('@')\n    if len(parts) != 2 or not parts[1].startswith('o'):\n        return\n    sentry_sdk.init(dsn=dsn)\nstart()\n", "pass"),  # noqa: E501
+        ("parsed = urlsplit(dsn.strip())\nif parsed.scheme == 'https' and parsed.username and parsed.path not in ('', '/'):\n    sentry_sdk.init(dsn=dsn)\n", "pass"),  # noqa: E501
         ("key = os.getenv('SENTRY_KEY')\nif key and key.startswith('x'):\n    sentry_sdk.init(dsn=dsn)\n", "skipped"),
         ("logging.info('dsn is %s', dsn)\nsentry_sdk.init(dsn=dsn)\n", "skipped"),
     ],

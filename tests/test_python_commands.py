@@ -102,3 +102,28 @@ def test_types_that_say_what_an_argument_may_be() -> None:
 def test_a_job_that_calls_itself_ends() -> None:
     code = DEPLOY + "def again(env):\n    deploy(env)\n    again(env)\nagain('staging')\n"
     assert ("shop-staging", "staging", "dsn-staging") in found(code)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        ('def gc(*args, live=False):\n    return subprocess.run(["gcloud", *args], check=True)\n'
+        'gc("run", "deploy", "shop", f"--set-secrets=SENTRY_DSN={NAME}:1", live=True)\n'),
+        ('def command(*args):\n    subprocess.run(["gcloud"] + list(args))\n'
+        'command("run", "deploy", "shop", "--set-secrets=SENTRY_DSN=dsn:1")\n'),
+        ('def call(args):\n    subprocess.run(["gcloud", *args, "--quiet"])\n'
+        'args = ["run", "deploy", "shop"]\nargs.append("--set-secrets=SENTRY_DSN=dsn:1")\ncall(args)\n'),
+        'from tools import run_gcloud\nrun_gcloud("run", "deploy", "shop", "--set-secrets=SENTRY_DSN=dsn:1")\n',
+        ('gcloud_cmd = shutil.which("gcloud")\n'
+        'subprocess.run([gcloud_cmd, "run", "deploy", "shop", "--set-secrets=SENTRY_DSN=dsn:1"])\n'),
+        'GCLOUD_CMD = 'gcloud.cmd' if os.name == 'nt' else 'gcloud'\nline = (\n    f"{GCLOUD_CMD} run deploy shop "\n    f"--set-secrets=SENTRY_DSN=dsn:1"\n)\nrun(line)\n',
+    ],
+)  # fmt: skip
+def test_a_wrapper_that_puts_gcloud_in_front(code: str) -> None:
+    deployment = only({"run.py": 'NAME = "dsn"\n' + code})
+    assert (deployment.service, variables(deployment)) == ("shop", {"SENTRY_DSN": ("set", "dsn")})
+
+
+def test_what_only_looks_like_a_wrapper() -> None:
+    code = 'def log(*args):\n    print("gcloud", *args)\nlog("run", "deploy", "shop")\nX = ["run", "deploy", "shop"]\n# gcloud run\n'
+    assert not deployments({"run.py": code})

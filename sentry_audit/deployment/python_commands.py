@@ -67,7 +67,7 @@ class _Script:
         self.parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
         self.module: Scope = {}
         self.calls: dict[str, list[ast.Call]] = {}
-        self.references: set[str] = set()
+        self.wrappers: set[str] = set()
 
     def read(self) -> None:
         _collect(self.tree.body, self.module)
@@ -77,6 +77,8 @@ class _Script:
                 self.calls.setdefault(name, []).append(node)
             elif isinstance(node, ast.ClassDef):
                 self._fields(node)
+            elif isinstance(node, _FUNCTIONS) and _runs_gcloud(node):
+                self.wrappers.add(node.name)
         for chosen in self._choices():
             self.visit(self.tree.body, [self.module, chosen], _named(chosen, "the choice"))
 
@@ -147,6 +149,8 @@ class _Script:
         for node in ast.walk(statement):
             if isinstance(node, ast.List | ast.Tuple) and _starts(node, scopes):
                 self._keep(_command(statement, node, scopes), node.lineno, hints)
+            elif isinstance(node, ast.Call) and (handed := self._handed(node, scopes)):
+                self._keep(handed, node.lineno, hints)
             elif isinstance(node, ast.Call):
                 for argument in node.args[:1]:
                     if isinstance(argument, ast.Constant | ast.JoinedStr) and "gcloud" in (
@@ -156,6 +160,16 @@ class _Script:
             elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant | ast.JoinedStr | ast.BinOp):
                 if "gcloud run" in (plain := text(node.value, scopes)):
                     self._keep(split(plain), node.lineno, hints)
+
+    def _handed(self, call: ast.Call, scopes: list[Scope]) -> list[str]:
+        """The command of ``gcloud("run", "deploy", …)`` or ``gcloud(["run", …])``, where the function puts gcloud in front."""
+        name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+        if not call.args or (name not in self.wrappers and "gcloud" not in name.lower()):
+            return []
+        given = words(ast.List(call.args, ast.Load()), scopes)
+        if given[:1] != ["run"] and given[:1] not in (["beta"], ["alpha"], ["builds"]):
+            given = words(call.args[0], scopes)
+        return ["gcloud", *given] if given[:1] in (["run"], ["beta"], ["alpha"], ["builds"]) else []
 
     def _keep(self, command: list[str], line: int, hints: list[Hint]) -> None:
         change = understand(tuple(command), line) if command else None
@@ -236,6 +250,25 @@ class _Script:
                 held: Scope = {f".{name}": value for name, value in attributes.items()}
                 made.append((held, [*_named(held, f"{node.name}()"), *more]))
         return made[:_MOST] or [({}, [])]
+
+
+def _runs_gcloud(function: _Function) -> bool:
+    """Whether a function puts ``gcloud`` in front of the arguments that it is given."""
+    names = {item.arg for item in (function.args.vararg, *function.args.args[:2]) if item is not None}
+    for node in ast.walk(function):
+        if (
+            isinstance(node, ast.List)
+            and node.elts
+            and text(node.elts[0], []).rpartition("/")[2].removesuffix(".cmd") == "gcloud"
+        ):
+            if any(isinstance(item, ast.Starred) and getattr(item.value, "id", "") in names for item in node.elts):
+                return True
+        if isinstance(node, ast.BinOp) and isinstance(node.left, ast.List) and node.left.elts:
+            if text(node.left.elts[0], []) == "gcloud" and names & {
+                item.id for item in ast.walk(node.right) if isinstance(item, ast.Name)
+            }:
+                return True
+    return False
 
 
 def _order(node: ast.ClassDef, module: Scope) -> list[str]:

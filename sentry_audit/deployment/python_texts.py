@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import re
 import shlex
 
 _DEPTH = 12
+_GCLOUD = re.compile(r"_?gcloud(?:_?(?:cmd|command|bin|binary|path|exe|executable))?", re.IGNORECASE)
 #: Name → the values it is given; ``.name`` is an attribute of that name (``self.env``, ``args.env``).
 Scope = dict[str, list[ast.expr]]
 _CLOSED = (ast.Constant, ast.List, ast.Tuple, ast.Dict, ast.Set, ast.JoinedStr, ast.BinOp)
@@ -138,6 +140,8 @@ def text(node: ast.expr, scopes: list[Scope], depth: int = 0) -> str:
         case ast.BinOp(left=left, op=ast.Add(), right=right):
             return text(left, scopes, depth + 1) + text(right, scopes, depth + 1)
         case ast.Name(id=name):
+            if _GCLOUD.fullmatch(name):
+                return "gcloud"  # where it is installed does not matter
             found = values(name, scopes)
             return text(found[0], scopes, depth + 1) if len(found) == 1 and _is_text(found[0]) else f"${{{name}}}"
         case ast.Call(func=ast.Attribute(value=separator, attr="join"), args=[argument]):

@@ -211,7 +211,9 @@ def _own(evaluator: Evaluator, node: ast.Call, arguments: list[Result], frame: F
     callee = evaluator.resolver.value(node.func, frame.scope)
     bindings: dict[str, Value] = {}
     skip = 0
-    if callee.kind == "function" and callee.function is not None and callee.module is not None:
+    if (inner := _inner(node.func, frame)) is not None:
+        module, function = frame.module, inner
+    elif callee.kind == "function" and callee.function is not None and callee.module is not None:
         module, function = callee.module, callee.function
     elif isinstance(node.func, ast.Attribute):
         base = evaluator.resolver.value(node.func.value, frame.scope)
@@ -229,6 +231,21 @@ def _own(evaluator: Evaluator, node: ast.Call, arguments: list[Result], frame: F
     given = dict(zip(names, arguments, strict=False))
     given |= {item.arg: evaluator.value(item.value, frame) for item in node.keywords if item.arg}
     return run(evaluator, function, module, given, bindings, frame.depth)
+
+
+def _inner(node: ast.expr, frame: Frame) -> FunctionNode | None:
+    """A function that is defined inside the function around the call."""
+    around = frame.scope.function
+    if around is None or not isinstance(node, ast.Name):
+        return None
+    return next(
+        (
+            item
+            for item in ast.walk(around)
+            if isinstance(item, FunctionNode) and item.name == node.id and item is not around
+        ),
+        None,
+    )
 
 
 def run(
