@@ -116,7 +116,7 @@ def test_a_job_that_calls_itself_ends() -> None:
         'from tools import run_gcloud\nrun_gcloud("run", "deploy", "shop", "--set-secrets=SENTRY_DSN=dsn:1")\n',
         ('gcloud_cmd = shutil.which("gcloud")\n'
         'subprocess.run([gcloud_cmd, "run", "deploy", "shop", "--set-secrets=SENTRY_DSN=dsn:1"])\n'),
-        'GCLOUD_CMD = 'gcloud.cmd' if os.name == 'nt' else 'gcloud'\nline = (\n    f"{GCLOUD_CMD} run deploy shop "\n    f"--set-secrets=SENTRY_DSN=dsn:1"\n)\nrun(line)\n',
+        'GCLOUD_CMD = "gcloud.cmd" if NT else "gcloud"\nline = (\n    f"{GCLOUD_CMD} run deploy shop "\n    f"--set-secrets=SENTRY_DSN=dsn:1"\n)\nrun(line)\n',
     ],
 )  # fmt: skip
 def test_a_wrapper_that_puts_gcloud_in_front(code: str) -> None:
