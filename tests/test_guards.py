@@ -195,6 +195,7 @@ def test_every_form_of_a_guard(body: str, expected: str) -> None:
         ("URL = os.getenv('APP_DSN')\nsentry_sdk.init(dsn=URL if 'sentry.io' in URL else None)\n", "pass"),
         ("URL = os.getenv('APP_DSN')\nif '@sentry.io' not in URL:\n    URL = ''\nsentry_sdk.init(dsn=URL)\n", "gap"),
         ("URL = os.getenv('APP_DSN')\nif URL and not URL.startswith('https'):\n    URL = None\nif URL:\n    sentry_sdk.init(dsn=URL)\n", "pass"),  # noqa: E501
+        ("URL = fetch().text\nif not (URL.startswith('http') and '@sentry.io' in URL):\n    URL = None\nif URL is not None:\n    sentry_sdk.init(dsn=URL)\n", "gap"),  # noqa: E501
         # given None, the SDK reads SENTRY_DSN by itself
         ("sentry_sdk.init(dsn=dsn if '@sentry.io' in dsn else None)\n", "skipped"),
     ],

@@ -116,12 +116,17 @@ def test_a_job_that_calls_itself_ends() -> None:
         'from tools import run_gcloud\nrun_gcloud("run", "deploy", "shop", "--set-secrets=SENTRY_DSN=dsn:1")\n',
         ('gcloud_cmd = shutil.which("gcloud")\n'
         'subprocess.run([gcloud_cmd, "run", "deploy", "shop", "--set-secrets=SENTRY_DSN=dsn:1"])\n'),
-        'GCLOUD_CMD = "gcloud.cmd" if NT else "gcloud"\nline = (\n    f"{GCLOUD_CMD} run deploy shop "\n    f"--set-secrets=SENTRY_DSN=dsn:1"\n)\nrun(line)\n',
+        'GCLOUD_CMD = "gcloud.cmd" if NT else "gcloud"\nline = (\n    f"{GCLOUD_CMD} run deploy shop "\n    f"--set-secrets=SENTRY_DSN=dsn:1"\n)\nrun(line)\n',  # noqa: E501
     ],
 )  # fmt: skip
 def test_a_wrapper_that_puts_gcloud_in_front(code: str) -> None:
     deployment = only({"run.py": 'NAME = "dsn"\n' + code})
     assert (deployment.service, variables(deployment)) == ("shop", {"SENTRY_DSN": ("set", "dsn")})
+
+
+def test_what_a_wrapper_is_given_is_not_a_name_of_the_module() -> None:
+    code = 'def gc(*args):\n    run(["gcloud", *args])\nfor name in ("a", "b"):\n    args = ["run", "deploy", name]\n    gc(*args)\n'
+    assert {item.service for item in deployments({"run.py": code})} == {"a", "b"}
 
 
 def test_what_only_looks_like_a_wrapper() -> None:

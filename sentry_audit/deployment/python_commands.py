@@ -183,7 +183,8 @@ class _Script:
         arguments = function.args
         names = [item.arg for item in (*arguments.posonlyargs, *arguments.args) if item.arg not in {"self", "cls"}]
         every = [*names, *(item.arg for item in arguments.kwonlyargs)]
-        unknown: Scope = {name: [] for name in every}
+        rest = [item.arg for item in (arguments.vararg, arguments.kwarg) if item is not None]
+        unknown: Scope = {name: [] for name in (*every, *rest)}
         found: list[tuple[Scope, list[Hint]]] = []
         for call in self.calls.get(function.name, []) if depth and every else []:
             if function in self._around(call):

@@ -15,7 +15,7 @@ from sentry_audit.python.evaluation import OPEN, Evaluator, Frame, Known, Raised
 from sentry_audit.python.execution import execute
 from sentry_audit.python.module import FunctionNode
 from sentry_audit.python.truth import guards
-from sentry_audit.python.values import ClassRef, Scope, Value
+from sentry_audit.python.values import ClassRef, Scope, Value, place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,6 +43,7 @@ class Condition:
         self.ask = ask
         self.about = False
         self.depends = False
+        self.decided: tuple[Module, ast.expr] | None = None
 
     def __call__(self, dsn: str) -> bool | None:
         """Whether init runs with ``dsn``; what has nothing to do with the DSN is taken to hold."""
@@ -60,6 +61,7 @@ class Condition:
         except Raised:
             found = Result(False, True)
         self.about |= evaluator.about and dsn.known
+        self.decided = evaluator.decided or self.decided
         return found
 
     @property
@@ -144,7 +146,11 @@ class DsnGuards:
         if verdict.rejects and condition.blocks:
             return
         text = shown or module.source(node, 80)
-        here = (Evidence(module.path, getattr(node, "lineno", None), None, None, text),)
+        here: tuple[Evidence, ...] = (Evidence(module.path, getattr(node, "lineno", None), None, None, text),)
+        if verdict.rejects and condition.decided is not None:
+            where, test = condition.decided
+            text = f"{text} (decided by: {where.source(test, 60)})"
+            here = (*here, place(where, test))
         found = verdict.fact(text, here, about=condition.about)
         if found is not None:
             yield found
@@ -162,7 +168,8 @@ class DsnGuards:
             return self._kept(found) if found.known else Result(OPEN)
 
         condition = Condition(self.resolver, self.known, ask)
-        if judge(condition).rejects:
+        rejects = judge(condition).rejects
+        if rejects and not any(set(rejects) <= set(judge(test).rejects) for test in self._tests):
             yield from self._fact(condition, scope.module, expression, f"dsn={scope.module.source(expression, 70)}")
 
     def _kept(self, found: Result, *, asked: bool = False) -> Result:

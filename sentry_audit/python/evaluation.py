@@ -87,6 +87,8 @@ class Evaluator:
         self.known = known
         self.dsn = dsn
         self.about = False
+        #: The condition under which a name was assigned, where the DSN decides it.
+        self.decided: tuple[Module, ast.expr] | None = None
         self.steps = _STEPS
         self._following: set[tuple[str, int]] = set()
 
@@ -266,6 +268,7 @@ class Evaluator:
             for test, wanted in guards(frame.module, last):
                 if reached.value is not False and (test, wanted) not in shared:
                     answer = self.truth(test, frame)
+                    self.decided = (frame.module, test) if answer.dsn and answer.known else self.decided
                     if not answer.known:
                         reached = Result(OPEN, answer.dsn or reached.dsn)
                     elif answer.value is not wanted:
@@ -277,6 +280,8 @@ class Evaluator:
                 return earlier
             assert last.value is not None
             value = self.unpacked(last, self.value(last.value, frame)).get(name, Result(OPEN))
+            if name == self.known.text and frame.module is self.known.module and not value.known:
+                value = self.dsn  # read from where it cannot be followed: a secret store, a request
             return value if reached.known or earlier is None else joined(value, earlier, reached.dsn)
         finally:
             self._following.discard(key)
