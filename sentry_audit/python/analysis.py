@@ -187,7 +187,8 @@ class Code:
 
     def _call(self, analysed: Analysed, item: Reached) -> list[Fact]:
         resolver, name = analysed.resolver, analysed.name
-        enabled, condition, why, places, unknown = conditions(analysed, item)
+        about_dsn = DsnGuards(resolver, item)
+        enabled, condition, why, places, unknown = conditions(analysed, item, about_dsn)
         if enabled is False and unknown == "":
             unknown = self._set_elsewhere(why)
         caught = swallowed(item)
@@ -202,7 +203,7 @@ class Code:
             options=tuple(item.init.options),
             evidence=(item.init.evidence, *places, *((caught,) if caught else ())),
         )
-        return [call, dsn, *(replace(fact, component=name) for fact in DsnGuards(resolver, item).facts())]
+        return [call, dsn, *(replace(fact, component=name) for fact in about_dsn.facts())]
 
     def _set_elsewhere(self, why: str) -> str:
         """A flag that is off by default may be set by a deployment: say unknown if a file mentions it."""
@@ -280,11 +281,12 @@ def _environment_variants(name: str, environment: str) -> list[str]:
     return [name, *(f"{name}.{item}" for item in names)]
 
 
-def conditions(analysed: Analysed, item: Reached) -> tuple[bool | None, str, str, tuple[Evidence, ...], str]:
+def conditions(
+    analysed: Analysed, item: Reached, about_dsn: DsnGuards
+) -> tuple[bool | None, str, str, tuple[Evidence, ...], str]:
     """(whether init runs here, its conditions as text, why not, where that was seen, what is not known)."""
     shown: list[str] = []
     unsure: tuple[str, tuple[Evidence, ...]] | None = None
-    about_dsn = DsnGuards(analysed.resolver, item)
     for step, bindings in zip(item.route.steps, item.bindings, strict=True):
         scope = Scope(step.module, bindings, step.function)
         for test, must_hold in guards(step.module, step.node):

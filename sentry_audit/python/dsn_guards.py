@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from sentry_audit.guard import Verdict, judge, pattern
+from sentry_audit.guard import SAMPLES, Verdict, judge, pattern
 from sentry_audit.model import Evidence
 from sentry_audit.python.evaluated_calls import run
 from sentry_audit.python.evaluation import OPEN, Evaluator, Frame, Known, Raised, Result, assignments
@@ -44,6 +44,7 @@ class Condition:
         self.about = False
         self.depends = False
         self.decided: tuple[Module, ast.expr] | None = None
+        self._verdict: Verdict | None = None
 
     def __call__(self, dsn: str) -> bool | None:
         """Whether init runs with ``dsn``; what has nothing to do with the DSN is taken to hold."""
@@ -52,6 +53,13 @@ class Condition:
         if found.known:
             return bool(found.value)
         return None if found.dsn else True
+
+    def verdict(self) -> Verdict:
+        """What the condition does with each kind of DSN; asked once, and only about one if the DSN does not matter."""
+        if self._verdict is None:
+            first = self(SAMPLES[0][1])
+            self._verdict = judge(self) if self.depends or self.about or first is None else Verdict()
+        return self._verdict
 
     def given(self, dsn: Result) -> Result:
         """The answer for any value of the DSN."""
@@ -79,6 +87,7 @@ class DsnGuards:
         self.value = item.option("dsn", resolver)
         self.known = self._known()
         self._tests: list[Condition] = []
+        self._conditions: dict[tuple[int, bool], Condition] = {}
 
     def _known(self) -> Known:
         init = self.item.init
@@ -120,8 +129,9 @@ class DsnGuards:
         condition = self.condition(scope, test, wanted)
         if not self.known.names and not self.known.text:
             return Verdict(), False, False
-        verdict = judge(condition)
-        return verdict, condition.about, condition.depends
+        key = (id(test), wanted)
+        condition = self._conditions.setdefault(key, condition)
+        return condition.verdict(), condition.about, condition.depends
 
     def facts(self) -> Iterator[DsnGuard]:
         """One fact for each guard that looks at the DSN."""
@@ -135,6 +145,8 @@ class DsnGuards:
                     self._tests.append(condition)
                     yield from self._fact(condition, step.module, test)
             for statement in _passed(step):
+                if not self._names_dsn(statement):
+                    continue
                 condition = Condition(self.resolver, self.known, _falls_through(statement, scope))
                 yield from self._fact(condition, step.module, statement)
         if self.value is not None:
@@ -142,7 +154,7 @@ class DsnGuards:
             yield from self._validators(self.value)
 
     def _fact(self, condition: Condition, module: Module, node: ast.AST, shown: str = "") -> Iterator[DsnGuard]:
-        verdict = judge(condition)
+        verdict = condition.verdict()
         if verdict.rejects and condition.blocks:
             return
         text = shown or module.source(node, 80)
@@ -154,6 +166,12 @@ class DsnGuards:
         found = verdict.fact(text, here, about=condition.about)
         if found is not None:
             yield found
+
+    def _names_dsn(self, statement: ast.stmt) -> bool:
+        """A cheap look first: most statements in front of init have nothing to do with it."""
+        text = ast.unparse(statement)
+        argument = self.item.init.options.get("dsn")
+        return "dsn" in text.lower() or (argument is not None and ast.unparse(argument[0]) in text)
 
     # --- the argument, and the settings field ------------------------------------------------------
 
@@ -168,8 +186,8 @@ class DsnGuards:
             return self._kept(found) if found.known else Result(OPEN)
 
         condition = Condition(self.resolver, self.known, ask)
-        rejects = judge(condition).rejects
-        if rejects and not any(set(rejects) <= set(judge(test).rejects) for test in self._tests):
+        rejects = condition.verdict().rejects
+        if rejects and not any(set(rejects) <= set(test.verdict().rejects) for test in self._tests):
             yield from self._fact(condition, scope.module, expression, f"dsn={scope.module.source(expression, 70)}")
 
     def _kept(self, found: Result, *, asked: bool = False) -> Result:

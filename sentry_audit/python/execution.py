@@ -74,6 +74,8 @@ def _statement(evaluator: Evaluator, statement: ast.stmt, frame: Frame) -> Outco
             if frame.module.qualify(value.func) in _EXITS:
                 return Outcome("raise", name="SystemExit")
             looked = evaluator.about
+            if not _touches(value, frame):
+                return Outcome()
             if not evaluator.value(value, frame).known:
                 evaluator.about = looked  # to log the DSN is not to look at it
         case ast.With() | ast.AsyncWith():
@@ -89,6 +91,12 @@ def _statement(evaluator: Evaluator, statement: ast.stmt, frame: Frame) -> Outco
         case _:
             return _end(evaluator, statement, frame)
     return Outcome()
+
+
+def _touches(call: ast.Call, frame: Frame) -> bool:
+    """Whether a call is given something that may be the DSN; any other call cannot depend on it."""
+    names = {item.id for item in ast.walk(call) if isinstance(item, ast.Name)}
+    return any(frame.locals[name].dsn for name in names & frame.locals.keys()) or "dsn" in ast.unparse(call).lower()
 
 
 def _end(evaluator: Evaluator, statement: ast.stmt, frame: Frame) -> Outcome:
