@@ -187,7 +187,7 @@ class _Script:
         unknown: Scope = {name: [] for name in (*every, *rest)}
         found: list[tuple[Scope, list[Hint]]] = []
         for call in self.calls.get(function.name, []) if depth and every else []:
-            if function in self._around(call):
+            if function in self._around(call) or len(found) >= _MOST:
                 continue
             for around, more in self._contexts(call, scopes, depth):
                 bound = unknown | _defaults(function)
