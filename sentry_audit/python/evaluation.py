@@ -77,6 +77,8 @@ class Known:
     names: frozenset[str] = frozenset()
     text: str = ""
     module: Module | None = None
+    #: What was found of each node of the code in front of init; to follow one is what costs.
+    seen: dict[ast.expr, bool] = field(default_factory=dict, compare=False, repr=False)
 
 
 class Evaluator:
@@ -205,6 +207,13 @@ class Evaluator:
 
     def is_dsn(self, node: ast.expr, frame: Frame) -> bool:
         """Whether ``node`` is what init's DSN is read from."""
+        if frame.depth:
+            return self._is_dsn(node, frame)
+        if node not in self.known.seen:
+            self.known.seen[node] = self._is_dsn(node, frame)
+        return self.known.seen[node]
+
+    def _is_dsn(self, node: ast.expr, frame: Frame) -> bool:
         leaves = self.resolver.value(node, frame.scope).leaves()
         names = {name for leaf in leaves for name in leaf.names}
         if names:
