@@ -9,8 +9,12 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sentry_audit.facts import DsnGuard
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from sentry_audit.model import Evidence
 
 _KEY = "0123456789abcdef0123456789abcdef"
 #: (what kind of DSN it is, a DSN of that kind).
@@ -24,6 +28,8 @@ SAMPLES: tuple[tuple[str, str], ...] = (
 #: Without these a guard switches Sentry off for what sentry.io hands out today.
 REQUIRED = frozenset({"sentry.io, US", "sentry.io, EU"})
 UNDECIDED = None
+#: A repeated group that ends in a repetition may take longer than anybody waits: ``(\\w+)+@``.
+_EXPLOSIVE = re.compile(r"[+*]\)+[+*{]")
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,14 @@ class Verdict:
         """Whether the DSNs of sentry.io today pass."""
         return not REQUIRED & set(self.rejects)
 
+    def fact(self, expression: str, here: tuple[Evidence, ...], *, about: bool) -> DsnGuard | None:
+        """The fact that ``expression`` is a guard; None if it is not ``about`` the DSN's text and keeps nothing out."""
+        if self.rejects:
+            return DsnGuard(expression=expression, keeps_real=self.keeps_real, rejects=self.rejects, evidence=here)
+        if self.undecided:
+            return DsnGuard(expression=expression, unknown=f"the guard {expression} was not followed", evidence=here)
+        return DsnGuard(expression=expression, evidence=here) if about else None
+
 
 def judge(condition: Callable[[str], bool | None]) -> Verdict:
     """Ask a condition about each sample; it gives None for what it cannot decide."""
@@ -47,12 +61,18 @@ def judge(condition: Callable[[str], bool | None]) -> Verdict:
     )
 
 
-def matches(pattern: str, text: str, flags: str = "") -> bool | None:
-    """Whether a regular expression is found in ``text``; None if it is none that Python understands."""
+def pattern(text: str, flags: int = 0) -> re.Pattern[str] | None:
+    """A regular expression of the audited code; None if it is none that Python understands, or may never end."""
     try:
-        return re.search(pattern.replace(r"\/", "/"), text, re.IGNORECASE if "i" in flags else 0) is not None
-    except re.error:
+        return None if _EXPLOSIVE.search(text) else re.compile(text, flags)
+    except (re.error, ValueError, OverflowError, RecursionError):
         return None
+
+
+def matches(text: str, value: str, flags: str = "") -> bool | None:
+    """Whether a regular expression of JavaScript is found in ``value``; None if that cannot be told."""
+    compiled = pattern(text.replace(r"\/", "/"), re.IGNORECASE if "i" in flags else 0)
+    return None if compiled is None else compiled.search(value) is not None
 
 
 def both(left: bool | None, right: bool | None) -> bool | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from sentry_audit.facts import DsnGuard, FrontendDsn
+from sentry_audit.facts import FrontendDsn
 from sentry_audit.guard import judge
 from sentry_audit.javascript.conditions import Condition, guards
 from sentry_audit.javascript.syntax import text_of
@@ -96,9 +96,6 @@ def _guards(analysis: Analysis, item: Init, origin: Origin, options: Mapping[str
         verdict = judge(condition)
         here = (Evidence(item.source.path, condition.line, None, None, text_of(node)[:80]),)
         shown = re.sub(r"^\((.*)\)$", r"\1", text_of(node), flags=re.DOTALL)[:80]
-        if verdict.rejects:
-            yield DsnGuard(expression=shown, keeps_real=verdict.keeps_real, rejects=verdict.rejects, evidence=here)
-        elif verdict.undecided:
-            yield DsnGuard(expression=shown, unknown=f"the guard {shown} was not followed", evidence=here)
-        elif condition.about:
-            yield DsnGuard(expression=shown, evidence=here)
+        found = verdict.fact(shown, here, about=condition.about)
+        if found is not None:
+            yield found

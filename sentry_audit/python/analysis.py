@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 from sentry_audit.facts import DsnArgument, EnvVar, SdkInit, SdkSetup, WorkerEntry
 from sentry_audit.model import Evidence
 from sentry_audit.python import inits
+from sentry_audit.python.dsn_guards import DsnGuards
 from sentry_audit.python.loading import dynamic_import, roots
 from sentry_audit.python.paths import deployed, importable
 from sentry_audit.python.reach import Route, route
-from sentry_audit.python.truth import guards, is_environment_name, same_environment, truth
+from sentry_audit.python.truth import Verdict, guards, is_environment_name, same_environment, terms, truth
 from sentry_audit.python.values import Resolver, Scope, Value
 
 if TYPE_CHECKING:
@@ -186,7 +187,8 @@ class Code:
 
     def _call(self, analysed: Analysed, item: Reached) -> list[Fact]:
         resolver, name = analysed.resolver, analysed.name
-        enabled, condition, why, places, unknown = conditions(analysed, item)
+        about_dsn = DsnGuards(resolver, item)
+        enabled, condition, why, places, unknown = conditions(analysed, item, about_dsn)
         if enabled is False and unknown == "":
             unknown = self._set_elsewhere(why)
         caught = swallowed(item)
@@ -201,7 +203,7 @@ class Code:
             options=tuple(item.init.options),
             evidence=(item.init.evidence, *places, *((caught,) if caught else ())),
         )
-        return [call, dsn]
+        return [call, dsn, *(replace(fact, component=name) for fact in about_dsn.facts())]
 
     def _set_elsewhere(self, why: str) -> str:
         """A flag that is off by default may be set by a deployment: say unknown if a file mentions it."""
@@ -279,7 +281,9 @@ def _environment_variants(name: str, environment: str) -> list[str]:
     return [name, *(f"{name}.{item}" for item in names)]
 
 
-def conditions(analysed: Analysed, item: Reached) -> tuple[bool | None, str, str, tuple[Evidence, ...], str]:
+def conditions(
+    analysed: Analysed, item: Reached, about_dsn: DsnGuards
+) -> tuple[bool | None, str, str, tuple[Evidence, ...], str]:
     """(whether init runs here, its conditions as text, why not, where that was seen, what is not known)."""
     shown: list[str] = []
     unsure: tuple[str, tuple[Evidence, ...]] | None = None
@@ -290,11 +294,17 @@ def conditions(analysed: Analysed, item: Reached) -> tuple[bool | None, str, str
                 continue
             text = step.module.source(test, 60)
             shown.append(text if must_hold else f"not ({text})")
-            verdict = truth(analysed.resolver, test, scope)
-            if verdict.holds is None:
-                unsure = unsure or (f"init depends on {text}: {verdict.why}", verdict.evidence)
-            elif verdict.holds is not must_hold:
-                return False, " and ".join(shown), verdict.why, verdict.evidence, ""
+            for term, wanted in terms(test, must_hold):
+                looked = about_dsn.looks(scope, term, wanted)
+                if looked is not None and not looked.undecided:
+                    continue  # what it does with real DSNs is a guard's fact, and depends on no environment
+                verdict = truth(analysed.resolver, term, scope)
+                if looked is not None:
+                    verdict = Verdict(None, "what it does with a DSN was not followed", verdict.evidence)
+                if verdict.holds is None and not about_dsn.lets_through(scope, term, wanted):
+                    unsure = unsure or (f"init depends on {text}: {verdict.why}", verdict.evidence)
+                elif verdict.holds is not None and verdict.holds is not wanted:
+                    return False, " and ".join(shown), verdict.why, verdict.evidence, ""
     if unsure is not None:
         return None, " and ".join(shown), "", unsure[1], unsure[0]
     return True, " and ".join(shown), "", (), ""

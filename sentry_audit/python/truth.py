@@ -227,6 +227,8 @@ def guards(module: Module, node: ast.AST) -> list[tuple[ast.expr, bool]]:
             found.append((parent.test, child is parent.body))
         elif isinstance(parent, ast.BoolOp) and isinstance(parent.op, ast.And) and child in parent.values:
             found.extend((item, True) for item in parent.values[: parent.values.index(child)])
+        elif isinstance(parent, ast.Match):
+            found.extend(_case(parent, child))
         for name in ("body", "orelse", "finalbody"):
             block = getattr(parent, name, None)
             if isinstance(block, list) and child in block:
@@ -237,10 +239,39 @@ def guards(module: Module, node: ast.AST) -> list[tuple[ast.expr, bool]]:
     return found
 
 
+def terms(test: ast.expr, must_hold: bool) -> list[tuple[ast.expr, bool]]:
+    """The parts of a condition that must all be as given: of ``a and b``, and of ``not (a or b)``."""
+    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        return terms(test.operand, not must_hold)
+    if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And) is must_hold:
+        return [term for item in test.values for term in terms(item, must_hold)]
+    return [(test, must_hold)]
+
+
+def _case(statement: ast.Match, chosen: ast.AST) -> Iterable[tuple[ast.expr, bool]]:
+    """The comparisons by which ``match`` comes to one of its cases, as far as they are with constants."""
+    for case in statement.cases:
+        wanted = case.pattern
+        value = wanted.value if isinstance(wanted, ast.MatchValue) else None
+        if isinstance(wanted, ast.MatchSingleton):
+            value = ast.copy_location(ast.Constant(wanted.value), statement.subject)
+        if value is not None and (case is chosen or case.guard is None):
+            yield (
+                ast.copy_location(ast.Compare(statement.subject, [ast.Eq()], [value]), statement.subject),
+                case is chosen,
+            )
+        if case is chosen:
+            if case.guard is not None:
+                yield case.guard, True
+            return
+
+
 def _exits(block: list[ast.stmt]) -> Iterable[tuple[ast.expr, bool]]:
     for statement in block:
-        if isinstance(statement, ast.If) and not statement.orelse and _leaves(statement.body[-1]):
+        if isinstance(statement, ast.If) and _leaves(statement.body[-1]):
             yield statement.test, False
+            if len(statement.orelse) == 1:  # elif
+                yield from _exits(statement.orelse)
 
 
 def _leaves(statement: ast.stmt) -> bool:

@@ -108,18 +108,27 @@ class Resolver:
         self.environment = environment
         self.provided = dict(provided or {})
         self._depth = 0
-        self._globals: dict[tuple[str, str], tuple[int, Value]] = {}
-        self._following: set[tuple[str, str]] = set()
+        self._values: dict[tuple[ast.expr, FunctionNode | None], Value] = {}
+        self._assigned: dict[FunctionNode, dict[str, list[tuple[int, ast.expr]]]] = {}
+        self._globals: dict[tuple[str, str, int], tuple[int, Value]] = {}
+        self._following: set[tuple[str, str, int]] = set()
+        self._guarding: set[ast.stmt] = set()
 
     def value(self, node: ast.expr, scope: Scope) -> Value:
         """How ``node``, standing in ``scope``, ends."""
+        key = (node, scope.function) if not scope.bindings else None
+        if key is not None and key in self._values:
+            return self._values[key]
         if self._depth >= MAX_DEPTH:
             return dynamic(scope.module, node, "too deep to follow")
         self._depth += 1
         try:
-            return self._value(node, scope)
+            found = self._value(node, scope)
         finally:
             self._depth -= 1
+        if key is not None and not self._depth and not self._guarding:
+            self._values[key] = found  # nothing was cut short: it is the same wherever it is asked again
+        return found
 
     def _value(self, node: ast.expr, scope: Scope) -> Value:
         match node:
@@ -174,16 +183,8 @@ class Resolver:
 
     def _local(self, node: ast.Name, scope: Scope) -> Value | None:
         assert scope.function is not None
-        found: list[ast.expr] = []
-        for statement in ast.walk(scope.function):
-            if isinstance(statement, ast.Assign | ast.AnnAssign) and statement.lineno <= node.lineno:
-                targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-                if statement.value is not None and any(isinstance(t, ast.Name) and t.id == node.id for t in targets):
-                    found.append(statement.value)
-            if isinstance(statement, ast.NamedExpr) and statement.target.id == node.id:
-                found.append(statement.value)
+        found = [value for line, value in self._assignments(scope.function).get(node.id, ()) if line <= node.lineno]
         if found:
-            found.sort(key=lambda item: item.lineno)
             if self._depth >= MAX_DEPTH - 1 or node in ast.walk(found[-1]):
                 return dynamic(scope.module, node, "assigned from itself")
             return self.value(found[-1], scope)
@@ -202,6 +203,28 @@ class Resolver:
         if node.id in names:
             return self._annotated(node, scope)
         return None
+
+    def _assignments(self, function: FunctionNode) -> dict[str, list[tuple[int, ast.expr]]]:
+        """The values that names are given in a function, by line; looked for once."""
+        if function not in self._assigned:
+            names: dict[str, list[tuple[int, ast.expr]]] = {}
+            for statement in ast.walk(function):
+                match statement:
+                    case ast.Assign(targets=[*targets], value=value):
+                        line = statement.lineno
+                    case ast.AnnAssign(target=target, value=ast.expr() as value):
+                        targets, line = [target], statement.lineno
+                    case ast.NamedExpr(target=target, value=value):
+                        targets, line = [target], 0
+                    case _:
+                        continue
+                for item in targets:
+                    if isinstance(item, ast.Name):
+                        names.setdefault(item.id, []).append((line, value))
+            for listed in names.values():
+                listed.sort(key=lambda item: item[1].lineno)
+            self._assigned[function] = names
+        return self._assigned[function]
 
     def _annotated(self, node: ast.Name, scope: Scope) -> Value:
         """A parameter whose class is known by its annotation; otherwise not followed."""
@@ -251,15 +274,19 @@ class Resolver:
         return self._bound(name, owner, statements)
 
     def _bound(self, name: str, owner: Module, statements: list[ast.stmt]) -> Value:
-        """What a name of a module ends in: followed once, unless it was cut short further down than here."""
-        key = (owner.path, name)
+        """What a name of a module ends in: followed once, unless it was cut short further down than here.
+
+        Asked in the condition of one of its own statements, as in ``if not name: name = …``, what stands before counts.
+        """
+        limit = next((index for index, item in enumerate(statements) if item in self._guarding), len(statements))
+        key = (owner.path, name, limit)
         if key in self._globals and self._globals[key][0] <= self._depth:
             return self._globals[key][1]
         if key in self._following:
             return dynamic(owner, statements[-1], f"{name} depends on itself")
         self._following.add(key)
         try:
-            value = self._last_bound(name, owner, statements)
+            value = self._last_bound(name, owner, statements[:limit])
         finally:
             self._following.discard(key)
         self._globals[key] = (self._depth, value)
@@ -270,7 +297,12 @@ class Resolver:
 
         values: list[Value] = []
         for statement in statements:
-            if guarded(self, statement, Scope(owner)) is False:
+            self._guarding.add(statement)
+            try:
+                reached = guarded(self, statement, Scope(owner))
+            finally:
+                self._guarding.discard(statement)
+            if reached is False:
                 continue
             match statement:
                 case ast.ClassDef():
