@@ -25,6 +25,9 @@ class Frontends:
         self.files = files
         self.frontends = list(frontends)
         self.facts = facts
+        from sentry_audit.policies.reading import Policies
+
+        self.policies = Policies(files, frontends, facts)
         self.read: dict[str, tuple[list[Fact], Analysis]] = {}
 
     def derive(self, frontend: Frontend, environment: str, matching: Matching) -> tuple[list[Fact], list[Problem]]:
@@ -37,7 +40,10 @@ class Frontends:
             self.read[name] = (analysis.facts(), analysis)
         found, analysis = self.read[name]
         more = [self._variable(frontend, variable, environment, matching) for variable in analysis.variables]
-        return [*found, *more], analysis.problems
+        from sentry_audit.derive.policies import content_policies
+
+        policies = content_policies(analysis, self.policies, self.facts, found, environment)
+        return [*found, *more, *policies], analysis.problems
 
     def _variable(self, frontend: Frontend, name: str, environment: str, matching: Matching) -> Fact:
         from sentry_audit import tracing

@@ -1,0 +1,290 @@
+"""Whether the Content Security Policies on a front end's pages let browsers reach Sentry."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from sentry_audit import csp, dsn
+from sentry_audit.deployment.environments import canonical, speaks_of, told
+from sentry_audit.facts import ContentPolicy, Dsn, DsnGuard
+from sentry_audit.guard import SAMPLES, both
+from sentry_audit.javascript.syntax import line_of, options_of, text_of, walk
+from sentry_audit.model import Evidence
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from sentry_audit.facts import Fact
+    from sentry_audit.javascript.analysis import Analysis
+    from sentry_audit.policies.policy import Policy
+    from sentry_audit.policies.reading import Policies
+    from sentry_audit.policies.strings import Strings
+
+_SAAS = ("sentry.io, US", "sentry.io, EU", "sentry.io, older")
+_TODAY = frozenset({"sentry.io, US", "sentry.io, EU"})
+#: Hosts that are Sentry's own, but take no events; and names of what a self-hosted one is called.
+_SENTRYS = re.compile(r"(^|\.)(sentry\.io|sentry-cdn\.com|sentry\.dev)$", re.IGNORECASE)
+_SELF_HOSTED = re.compile(r"sentry|glitchtip|bugsink", re.IGNORECASE)
+_ORGANISATION = re.compile(r"\bo\d+\.ingest\.", re.IGNORECASE)
+#: What the tunnel of Next.js takes: https://docs.sentry.io/platforms/javascript/guides/nextjs/configuration/build/
+_TUNNELLED = re.compile(r"^o\d+\.ingest(\.[a-z]{2})?\.sentry\.io$")
+_PAGE = "https://page.invalid/tunnel"
+
+Answers = dict[str, bool | None]
+
+
+@dataclass(frozen=True)
+class Way:
+    """How events leave a page: ``tunnel`` is "" (to the DSN's host), "page" (its own origin), an address, or unknown.
+
+    ``saas_only``: other hosts than sentry.io's are reached directly all the same.
+    """
+
+    tunnel: str = ""
+    saas_only: bool = False
+    unknown: str = ""
+    evidence: tuple[Evidence, ...] = ()
+
+    def allowed(self, text: str, url: str) -> bool | None:
+        """Whether a policy lets events for the DSN's envelope address ``url`` leave."""
+        direct = csp.allows(text, url)
+        if self.unknown:
+            return True if direct and csp.allows(text, _PAGE, same_origin=True) else None
+        if not self.tunnel or (self.saas_only and not _TUNNELLED.match(urlsplit(url).hostname or "")):
+            return direct
+        return csp.allows(text, self.tunnel, same_origin=self.tunnel == _PAGE)
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where the events of a front end are to go: ``addresses`` by name, and whether they are ``known`` or samples."""
+
+    addresses: Mapping[str, str]
+    known: bool
+
+
+def content_policies(
+    analysis: Analysis, policies: Policies, facts: Sequence[Fact], found: Sequence[Fact], environment: str
+) -> Iterator[ContentPolicy]:
+    """A fact for each policy on the pages, and one if each lets some DSN pass, but none passes them all.
+
+    ``facts`` are those of the repository, ``found`` those of the front end.
+    """
+    inits = analysis.loaded or analysis.inits
+    if not inits:
+        return
+    mine = [item for item in policies.of(analysis.frontend) if _speaks_of(item, environment)]
+    if not mine:
+        return
+    way = _way(analysis, policies.constants(analysis.frontend), policies)
+    target = _target(analysis, facts, environment)
+    judged = [(item, _answers(item, way, target)) for item in _distinct(mine)]
+    gaps = False
+    for item, answers in judged:
+        fact = _judge(item, answers, way, target)
+        gaps |= not fact.allows
+        yield fact
+    if not gaps and not target.known:
+        yield from _together(judged, [fact for fact in found if isinstance(fact, DsnGuard) and fact.rejects])
+
+
+def _speaks_of(policy: Policy, environment: str) -> bool:
+    path = policy.evidence.path or ""
+    hints = [(part, "the file's name") for part in reversed(path.split("/"))]
+    return speaks_of(told(hints[:2])[0], canonical(environment))
+
+
+def _distinct(policies: Sequence[Policy]) -> list[Policy]:
+    """Each text once: what is set on the request and on the response, or in general and for a route, is one policy."""
+    found: dict[tuple[str, ...], Policy] = {}
+    for item in sorted(policies, key=lambda item: bool(item.route) + bool(item.condition)):
+        key = item.texts or (str(item.evidence), item.unread)
+        found.setdefault(key, item)
+    return [item for item in policies if item in found.values()]
+
+
+def _target(analysis: Analysis, facts: Sequence[Fact], environment: str) -> Target:
+    """The hosts of the front end's DSN, where it is in the code or in a file; else one sample of each kind."""
+    hosts: dict[str, str] = {}
+    for item in analysis.loaded or analysis.inits:
+        options, _ = options_of(item.call) or ({}, False)
+        if options.get("dsn") is None:
+            continue
+        origin = analysis.values.origin(options["dsn"], item.source)
+        names = {name for name, _ in origin.variables}
+        given = [fact for fact in facts if isinstance(fact, Dsn) and fact.name in names and fact.valid]
+        for fact in given:
+            if speaks_of(fact.environment, environment) and not fact.placeholder:
+                hosts[fact.host] = f"https://{fact.host}/api/{fact.project}/envelope/"
+        for text in origin.literals:
+            value = dsn.parse(text)
+            if value.valid and not names:
+                hosts[value.host] = _envelope(text)
+    if hosts:
+        return Target(hosts, known=True)
+    return Target({kind: _envelope(sample) for kind, sample in SAMPLES}, known=False)
+
+
+def _envelope(text: str) -> str:
+    value = dsn.parse(text)
+    port = f":{value.port}" if value.port else ""
+    return f"{value.scheme}://{value.host}{port}{value.path}/api/{value.project}/envelope/"
+
+
+def _way(analysis: Analysis, strings: Strings, policies: Policies) -> Way:
+    """How the init, or the build, says that events leave the page."""
+    for item in analysis.loaded or analysis.inits:
+        read = options_of(item.call)
+        here = (item.evidence,)
+        if read is None:
+            return Way(unknown="the options of init, which may name a tunnel, were not followed", evidence=here)
+        options, spread = read
+        if "tunnel" in options:
+            node = options["tunnel"]
+            if text_of(node) == "true":
+                return Way(_PAGE, evidence=here)
+            return _named(strings.texts(node, item.source), text_of(node), here)
+        if spread:
+            return Way(unknown="init's options, which may name a tunnel, are spread from elsewhere", evidence=here)
+    config = policies.config(analysis.frontend) if analysis.frontend.framework == "nextjs" else None
+    for node in walk(config.root) if config is not None else ():
+        if node.type == "pair" and text_of(node.child_by_field_name("key")).strip("\"'") == "tunnelRoute":
+            value = node.child_by_field_name("value")
+            here = (Evidence(config.path if config else None, line_of(node), None, None, text_of(node)[:80]),)
+            if text_of(value) not in {"undefined", "false"}:
+                return Way(_PAGE, saas_only=True, evidence=here)
+    return Way()
+
+
+def _named(texts: list[str], shown: str, here: tuple[Evidence, ...]) -> Way:
+    ways = {
+        ""
+        if not text
+        else _PAGE
+        if text.startswith("/") and csp.HOLE not in text
+        else text
+        if "://" in text
+        else csp.HOLE
+        for text in texts
+    }
+    if len(ways) == 1 and csp.HOLE not in (only := ways.pop()):
+        return Way(only, evidence=here)
+    return Way(unknown=f"where the tunnel {shown[:60]} leads was not followed", evidence=here)
+
+
+def _answers(policy: Policy, way: Way, target: Target) -> Answers:
+    """For each kind of DSN, or each known host, whether a policy lets its events leave the page."""
+    found: Answers = {}
+    for name, url in target.addresses.items():
+        answers = set()
+        for text in policy.texts:
+            plain = text if target.known else _ORGANISATION.sub("o450.ingest.", text)
+            answer = way.allowed(plain, url)
+            if answer is False and not target.known and name not in _SAAS and not way.tunnel and _self_hosted(text):
+                answer = True
+            answers.add(answer)
+        found[name] = answers.pop() if len(answers) == 1 else None
+    return found
+
+
+def _self_hosted(text: str) -> str:
+    """A host among the sources whose name says that it may be a Sentry of one's own."""
+    for part in text.split(","):
+        for source in csp.connect_sources(part) or []:
+            host = re.sub(r"^[a-z]+://", "", source).partition("/")[0].partition(":")[0]
+            if _SELF_HOSTED.search(host) and not _SENTRYS.search(host) and "." in host and csp.HOLE not in host:
+                return host
+    return ""
+
+
+def _judge(policy: Policy, answers: Answers, way: Way, target: Target) -> ContentPolicy:
+    evidence = (policy.evidence, *way.evidence)
+    where = str(policy.evidence)
+    if policy.unread:
+        return ContentPolicy(unknown=f"{policy.unread}: it may set a policy", evidence=evidence)
+    passes = tuple(name for name, answer in answers.items() if answer)
+    blocked = tuple(name for name, answer in answers.items() if answer is False)
+    through = " through the tunnel" if way.tunnel else ""
+    if all(answers.values()) if target.known else _TODAY & set(passes):
+        but = f", and keeps out {_listed(blocked)}" if blocked else ""
+        hosts = " and ".join(passes) if target.known else _listed(passes)
+        return ContentPolicy(passes=passes, source=f"{where} lets {hosts} pass{through}{but}", evidence=evidence)
+    if not target.known and "self-hosted" in passes:
+        host = next(filter(None, map(_self_hosted, policy.texts)), "a host of your own")
+        return ContentPolicy(
+            passes=passes, source=f"{where} lets {host} pass, and no host of sentry.io", evidence=evidence
+        )
+    reason = _undecided(policy, answers, passes, way, target)
+    if reason:
+        return ContentPolicy(unknown=reason, passes=passes, evidence=evidence)
+    return ContentPolicy(allows=False, passes=passes, problem=_problem(policy, way, target, blocked), evidence=evidence)
+
+
+def _undecided(policy: Policy, answers: Answers, passes: Sequence[str], way: Way, target: Target) -> str:
+    """Why a policy that does not let everything pass is no gap; ``""`` if it is one."""
+    where = policy.evidence
+    wanted = list(answers.values()) if target.known else [answers[name] for name in _SAAS]
+    if None in wanted and (not target.known or False not in wanted):
+        if way.unknown:
+            return way.unknown
+        return f"whether the policy at {where} lets Sentry's ingest host pass depends on parts that were not followed"
+    if passes and not target.known:
+        return (
+            f"the policy at {where} lets only {_listed(passes)} pass: the DSN must be of that kind, "
+            f"as those that sentry.io hands out today are not"
+        )
+    if policy.route:
+        return f"the policy at {where} keeps Sentry out, but only where the path is {policy.route}"
+    if policy.condition:
+        return f"the policy at {where} keeps Sentry out if {policy.condition}, which was not followed"
+    return ""
+
+
+def _problem(policy: Policy, way: Way, target: Target, blocked: Sequence[str]) -> str:
+    sources = next((found for text in policy.texts if (found := _shown(text))), "nothing")
+    named = f"the policy at {policy.evidence} lets pages connect to {sources}"
+    if way.tunnel == _PAGE:
+        return f"{named}, and the tunnel is on the page's own origin, which needs 'self'"
+    if way.tunnel:
+        return f"{named}, not to the tunnel, {way.tunnel}"
+    hosts = " or ".join(blocked) if target.known else "Sentry's ingest host"
+    return f"{named}, not to {hosts}, and there is no tunnel"
+
+
+def _shown(text: str) -> str:
+    sources = [source for part in text.split(",") for source in csp.connect_sources(part) or []]
+    listed = ["…" if csp.HOLE in source else source for source in sources]
+    return " ".join(listed[:6]) + (" …" if len(listed) > 6 else "")
+
+
+def _listed(kinds: Sequence[str]) -> str:
+    """``sentry.io (US, EU) and self-hosted``."""
+    regions = [kind.partition(", ")[2] for kind in kinds if kind in _SAAS]
+    others = [kind for kind in kinds if kind not in _SAAS]
+    saas = [f"sentry.io ({', '.join(regions)})"] if regions else []
+    return " and ".join([*saas, *others])
+
+
+def _together(judged: Sequence[tuple[Policy, Answers]], guards: Sequence[DsnGuard]) -> Iterator[ContentPolicy]:
+    """A gap if every kind of DSN is kept out by one policy or guard or another."""
+    certain = [(item, answers) for item, answers in judged if not (item.route or item.condition or item.unread)]
+    if not certain or len(certain) + len(guards) < 2:
+        return
+    open_ = {kind: True for kind, _ in SAMPLES}
+    for _, answers in certain:
+        open_ = {kind: bool(both(left, answers[kind] is not False)) for kind, left in open_.items()}
+    for guard in guards:
+        open_ = {kind: left and kind not in guard.rejects for kind, left in open_.items()}
+    if any(open_.values()):
+        return
+    said = [f"the guard at {guard.evidence[0]} rejects {_listed(guard.rejects)}" for guard in guards]
+    for item, answers in certain:
+        blocked = [kind for kind, answer in answers.items() if answer is False]
+        if blocked:
+            said.append(f"the policy at {item.evidence} blocks {_listed(blocked)}")
+    places = (*(place for guard in guards for place in guard.evidence), *(item.evidence for item, _ in certain))
+    what = "no DSN can pass both" if len(said) == 2 else "no DSN can pass all of them"
+    yield ContentPolicy(allows=False, problem=f"{what}: {', '.join(said)}", evidence=places)

@@ -1,0 +1,358 @@
+"""The texts that an expression of JavaScript may have in production: templates, joins, constants, helpers."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from sentry_audit.csp import HOLE
+from sentry_audit.javascript.conditions import guards
+from sentry_audit.javascript.syntax import enclosing_functions, entries, string_of, text_of, walk
+from sentry_audit.policies.policy import combined, serialized
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sentry_audit.javascript.syntax import Source
+
+_DEPTH = 12
+_WRAPPED = frozenset(
+    {"parenthesized_expression", "as_expression", "satisfies_expression", "non_null_expression", "await_expression"}
+)
+#: Methods that leave a text, or a list, as it is for our purposes.
+_SAME = frozenset({"trim", "toString", "replace", "replaceAll", "filter", "flat", "sort", "freeze", "values"})
+_DEV = re.compile(
+    r"^(is|in|__)?_?(dev|development|local|localhost|test)(_?(mode|env|server|build|elopment))?(__)?$", re.IGNORECASE
+)
+_PROD = re.compile(r"^(is|in)?_?(prod|production)(_?(mode|env|build))?$", re.IGNORECASE)
+_COMPARED = re.compile(r"(NODE_ENV|MODE)\b[\"'\]]*\s*(===?|!==?)\s*[\"'`](\w+)")
+
+Scope = dict[str, tuple[Any, "Source", "Scope"]]
+EMPTY: Scope = {}
+
+
+class Strings:
+    """Evaluates expressions. ``imported`` gives the file that a module means in another, parsed."""
+
+    def __init__(self, imported: Callable[[str, str], Source | None]) -> None:
+        self.imported = imported
+
+    def texts(self, node: Any, source: Source, scope: Scope = EMPTY, depth: int = 0) -> list[str]:
+        """What the text may be, with holes for what is not known."""
+        if node is None or depth > _DEPTH:
+            return [HOLE]
+        kind = node.type
+        if (plain := string_of(node)) is not None:
+            return [plain]
+        if kind == "template_string":
+            return self._template(node, source, scope, depth)
+        if kind in _WRAPPED:
+            return self.texts(node.named_children[0], source, scope, depth)
+        if kind == "ternary_expression":
+            parts = self._branches(node, source)
+            return _alternatives([self.texts(part, source, scope, depth + 1) for part in parts])
+        if kind == "binary_expression":
+            return self._binary(node, source, scope, depth)
+        if kind in {"undefined", "null", "false"}:
+            return [""]
+        if kind == "array":
+            return combined(self.items(node, source, scope, depth + 1), " ")
+        if kind == "call_expression":
+            return self._call(node, source, scope, depth)
+        found = self.resolve(node, source, scope)
+        if found is None:
+            return [HOLE]
+        value, where, inner = found
+        return self._changed(text_of(node), source, self.texts(value, where, inner, depth + 1))
+
+    def items(self, node: Any, source: Source, scope: Scope = EMPTY, depth: int = 0) -> list[list[str]]:
+        """The elements of a list, each with what it may be; an element that may be absent may be empty."""
+        if node is None or depth > _DEPTH:
+            return [[HOLE]]
+        if node.type in _WRAPPED:
+            return self.items(node.named_children[0], source, scope, depth)
+        if node.type == "array":
+            found: list[list[str]] = []
+            for child in node.named_children:
+                if child.type == "spread_element":
+                    found += self._spread(child.named_children[0], source, scope, depth + 1)
+                elif child.type != "comment":
+                    found.append(self.texts(child, source, scope, depth + 1))
+            return found
+        if node.type in {"ternary_expression", "binary_expression"}:
+            return self._spread(node, source, scope, depth)
+        if node.type == "call_expression":
+            return self._listed(node, source, scope, depth)
+        known = self.resolve(node, source, scope)
+        if known is None:
+            return [[HOLE]]
+        value, where, inner = known
+        listed = self.items(value, where, inner, depth + 1)
+        return [*listed, [HOLE]] if _is_changed(text_of(node), source) else listed
+
+    def table(self, node: Any, source: Source, scope: Scope = EMPTY, depth: int = 0) -> list[str] | None:
+        """The texts of a policy written as an object of directives; None if ``node`` is none."""
+        if node is None or depth > _DEPTH:
+            return None
+        if node.type in _WRAPPED:
+            return self.table(node.named_children[0], source, scope, depth)
+        if node.type != "object":
+            known = self.resolve(node, source, scope)
+            if known is None:
+                return None
+            found = self.table(*known, depth + 1)
+            return [f"{text}; {HOLE}" for text in found] if found and _is_changed(text_of(node), source) else found
+        pairs, open_ = self._pairs(node, source, scope, depth)
+        return serialized(pairs, open_)
+
+    def _pairs(
+        self, node: Any, source: Source, scope: Scope, depth: int
+    ) -> tuple[list[tuple[str, list[list[str]]]], bool]:
+        pairs: list[tuple[str, list[list[str]]]] = []
+        open_ = False
+        for child in node.named_children:
+            if child.type == "spread_element":
+                inside = child.named_children[0]
+                if "getDefaultDirectives" in text_of(inside):
+                    pairs.append(("default-src", [["'self'"]]))
+                    continue
+                known = (inside, source, scope) if inside.type == "object" else self.resolve(inside, source, scope)
+                if known is None or known[0].type != "object" or depth > _DEPTH:
+                    open_ = True
+                else:
+                    more, further = self._pairs(*known, depth + 1)
+                    pairs, open_ = [*pairs, *more], open_ or further
+            elif child.type == "pair":
+                key = child.child_by_field_name("key")
+                name = HOLE if key.type == "computed_property_name" else text_of(key).strip("\"'`")
+                value = child.child_by_field_name("value")
+                pairs.append((name, self._sources(value, source, scope, depth)))
+            elif child.type == "shorthand_property_identifier":
+                pairs.append((text_of(child), self.items(child, source, scope, depth + 1)))
+        return list(dict(pairs).items()), open_
+
+    def _sources(self, value: Any, source: Source, scope: Scope, depth: int) -> list[list[str]]:
+        if value.type in {"string", "template_string"}:
+            return [self.texts(value, source, scope, depth + 1)]
+        if value.type in {"true", "null", "undefined", "false"}:
+            return []
+        listed = self.items(value, source, scope, depth + 1)
+        return listed if listed != [[HOLE]] else [self.texts(value, source, scope, depth + 1)]
+
+    def _template(self, node: Any, source: Source, scope: Scope, depth: int) -> list[str]:
+        parts: list[list[str]] = []
+        for child in node.children:
+            if child.type == "template_substitution":
+                parts.append(self.texts(child.named_children[0], source, scope, depth + 1))
+            elif child.type == "string_fragment":
+                parts.append([text_of(child)])
+            elif child.type == "escape_sequence":
+                parts.append([" " if text_of(child) in {"\\n", "\\\n", "\\t"} else text_of(child)[1:]])
+        return combined(parts)
+
+    def _binary(self, node: Any, source: Source, scope: Scope, depth: int) -> list[str]:
+        operator = text_of(node.child_by_field_name("operator"))
+        left, right = node.child_by_field_name("left"), node.child_by_field_name("right")
+        if operator == "+":
+            return combined([self.texts(part, source, scope, depth + 1) for part in (left, right)])
+        if operator == "&&":
+            truth = production(left, source)
+            if truth is False:
+                return [""]
+            value = self.texts(right, source, scope, depth + 1)
+            return value if truth else _alternatives([value, [""]])
+        if operator in {"||", "??"}:
+            first = self.texts(left, source, scope, depth + 1)
+            return _alternatives([first, self.texts(right, source, scope, depth + 1)] if "" in first else [first])
+        return [HOLE]
+
+    def _branches(self, node: Any, source: Source) -> list[Any]:
+        truth = production(node.child_by_field_name("condition"), source)
+        yes, no = node.child_by_field_name("consequence"), node.child_by_field_name("alternative")
+        return [yes, no] if truth is None else [yes if truth else no]
+
+    def _spread(self, node: Any, source: Source, scope: Scope, depth: int) -> list[list[str]]:
+        if node.type in _WRAPPED:
+            return self._spread(node.named_children[0], source, scope, depth)
+        if node.type == "ternary_expression":
+            lists = [self.items(part, source, scope, depth + 1) for part in self._branches(node, source)]
+            if len(lists) == 1:
+                return lists[0]
+            return [_alternatives([combined(part, " ") if part else [""] for part in lists])]
+        if node.type == "binary_expression" and text_of(node.child_by_field_name("operator")) == "&&":
+            truth = production(node.child_by_field_name("left"), source)
+            inside = self.items(node.child_by_field_name("right"), source, scope, depth + 1)
+            if truth is None:
+                return [_alternatives([combined(inside, " "), [""]])]
+            return inside if truth else []
+        if node.type == "binary_expression":
+            return [[HOLE]]
+        return self.items(node, source, scope, depth + 1)
+
+    def _listed(self, node: Any, source: Source, scope: Scope, depth: int) -> list[list[str]]:
+        """The elements of what a call gives."""
+        owner, method, arguments = _method(node)
+        if owner is not None and method in _SAME:
+            return self.items(
+                arguments[0] if text_of(owner) == "Object" and arguments else owner, source, scope, depth + 1
+            )
+        if owner is not None and method == "concat":
+            lists = [self.items(part, source, scope, depth + 1) for part in (owner, *arguments)]
+            return [item for part in lists for item in part]
+        if owner is not None and method == "map" and (entries_of := _entries(owner)) is not None:
+            table = self.table(entries_of, source, scope, depth + 1)
+            return [table] if table is not None else [[HOLE]]
+        if node.child_by_field_name("function").type == "identifier":
+            returned = self._returned(node, source, scope, depth)
+            lists = [self.items(value, where, inner, depth + 1) for value, where, inner in returned]
+            if len(lists) == 1:
+                return lists[0]
+            return [_alternatives([combined(part, " ") for part in lists])] if lists else [[HOLE]]
+        return [[HOLE]]
+
+    def _call(self, node: Any, source: Source, scope: Scope, depth: int) -> list[str]:
+        owner, method, arguments = _method(node)
+        if owner is not None and method == "join":
+            separator = self.texts(arguments[0], source, scope, depth + 1)[0] if arguments else ","
+            return combined(self.items(owner, source, scope, depth + 1), separator)
+        if owner is not None and method in _SAME:
+            return self.texts(owner, source, scope, depth + 1)
+        if owner is not None:
+            return [HOLE]
+        returned = self._returned(node, source, scope, depth)
+        return _alternatives([self.texts(value, where, inner, depth + 1) for value, where, inner in returned]) or [HOLE]
+
+    def _returned(self, call: Any, source: Source, scope: Scope, depth: int) -> list[tuple[Any, Source, Scope]]:
+        """What a helper returns in production, each with the names that hold in it."""
+        name = text_of(call.child_by_field_name("function"))
+        where: Source | None = source
+        function = source.functions.get(name)
+        if function is None and name in source.imports:
+            known = source.imports[name]
+            where = self.imported(known.module, source.path)
+            function = where.functions.get(known.name) if where is not None else None
+        if function is None or where is None or depth > _DEPTH:
+            return []
+        _, _, arguments = _method(call)
+        inner = _bound(function, arguments, source, scope)
+        body = function.child_by_field_name("body")
+        if body is None or body.type != "statement_block":
+            return [(body, where, inner)] if body is not None else []
+        found = []
+        for node in walk(body):
+            if node.type == "return_statement" and node.named_children and enclosing_functions(node)[0] == function:
+                if possible(node, where, body):
+                    found.append((node.named_children[0], where, inner))
+        return found
+
+    def resolve(self, node: Any, source: Source, scope: Scope = EMPTY) -> tuple[Any, Source, Scope] | None:
+        """What a name, or an entry of an object that has one, stands for."""
+        if node.type == "member_expression":
+            owner = self.resolve(node.child_by_field_name("object"), source, scope)
+            if owner is None or owner[0].type not in {"object", *_WRAPPED}:
+                return None
+            value = next((part for part in walk(owner[0]) if part.type == "object"), None)
+            inside = entries(value)[0].get(text_of(node.child_by_field_name("property"))) if value is not None else None
+            return (inside, owner[1], owner[2]) if inside is not None else None
+        if node.type not in {"identifier", "shorthand_property_identifier"}:
+            return None
+        name = text_of(node)
+        if name in scope:
+            return scope[name]
+        if name in source.constants:
+            return source.constants[name], source, scope
+        if name in source.imports:
+            known = source.imports[name]
+            other = self.imported(known.module, source.path)
+            if other is not None and known.name in other.constants:
+                return other.constants[known.name], other, EMPTY
+        return None
+
+    def _changed(self, name: str, source: Source, texts: list[str]) -> list[str]:
+        return [f"{text}{HOLE}; {HOLE}" for text in texts] if _is_changed(name, source) else texts
+
+
+def _is_changed(name: str, source: Source) -> bool:
+    """Whether what a name stands for is added to, or given anew, after it was defined."""
+    pattern = rf"(?<![\w.]){re.escape(name)}(\s*\+?=(?![=>])|[^\s;=]*\.(push|unshift)\(|\.[\w]+\s*=(?!=)|\[[^\]\n]+\]\s*=(?!=))"
+    hits = re.findall(rf"^\s*(?:if\s*\([^\n]*\)\s*\{{?\s*)?{pattern}", source.text, re.MULTILINE)
+    return bool(hits)
+
+
+def _method(call: Any) -> tuple[Any, str, list[Any]]:
+    """(the object whose method is called, the method, the arguments); no object for plain calls."""
+    function, given = call.child_by_field_name("function"), call.child_by_field_name("arguments")
+    arguments = [item for item in given.named_children if item.type != "comment"] if given is not None else []
+    if function is not None and function.type == "member_expression":
+        return function.child_by_field_name("object"), text_of(function.child_by_field_name("property")), arguments
+    return None, "", arguments
+
+
+def _entries(node: Any) -> Any:
+    """The object in ``Object.entries(object)``, filtered or not; None if ``node`` is nothing of the sort."""
+    while node is not None and node.type == "call_expression":
+        owner, method, arguments = _method(node)
+        if owner is not None and text_of(owner) == "Object" and method == "entries" and arguments:
+            return arguments[0]
+        node = owner if method in _SAME else None
+    return None
+
+
+def _bound(function: Any, arguments: list[Any], source: Source, scope: Scope) -> Scope:
+    parameters = function.child_by_field_name("parameters")
+    listed = parameters.named_children if parameters is not None else []
+    found: Scope = {}
+    for parameter, argument in zip(listed, arguments, strict=False):
+        name = re.match(r"\w+", text_of(parameter))
+        if name:
+            found[name[0]] = (argument, source, scope)
+    return found
+
+
+def _alternatives(lists: list[list[str]]) -> list[str]:
+    return list(dict.fromkeys(text for part in lists for text in part))
+
+
+def possible(node: Any, source: Source, within: Any = None) -> bool:
+    """Whether the conditions around a node, up to ``within``, can hold in production."""
+    for condition, wanted in guards(node):
+        if within is not None and not within.start_byte <= condition.start_byte < within.end_byte:
+            continue
+        truth = production(condition, source)
+        if truth is not None and truth is not wanted:
+            return False
+    return True
+
+
+def production(node: Any, source: Source, depth: int = 0) -> bool | None:
+    """Whether a condition holds in what is built for production; None if it says nothing about that."""
+    if node is None or depth > _DEPTH:
+        return None
+    if node.type in _WRAPPED:
+        return production(node.named_children[0], source, depth)
+    text = text_of(node)
+    if node.type == "unary_expression" and text.startswith("!"):
+        inner = production(node.child_by_field_name("argument"), source, depth + 1)
+        return None if inner is None else not inner
+    if node.type == "binary_expression":
+        operator = text_of(node.child_by_field_name("operator"))
+        if operator in {"&&", "||"}:
+            sides = [production(node.child_by_field_name(side), source, depth + 1) for side in ("left", "right")]
+            decisive = operator == "||"
+            if decisive in sides:
+                return decisive
+            return None if None in sides else not decisive
+        compared = _COMPARED.search(text)
+        if compared and compared[3] in {"production", "development", "test"}:
+            return (compared[3] == "production") is not compared[2].startswith("!")
+        return None
+    if text in {"import.meta.env.PROD", "import.meta.env.DEV"}:
+        return text.endswith("PROD")
+    name = text.rpartition(".")[2]
+    if node.type == "identifier" and name in source.constants:
+        known = production(source.constants[name], source, depth + 1)
+        if known is not None:
+            return known
+    if node.type in {"identifier", "member_expression"}:
+        return True if _PROD.match(name) else False if _DEV.match(name) else None
+    return None
