@@ -94,10 +94,12 @@ def _tables(node: Any, source: Source) -> Iterator[Any]:
 def _options(node: Any, value: Any, source: Source, strings: Strings) -> Iterator[Policy]:
     known = (value, source, {}) if value.type == "object" else strings.resolve(value, source)
     if known is None and value.type in {"ternary_expression", "binary_expression", "call_expression"}:
-        for part in walk(value):
-            if part.type == "object" and _is_table(part) and possible(part, source):
+        tables = [part for part in walk(value) if part.type == "object" and _is_table(part)]
+        for part in tables[:1]:
+            if possible(part, source):
                 yield from _options(node, part, source, strings)
-                return
+        if tables:
+            return
     if known is None or known[0].type != "object":
         texts = strings.texts(value, source)
         yield from _policy(node, texts, source, "")

@@ -63,7 +63,8 @@ class Strings:
         if found is None:
             return [HOLE]
         value, where, inner = found
-        return self._changed(text_of(node), source, self.texts(value, where, inner, depth + 1))
+        texts = self.texts(value, where, inner, depth + 1)
+        return [f"{text}{HOLE}; {HOLE}" for text in texts] if _is_changed(text_of(node), source, where) else texts
 
     def items(self, node: Any, source: Source, scope: Scope = EMPTY, depth: int = 0) -> list[list[str]]:
         """The elements of a list, each with what it may be; an element that may be absent may be empty."""
@@ -88,7 +89,7 @@ class Strings:
             return [[HOLE]]
         value, where, inner = known
         listed = self.items(value, where, inner, depth + 1)
-        return [*listed, [HOLE]] if _is_changed(text_of(node), source) else listed
+        return [*listed, [HOLE]] if _is_changed(text_of(node), source, where) else listed
 
     def table(self, node: Any, source: Source, scope: Scope = EMPTY, depth: int = 0) -> list[str] | None:
         """The texts of a policy written as an object of directives; None if ``node`` is none."""
@@ -101,7 +102,8 @@ class Strings:
             if known is None:
                 return None
             found = self.table(*known, depth + 1)
-            return [f"{text}; {HOLE}" for text in found] if found and _is_changed(text_of(node), source) else found
+            changed = found and _is_changed(text_of(node), source, known[1])
+            return [f"{text}; {HOLE}" for text in found or []] if changed else found
         pairs, open_ = self._pairs(node, source, scope, depth)
         return serialized(pairs, open_)
 
@@ -126,6 +128,8 @@ class Strings:
                 key = child.child_by_field_name("key")
                 name = HOLE if key.type == "computed_property_name" else text_of(key).strip("\"'`")
                 value = child.child_by_field_name("value")
+                if text_of(value) in {"null", "undefined", "false"}:
+                    continue
                 pairs.append((name, self._sources(value, source, scope, depth)))
             elif child.type == "shorthand_property_identifier":
                 pairs.append((text_of(child), self.items(child, source, scope, depth + 1)))
@@ -134,7 +138,7 @@ class Strings:
     def _sources(self, value: Any, source: Source, scope: Scope, depth: int) -> list[list[str]]:
         if value.type in {"string", "template_string"}:
             return [self.texts(value, source, scope, depth + 1)]
-        if value.type in {"true", "null", "undefined", "false"}:
+        if value.type == "true":
             return []
         listed = self.items(value, source, scope, depth + 1)
         return listed if listed != [[HOLE]] else [self.texts(value, source, scope, depth + 1)]
@@ -268,15 +272,12 @@ class Strings:
                 return other.constants[known.name], other, EMPTY
         return None
 
-    def _changed(self, name: str, source: Source, texts: list[str]) -> list[str]:
-        return [f"{text}{HOLE}; {HOLE}" for text in texts] if _is_changed(name, source) else texts
 
-
-def _is_changed(name: str, source: Source) -> bool:
+def _is_changed(name: str, *sources: Source) -> bool:
     """Whether what a name stands for is added to, or given anew, after it was defined."""
     pattern = rf"(?<![\w.]){re.escape(name)}(\s*\+?=(?![=>])|[^\s;=]*\.(push|unshift)\(|\.[\w]+\s*=(?!=)|\[[^\]\n]+\]\s*=(?!=))"
-    hits = re.findall(rf"^\s*(?:if\s*\([^\n]*\)\s*\{{?\s*)?{pattern}", source.text, re.MULTILINE)
-    return bool(hits)
+    line = re.compile(rf"^\s*(?:if\s*\([^\n]*\)\s*\{{?\s*)?{pattern}", re.MULTILINE)
+    return any(line.search(source.text) for source in sources)
 
 
 def _method(call: Any) -> tuple[Any, str, list[Any]]:
