@@ -448,8 +448,7 @@ PYTHON = [
     'from django.utils.csp import CSP\nSECURE_CSP = {"default-src": [CSP.SELF], "connect-src": [CSP.SELF, "%s"]}',
     'HEADERS = {"Content-Security-Policy": f"script-src \'nonce-{nonce}\'; connect-src \'self\' %s"}',
     'headers.append((b"content-security-policy", b"connect-src \'self\' %s"))',
-    "d = {\"connect-src\": \"'self' %s\"}\n"
-    + 'r.headers.setdefault("Content-Security-Policy", "; ".join(f"{k} {v}" for k, v in d.items()))',
+    "d = {\"connect-src\": \"'self' %s\"}\nh.set(\"Content-Security-Policy\", \"; \".join(f\"{k} {v}\" for k, v in d.items()))",
 ]  # fmt: skip
 
 
