@@ -67,6 +67,15 @@ def allows(policy: str, url: str, same_origin: bool = False) -> bool | None:
     return answer
 
 
+def runs_scripts(policy: str) -> bool:
+    """Whether any script can run under a policy: if none can, no page that runs an SDK is under it."""
+    known = directives(policy.partition(",")[0])
+    if "sandbox" in known and not {"allow-scripts", HOLE} & {flag.lower() for flag in known["sandbox"]}:
+        return False
+    sources = next((known[name] for name in ("script-src-elem", "script-src", "default-src") if name in known), ["*"])
+    return bool(sources) and [source.lower() for source in sources] != ["'none'"]
+
+
 def _listed(sources: list[str], url: SplitResult, same_origin: bool) -> bool | None:
     answers = [source_matches(source, url, same_origin) for source in sources]
     if True in answers:

@@ -615,6 +615,29 @@ def test_no_text_breaks_a_reader(text: str) -> None:
         list(hosting.read(name, text))
 
 
+@pytest.mark.parametrize(
+    "policy",
+    [
+        "default-src 'none'; img-src 'self'; sandbox",
+        "default-src 'self'; script-src 'none'",
+        "default-src 'self'; sandbox",
+    ],
+)
+def test_a_policy_under_which_no_script_runs_is_of_no_page(tmp_path: Path, policy: str) -> None:
+    code = f"export const loader = () => new Response(image, {{ headers: {{ 'Content-Security-Policy': \"{policy}\" }} }});\n"
+    assert verdict(tmp_path, next_app(**{"app/uploads/route.ts": code})) == "skipped"
+
+
+def test_a_configuration_that_a_dockerfile_writes(tmp_path: Path) -> None:
+    image = "FROM nginx\nCOPY . .\nRUN printf 'server_tokens off;\\n\\\n%s\\n\\\n' > /etc/nginx/security.conf\n"
+    shell = (ADD % BLOCKS).replace("'", "'\"'\"'")
+    report = audit(tmp_path / "a", {**vite_app(), "web/Dockerfile": image % shell})
+    assert statuses(report, CHECK, "web") == {"gap"}
+    assert "web/Dockerfile:4 " in message(report, CHECK)
+    files = {**vite_app(), "web/Dockerfile": image % "$header Content-Security-Policy $policy;"}
+    assert verdict(tmp_path / "b", files) == "unknown"
+
+
 def test_a_gap_names_the_place_and_what_would_close_it(tmp_path: Path) -> None:
     [found] = [item for item in findings(one(tmp_path, BLOCKS), CHECK, "web") if item.status.value == "gap"]
     assert found.message == (

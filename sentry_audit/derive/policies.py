@@ -76,7 +76,7 @@ def content_policies(
     inits = analysis.loaded or analysis.inits
     if not inits:
         return
-    mine = [item for item in policies.of(analysis.frontend) if _speaks_of(item, environment)]
+    mine = [item for item in policies.of(analysis.frontend) if _speaks_of(item, environment) and _of_a_page(item)]
     if not mine:
         return
     way = _way(analysis, policies.constants(analysis.frontend), policies)
@@ -95,6 +95,11 @@ def _speaks_of(policy: Policy, environment: str) -> bool:
     path = policy.evidence.path or ""
     hints = [(part, "the file's name") for part in reversed(path.split("/"))]
     return speaks_of(told(hints[:2])[0], canonical(environment))
+
+
+def _of_a_page(policy: Policy) -> bool:
+    """False for policies of uploads, images and answers of an API, under which no script runs."""
+    return not policy.texts or any(map(csp.runs_scripts, policy.texts))
 
 
 def _distinct(policies: Sequence[Policy]) -> list[Policy]:

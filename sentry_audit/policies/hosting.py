@@ -41,8 +41,15 @@ def read(path: str, text: str) -> Iterator[Policy]:
         yield from _plain(path, text)
     elif name in PAGES:
         yield from _meta(path, text)
+    elif is_image(name):
+        yield from _commands(path, text)
     elif name in LINES:
         yield from _servers(path, text)
+
+
+def is_image(name: str) -> bool:
+    """Whether a file of that name is a Dockerfile, whose commands may write a configuration."""
+    return name.startswith("Dockerfile") or name.endswith(".Dockerfile")
 
 
 def json_of(text: str) -> Any:
@@ -107,6 +114,20 @@ def _servers(path: str, text: str) -> Iterator[Policy]:
         match = re.match(r"[^#]*?\bcontent-security-policy[\"']?\s+([\"'`])(.*?)\1", row, re.IGNORECASE)
         if match:
             yield Policy((match[2],), Evidence(path, number, None, None, "Content-Security-Policy"))
+
+
+def _commands(path: str, text: str) -> Iterator[Policy]:
+    """``add_header`` in what a Dockerfile writes: here documents, and texts of the shell in which quotes are escaped."""
+    for number, row in enumerate(text.splitlines(), 1):
+        if re.match(r"[^#]*?\bcontent-security-policy\b(?!-report)", row, re.IGNORECASE) is None:
+            continue
+        here = Evidence(path, number, None, None, "Content-Security-Policy")
+        plain = row.replace("'\"'\"'", "'").replace("'\\''", "'").replace('\\"', '"')
+        match = re.search(r"add_header\s+content-security-policy\s+\"([^\"]*)\"", plain, re.IGNORECASE)
+        if match:
+            yield Policy((match[1],), here)
+        else:
+            yield Policy((), here, unread=f"what a command of {here} writes was not followed")
 
 
 def _meta(path: str, text: str) -> Iterator[Policy]:

@@ -22,6 +22,7 @@ TOKENS = (
 )  # fmt: skip
 HEADER = "content-security-policy"
 _MOST = 64
+_KEPT = frozenset({"connect-src", "default-src", "script-src", "script-src-elem", "sandbox"})
 _DEVELOPMENT = re.compile(r"(^|[._-])(dev|devel|develop|development|local|localhost|test|tests|testing)([._-]|$)")
 #: Routes that answer with no page: what they forbid forbids nothing to the front end.
 _NO_PAGE = re.compile(
@@ -60,12 +61,12 @@ def combined(parts: Sequence[Sequence[str]], separator: str = "") -> list[str]:
 def serialized(entries: Sequence[tuple[str, Sequence[Sequence[str]]]], open_: bool) -> list[str]:
     """The texts of a policy that is written as a table of directives; ``open_``: further ones come from elsewhere.
 
-    Only what decides about connections is kept.
+    Only what decides about connections, and about scripts at all, is kept.
     """
     kept = []
     for name, sources in entries:
         kebab = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", name).lower().replace("_", "-")
-        if kebab in {"connect-src", "default-src"} or HOLE in name:
+        if kebab in _KEPT or HOLE in name:
             kept.append(combined([[kebab if HOLE not in name else HOLE], *sources], " "))
     if open_:
         kept.append([HOLE])

@@ -77,7 +77,7 @@ class Policies:
                 and self._beside(path, frontend, page)
             ):
                 yield from self._policies(path, frontend)
-        elif _NGINX.search(path):
+        elif _NGINX.search(path) or hosting.is_image(name):
             yield from self._in_front(path, frontend)
 
     def _with_server(self, frontend: Frontend) -> frozenset[str]:
@@ -136,9 +136,7 @@ class Policies:
     def _in_front(self, path: str, frontend: Frontend) -> Iterator[Policy]:
         """A configuration of nginx: of the image that has the front end, in its folder, or of the only front end."""
         owner = self._owner(path)
-        copying = [
-            image for image in self.images if any(join(image.context, source) == path for source, _ in image.copied)
-        ]
+        copying = [image for image in self.images if image.path == path or _copies(image, path)]
         fits = [image for image in copying if self._builds(image, frontend)]
         if owner is frontend or fits or len(self.frontends) == 1:
             yield from self._policies(path, frontend)
@@ -173,7 +171,7 @@ class Policies:
                 yield from javascript.read(source, self._strings(frontend))
         elif path.endswith(".py"):
             yield from python.read(path, text)
-        elif basename(path) in _HOSTING:
+        elif basename(path) in _HOSTING or hosting.is_image(basename(path)):
             yield from hosting.read(path, text)
         else:
             yield from nginx.read(path, text)
@@ -206,3 +204,7 @@ class Policies:
         """``next.config``, parsed; None if there is none."""
         paths = (join(frontend.folder, f"next.config{suffix}") for suffix in SUFFIXES)
         return next((self._source(path) for path in paths if path in self.files.paths), None)
+
+
+def _copies(image: Image, path: str) -> bool:
+    return any(join(image.context, source) == path for source, _ in image.copied)
