@@ -521,6 +521,7 @@ def one(tmp_path: Path, policy: str, init: str = VITE_DSN) -> Report:
         ("https://*.ingest.de.sentry.io", "pass", ""),
         ("https://*.ingest.sentry.io", "unknown", "lets only sentry.io (older) pass"),
         ("https://o123456.ingest.us.sentry.io", "pass", ""),
+        ("https://o467221.ingest.us.sentry.io/api/6610580/", "pass", ""),
         ("https://sentry.io https://browser.sentry-cdn.com", "gap", "not to Sentry's ingest host"),
         ("https://sentry.acme.dev", "pass", ""),
         ("https://glitchtip.acme.dev", "pass", ""),
@@ -594,6 +595,18 @@ def test_options_that_are_spread_may_hold_a_tunnel(tmp_path: Path) -> None:
     assert statuses(report, CHECK, "web") == {"unknown"}
 
 
+def test_options_that_are_spread_and_known_hold_no_tunnel(tmp_path: Path) -> None:
+    files = vite_app(
+        "import { common } from './common';\n"
+        + VITE_DSN.replace("dsn:", "...common, ...(on ? { debug: true } : {}), dsn:"),
+        **{"src/common.ts": "export const common = { tracesSampleRate: 0.1 };\n"},
+    )
+    files["web/nginx.conf"] = SERVER % (ADD % "connect-src 'self'", "", "")
+    assert verdict(tmp_path / "a", files) == "gap"
+    files["web/src/common.ts"] = "export const common = { tunnel: '/t' };\n"
+    assert verdict(tmp_path / "b", files) == "unknown"
+
+
 def test_the_tunnel_of_next_takes_hosts_of_sentry_io_only(tmp_path: Path) -> None:
     config = headers("\"connect-src 'self'\"").replace("module.exports = {", "module.exports = withSentryConfig({")
     config = config.replace("} };", "} }, { tunnelRoute: '/monitoring' });")
@@ -625,7 +638,13 @@ def test_no_text_breaks_a_reader(text: str) -> None:
 )
 def test_a_policy_under_which_no_script_runs_is_of_no_page(tmp_path: Path, policy: str) -> None:
     code = f"export const loader = () => new Response(image, {{ headers: {{ 'Content-Security-Policy': \"{policy}\" }} }});\n"
-    assert verdict(tmp_path, next_app(**{"app/uploads/route.ts": code})) == "skipped"
+    assert verdict(tmp_path, next_app(**{"app/uploads.tsx": code})) == "skipped"
+
+
+@pytest.mark.parametrize("name", ["pages/api/prover.ts", "app/embed/route.ts", "src/app/feed/route.ts"])
+def test_what_a_handler_sets_on_its_own_answer_is_of_no_page(tmp_path: Path, name: str) -> None:
+    code = f"export default (req, res) => {{ res.setHeader('Content-Security-Policy', \"{BLOCKS}\"); }};\n"
+    assert verdict(tmp_path, next_app(**{name: code})) == "skipped"
 
 
 def test_a_configuration_that_a_dockerfile_writes(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from sentry_audit.facts import Fact
     from sentry_audit.javascript.analysis import Analysis
+    from sentry_audit.javascript.inits import Init
     from sentry_audit.policies.policy import Policy
     from sentry_audit.policies.reading import Policies
     from sentry_audit.policies.strings import Strings
@@ -28,7 +29,7 @@ _TODAY = frozenset({"sentry.io, US", "sentry.io, EU"})
 #: Hosts that are Sentry's own, but take no events; and names of what a self-hosted one is called.
 _SENTRYS = re.compile(r"(^|\.)(sentry\.io|sentry-cdn\.com|sentry\.dev)$", re.IGNORECASE)
 _SELF_HOSTED = re.compile(r"sentry|glitchtip|bugsink", re.IGNORECASE)
-_ORGANISATION = re.compile(r"\bo\d+\.ingest\.", re.IGNORECASE)
+_ORGANISATION = re.compile(r"\bo\d+\.ingest\.((?:[a-z]{2}\.)?sentry\.io)(?:/api/\d+\S*?(?=[\s;,]|$))?", re.IGNORECASE)
 #: What the tunnel of Next.js takes: https://docs.sentry.io/platforms/javascript/guides/nextjs/configuration/build/
 _TUNNELLED = re.compile(r"^o\d+\.ingest(\.[a-z]{2})?\.sentry\.io$")
 _PAGE = "https://page.invalid/tunnel"
@@ -152,7 +153,7 @@ def _way(analysis: Analysis, strings: Strings, policies: Policies) -> Way:
             if text_of(node) == "true":
                 return Way(_PAGE, evidence=here)
             return _named(strings.texts(node, item.source), text_of(node), here)
-        if spread:
+        if spread and not _spread(item, strings):
             return Way(unknown="init's options, which may name a tunnel, are spread from elsewhere", evidence=here)
     config = policies.config(analysis.frontend) if analysis.frontend.framework == "nextjs" else None
     for node in walk(config.root) if config is not None else ():
@@ -162,6 +163,17 @@ def _way(analysis: Analysis, strings: Strings, policies: Policies) -> Way:
             if text_of(value) not in {"undefined", "false"}:
                 return Way(_PAGE, saas_only=True, evidence=here)
     return Way()
+
+
+def _spread(item: Init, strings: Strings) -> bool:
+    """Whether all that is spread into the options of an init is known, and names no tunnel."""
+    options = next(iter(item.call.child_by_field_name("arguments").named_children), None)
+    for child in options.named_children if options is not None else ():
+        if child.type == "spread_element":
+            tables = strings.objects(child.named_children[0], item.source)
+            if not tables or any("tunnel" in text_of(table) for table in tables):
+                return False
+    return True
 
 
 def _named(texts: list[str], shown: str, here: tuple[Evidence, ...]) -> Way:
@@ -186,7 +198,7 @@ def _answers(policy: Policy, way: Way, target: Target) -> Answers:
     for name, url in target.addresses.items():
         answers = set()
         for text in policy.texts:
-            plain = text if target.known else _ORGANISATION.sub("o450.ingest.", text)
+            plain = text if target.known else _ORGANISATION.sub(r"o450.ingest.\1", text)
             answer = way.allowed(plain, url)
             if answer is False and not target.known and name not in _SAAS and not way.tunnel and _self_hosted(text):
                 answer = True

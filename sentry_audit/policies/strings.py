@@ -249,6 +249,23 @@ class Strings:
                     found.append((node.named_children[0], where, inner))
         return found
 
+    def objects(self, node: Any, source: Source, depth: int = 0) -> list[Any]:
+        """The objects that an expression may be; none if one of them is not known, or spreads what is not."""
+        if node.type in _WRAPPED:
+            return self.objects(node.named_children[0], source, depth)
+        if node.type == "ternary_expression":
+            parts = [self.objects(part, source, depth + 1) for part in self._branches(node, source)]
+            return [table for part in parts for table in part] if all(parts) else []
+        if node.type == "object":
+            inner = [
+                self.objects(child.named_children[0], source, depth + 1)
+                for child in node.named_children
+                if child.type == "spread_element"
+            ]
+            return [node, *(table for part in inner for table in part)] if all(inner) else []
+        known = self.resolve(node, source) if depth < _DEPTH else None
+        return self.objects(known[0], known[1], depth + 1) if known is not None else []
+
     def resolve(self, node: Any, source: Source, scope: Scope = EMPTY) -> tuple[Any, Source, Scope] | None:
         """What a name, or an entry of an object that has one, stands for."""
         if node.type == "member_expression":
