@@ -21,5 +21,11 @@ DEPLOYS = (
     "run.googleapis.com",
 )
 
+#: Whatever sets a Content Security Policy; looked for only where a front end has an SDK for browsers.
+POLICIES = (
+    "Content-Security-Policy", "content-security-policy", "contentSecurityPolicy", "content_security_policy",
+    "CONTENT_SECURITY_POLICY", "CSP_CONNECT_SRC", "CSP_DEFAULT_SRC", "SECURE_CSP",
+)  # fmt: skip
+
 #: What the one pass looks for.
 TOKENS = (*MENTIONS, *APPLICATIONS, *DEPLOYS)

@@ -15,11 +15,6 @@ if TYPE_CHECKING:
 
     from sentry_audit.model import Evidence
 
-#: What the tree is searched for: whatever sets a policy.
-TOKENS = (
-    "Content-Security-Policy", "content-security-policy", "contentSecurityPolicy", "content_security_policy",
-    "CONTENT_SECURITY_POLICY", "CSP_CONNECT_SRC", "CSP_DEFAULT_SRC", "SECURE_CSP",
-)  # fmt: skip
 HEADER = "content-security-policy"
 _MOST = 64
 _KEPT = frozenset({"connect-src", "default-src", "script-src", "script-src-elem", "sandbox"})

@@ -13,9 +13,10 @@ from sentry_audit.facts import Image
 from sentry_audit.javascript.inits import is_test
 from sentry_audit.javascript.loading import Loading
 from sentry_audit.javascript.syntax import SUFFIXES, Source, is_generated
+from sentry_audit.mentions import POLICIES
 from sentry_audit.model import Evidence
 from sentry_audit.policies import hosting, javascript, nginx, python
-from sentry_audit.policies.policy import TOKENS, Policy, for_development
+from sentry_audit.policies.policy import Policy, for_development
 from sentry_audit.policies.strings import Strings
 from sentry_audit.python.paths import deployed, importable
 
@@ -54,7 +55,7 @@ class Policies:
 
     def of(self, frontend: Frontend) -> list[Policy]:
         """The policies that browsers enforce on the pages of a front end."""
-        paths = self.files.search(TOKENS)
+        paths = self.files.search(POLICIES)
         kit = [join(frontend.folder, f"svelte.config{suffix}") for suffix in (".js", ".ts", ".mjs")]
         paths += [path for path in kit if path in self.files.paths and path not in paths]
         return [policy for path in paths for policy in self._mine(path, frontend)]
