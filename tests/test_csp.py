@@ -434,7 +434,10 @@ def test_headers_of_a_development_server_do_not_count(tmp_path: Path) -> None:
     config = (
         f"export default defineConfig({{ server: {{ headers: {{ 'Content-Security-Policy': \"{BLOCKS}\" }} }} }});\n"
     )
-    assert verdict(tmp_path, vite_app(**{"vite.config.ts": config})) == "skipped"
+    assert verdict(tmp_path / "a", vite_app(**{"vite.config.ts": config})) == "skipped"
+    config = f"const headers = {{ 'Content-Security-Policy': \"{BLOCKS}\" }};\n"
+    config += "export default defineConfig({ server: { headers }, preview: { headers } });\n"
+    assert verdict(tmp_path / "b", vite_app(**{"vite.config.ts": config})) == "skipped"
 
 
 # --- back ends that serve the page ---------------------------------------------------------------

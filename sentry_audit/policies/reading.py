@@ -32,6 +32,8 @@ _NGINX = re.compile(
 )
 #: What a template leaves to the program that fills it in.
 _BLANK = re.compile(r"\$\{[^}]*\}|\{\{.*?\}\}|\{%.*?%\}|<%.*?%>|__[A-Z][A-Z0-9_]+__|%[A-Za-z_.]+%|\$\w+")
+#: Configurations of bundlers: the headers in them are those of their servers for development.
+_BUNDLER = re.compile(r"(^|/)(vite|vitest|webpack|rspack|rsbuild|vue)\.config(\.\w+)?\.\w+$|(^|/)craco\.config\.\w+$")
 #: Handlers of requests, by the names that frameworks load them by: what they set is on their answer alone.
 _HANDLER = re.compile(r"(^|/)pages/api/|(^|/)app/(.*/)?route\.\w+$|(^|/)\+server\.\w+$|(^|/)server/(api|routes)/")
 _HOSTING = hosting.JSON | hosting.PAGES | hosting.LINES | {"netlify.toml", "_headers"}
@@ -65,7 +67,12 @@ class Policies:
         if is_test(path) or for_development(path) or not importable(path):
             return
         if path.endswith(SUFFIXES):
-            if deployed(path) and not _HANDLER.search(path) and self._code_counts(path, frontend):
+            if (
+                deployed(path)
+                and not _HANDLER.search(path)
+                and not _BUNDLER.search(path)
+                and self._code_counts(path, frontend)
+            ):
                 yield from self._policies(path, frontend)
         elif path.endswith(".py"):
             if deployed(path) and frontend.framework not in self._with_server(frontend):
