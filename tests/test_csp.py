@@ -399,6 +399,8 @@ HELMET = (
         ("{ directives: { defaultSrc: [\"'self'\"], connectSrc: null } }", "gap"),
         ("{ reportOnly: true, directives: { connectSrc: [\"'self'\"] } }", "skipped"),
         ("{ reportOnly: flag, directives: { connectSrc: [\"'self'\"] } }", "unknown"),
+        ("{ directives: Object.assign({ imgSrc: ['*'] }, { connectSrc: ['*'] }, more) }", "pass"),
+        ("{ directives: Object.assign({ connectSrc: [\"'self'\"] }, { imgSrc: ['*'] }) }", "gap"),
         ("false", "skipped"),
         ("isProd ? { directives: { connectSrc: [\"'self'\"] } } : false", "gap"),
         ("process.env.NODE_ENV === 'production' ? false : { directives: { connectSrc: [\"'self'\"] } }", "skipped"),

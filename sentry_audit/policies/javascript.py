@@ -101,6 +101,10 @@ def _options(node: Any, value: Any, source: Source, strings: Strings) -> Iterato
         if tables:
             return
     if known is None or known[0].type != "object":
+        table = strings.table(value, source)
+        if table is not None:
+            yield from _policy(node, table, source, "")
+            return
         texts = strings.texts(value, source)
         yield from _policy(node, texts, source, "")
         return

@@ -97,6 +97,9 @@ class Strings:
             return None
         if node.type in _WRAPPED:
             return self.table(node.named_children[0], source, scope, depth)
+        if node.type == "call_expression" and text_of(node.child_by_field_name("function")) == "Object.assign":
+            pairs, open_ = self._pairs(node.child_by_field_name("arguments"), source, scope, depth)
+            return serialized(pairs, open_)
         if node.type != "object":
             known = self.resolve(node, source, scope)
             if known is None:
@@ -113,8 +116,9 @@ class Strings:
         pairs: list[tuple[str, list[list[str]]]] = []
         open_ = False
         for child in node.named_children:
-            if child.type == "spread_element":
-                inside = child.named_children[0]
+            given = node.type == "arguments"  # of Object.assign, which does with each what a spread does
+            if child.type == "spread_element" or (given and child.type != "comment"):
+                inside = child if given else child.named_children[0]
                 if "getDefaultDirectives" in text_of(inside):
                     pairs.append(("default-src", [["'self'"]]))
                     continue
