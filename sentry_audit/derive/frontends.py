@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sentry_audit.facts import FrontendVariable
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from sentry_audit.javascript.analysis import Analysis
     from sentry_audit.javascript.packages import Frontend
     from sentry_audit.model import Problem
+    from sentry_audit.policies.reading import Policies
     from sentry_audit.python.program import Files
 
 
@@ -25,13 +27,12 @@ class Frontends:
         self.files = files
         self.frontends = list(frontends)
         self.facts = facts
-        from sentry_audit.policies.reading import Policies
-
-        self.policies = Policies(files, frontends, facts)
         self.read: dict[str, tuple[list[Fact], Analysis]] = {}
 
     def derive(self, frontend: Frontend, environment: str, matching: Matching) -> tuple[list[Fact], list[Problem]]:
         """The facts about one front end in one environment, and what could not be parsed."""
+        from sentry_audit.derive.policies import content_policies
+
         name = frontend.fact.name
         if name not in self.read:
             from sentry_audit.javascript.analysis import Analysis
@@ -40,10 +41,14 @@ class Frontends:
             self.read[name] = (analysis.facts(), analysis)
         found, analysis = self.read[name]
         more = [self._variable(frontend, variable, environment, matching) for variable in analysis.variables]
-        from sentry_audit.derive.policies import content_policies
-
-        policies = content_policies(analysis, self.policies, self.facts, found, environment)
+        policies = content_policies(analysis, self._policies, self.facts, found, environment)
         return [*found, *more, *policies], analysis.problems
+
+    @cached_property
+    def _policies(self) -> Policies:
+        from sentry_audit.policies.reading import Policies
+
+        return Policies(self.files, self.frontends, self.facts)
 
     def _variable(self, frontend: Frontend, name: str, environment: str, matching: Matching) -> Fact:
         from sentry_audit import tracing

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from sentry_audit import csp, dsn
+from sentry_audit import csp
 from sentry_audit.deployment.environments import canonical, speaks_of, told
-from sentry_audit.facts import ContentPolicy, Dsn, DsnGuard
+from sentry_audit.derive.envelopes import PAGE, Target, Way, target_of, way_of
+from sentry_audit.facts import ContentPolicy, DsnGuard
 from sentry_audit.guard import SAMPLES, both
-from sentry_audit.javascript.syntax import line_of, options_of, text_of, walk
-from sentry_audit.model import Evidence
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from sentry_audit.facts import Fact
     from sentry_audit.javascript.analysis import Analysis
-    from sentry_audit.javascript.inits import Init
     from sentry_audit.policies.policy import Policy
     from sentry_audit.policies.reading import Policies
-    from sentry_audit.policies.strings import Strings
 
 _SAAS = ("sentry.io, US", "sentry.io, EU", "sentry.io, older")
 _TODAY = frozenset({"sentry.io, US", "sentry.io, EU"})
@@ -30,41 +25,7 @@ _TODAY = frozenset({"sentry.io, US", "sentry.io, EU"})
 _SENTRYS = re.compile(r"(^|\.)(sentry\.io|sentry-cdn\.com|sentry\.dev)$", re.IGNORECASE)
 _SELF_HOSTED = re.compile(r"sentry|glitchtip|bugsink", re.IGNORECASE)
 _ORGANISATION = re.compile(r"\bo\d+\.ingest\.((?:[a-z]{2}\.)?sentry\.io)(?:/api/\d+\S*?(?=[\s;,]|$))?", re.IGNORECASE)
-#: What the tunnel of Next.js takes: https://docs.sentry.io/platforms/javascript/guides/nextjs/configuration/build/
-_TUNNELLED = re.compile(r"^o\d+\.ingest(\.[a-z]{2})?\.sentry\.io$")
-_PAGE = "https://page.invalid/tunnel"
-
 Answers = dict[str, bool | None]
-
-
-@dataclass(frozen=True)
-class Way:
-    """How events leave a page: ``tunnel`` is "" (to the DSN's host), "page" (its own origin), an address, or unknown.
-
-    ``saas_only``: other hosts than sentry.io's are reached directly all the same.
-    """
-
-    tunnel: str = ""
-    saas_only: bool = False
-    unknown: str = ""
-    evidence: tuple[Evidence, ...] = ()
-
-    def allowed(self, text: str, url: str) -> bool | None:
-        """Whether a policy lets events for the DSN's envelope address ``url`` leave."""
-        direct = csp.allows(text, url)
-        if self.unknown:
-            return True if direct and csp.allows(text, _PAGE, same_origin=True) else None
-        if not self.tunnel or (self.saas_only and not _TUNNELLED.match(urlsplit(url).hostname or "")):
-            return direct
-        return csp.allows(text, self.tunnel, same_origin=self.tunnel == _PAGE)
-
-
-@dataclass(frozen=True)
-class Target:
-    """Where the events of a front end are to go: ``addresses`` by name, and whether they are ``known`` or samples."""
-
-    addresses: Mapping[str, str]
-    known: bool
 
 
 def content_policies(
@@ -80,8 +41,8 @@ def content_policies(
     mine = [item for item in policies.of(analysis.frontend) if _speaks_of(item, environment) and _of_a_page(item)]
     if not mine:
         return
-    way = _way(analysis, policies.constants(analysis.frontend), policies)
-    target = _target(analysis, facts, environment)
+    way = way_of(analysis, policies.constants(analysis.frontend), policies)
+    target = target_of(analysis, facts, environment)
     judged = [(item, _answers(item, way, target)) for item in _distinct(mine)]
     gaps = False
     for item, answers in judged:
@@ -110,86 +71,6 @@ def _distinct(policies: Sequence[Policy]) -> list[Policy]:
         key = item.texts or (str(item.evidence), item.unread)
         found.setdefault(key, item)
     return [item for item in policies if item in found.values()]
-
-
-def _target(analysis: Analysis, facts: Sequence[Fact], environment: str) -> Target:
-    """The hosts of the front end's DSN, where it is in the code or in a file; else one sample of each kind."""
-    hosts: dict[str, str] = {}
-    for item in analysis.loaded or analysis.inits:
-        options, _ = options_of(item.call) or ({}, False)
-        if options.get("dsn") is None:
-            continue
-        origin = analysis.values.origin(options["dsn"], item.source)
-        names = {name for name, _ in origin.variables}
-        given = [fact for fact in facts if isinstance(fact, Dsn) and fact.name in names and fact.valid]
-        for fact in given:
-            if speaks_of(fact.environment, environment) and not fact.placeholder:
-                hosts[fact.host] = f"https://{fact.host}/api/{fact.project}/envelope/"
-        for text in origin.literals:
-            value = dsn.parse(text)
-            if value.valid and not names:
-                hosts[value.host] = _envelope(text)
-    if hosts:
-        return Target(hosts, known=True)
-    return Target({kind: _envelope(sample) for kind, sample in SAMPLES}, known=False)
-
-
-def _envelope(text: str) -> str:
-    value = dsn.parse(text)
-    port = f":{value.port}" if value.port else ""
-    return f"{value.scheme}://{value.host}{port}{value.path}/api/{value.project}/envelope/"
-
-
-def _way(analysis: Analysis, strings: Strings, policies: Policies) -> Way:
-    """How the init, or the build, says that events leave the page."""
-    for item in analysis.loaded or analysis.inits:
-        read = options_of(item.call)
-        here = (item.evidence,)
-        if read is None:
-            return Way(unknown="the options of init, which may name a tunnel, were not followed", evidence=here)
-        options, spread = read
-        if "tunnel" in options:
-            node = options["tunnel"]
-            if text_of(node) == "true":
-                return Way(_PAGE, evidence=here)
-            return _named(strings.texts(node, item.source), text_of(node), here)
-        if spread and not _spread(item, strings):
-            return Way(unknown="init's options, which may name a tunnel, are spread from elsewhere", evidence=here)
-    config = policies.config(analysis.frontend) if analysis.frontend.framework == "nextjs" else None
-    for node in walk(config.root) if config is not None else ():
-        if node.type == "pair" and text_of(node.child_by_field_name("key")).strip("\"'") == "tunnelRoute":
-            value = node.child_by_field_name("value")
-            here = (Evidence(config.path if config else None, line_of(node), None, None, text_of(node)[:80]),)
-            if text_of(value) not in {"undefined", "false"}:
-                return Way(_PAGE, saas_only=True, evidence=here)
-    return Way()
-
-
-def _spread(item: Init, strings: Strings) -> bool:
-    """Whether all that is spread into the options of an init is known, and names no tunnel."""
-    options = next(iter(item.call.child_by_field_name("arguments").named_children), None)
-    for child in options.named_children if options is not None else ():
-        if child.type == "spread_element":
-            tables = strings.objects(child.named_children[0], item.source)
-            if not tables or any("tunnel" in text_of(table) for table in tables):
-                return False
-    return True
-
-
-def _named(texts: list[str], shown: str, here: tuple[Evidence, ...]) -> Way:
-    ways = {
-        ""
-        if not text
-        else _PAGE
-        if text.startswith("/") and csp.HOLE not in text
-        else text
-        if "://" in text
-        else csp.HOLE
-        for text in texts
-    }
-    if len(ways) == 1 and csp.HOLE not in (only := ways.pop()):
-        return Way(only, evidence=here)
-    return Way(unknown=f"where the tunnel {shown[:60]} leads was not followed", evidence=here)
 
 
 def _answers(policy: Policy, way: Way, target: Target) -> Answers:
@@ -247,7 +128,8 @@ def _undecided(policy: Policy, answers: Answers, passes: Sequence[str], way: Way
     if None in wanted and (not target.known or False not in wanted):
         if way.unknown:
             return way.unknown
-        return f"whether the policy at {where} lets Sentry's ingest host pass depends on parts that were not followed"
+        shown = next(filter(None, map(_shown, policy.texts)), "…")
+        return f"whether the policy at {where} lets Sentry's ingest host pass depends on parts that were not followed: {shown}"
     if passes and not target.known:
         return (
             f"the policy at {where} lets only {_listed(passes)} pass: the DSN must be of that kind, "
@@ -263,7 +145,7 @@ def _undecided(policy: Policy, answers: Answers, passes: Sequence[str], way: Way
 def _problem(policy: Policy, way: Way, target: Target, blocked: Sequence[str]) -> str:
     sources = next((found for text in policy.texts if (found := _shown(text))), "nothing")
     named = f"the policy at {policy.evidence} lets pages connect to {sources}"
-    if way.tunnel == _PAGE:
+    if way.tunnel == PAGE:
         return f"{named}, and the tunnel is on the page's own origin, which needs 'self'"
     if way.tunnel:
         return f"{named}, not to the tunnel, {way.tunnel}"

@@ -11,7 +11,7 @@ from sentry_audit.javascript.conditions import guards
 from sentry_audit.javascript.syntax import entries, line_of, text_of, walk
 from sentry_audit.model import Evidence
 from sentry_audit.policies.policy import HEADER, Policy, limited_to
-from sentry_audit.policies.strings import possible, production
+from sentry_audit.policies.production import possible, production
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

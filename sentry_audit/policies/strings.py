@@ -6,9 +6,10 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from sentry_audit.csp import HOLE
-from sentry_audit.javascript.conditions import guards
 from sentry_audit.javascript.syntax import enclosing_functions, entries, string_of, text_of, walk
+from sentry_audit.policies.expressions import SAME, WRAPPED, entries_of, is_changed, method_of
 from sentry_audit.policies.policy import combined, serialized
+from sentry_audit.policies.production import possible, production
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,17 +17,6 @@ if TYPE_CHECKING:
     from sentry_audit.javascript.syntax import Source
 
 _DEPTH = 12
-_WRAPPED = frozenset(
-    {"parenthesized_expression", "as_expression", "satisfies_expression", "non_null_expression", "await_expression"}
-)
-#: Methods that leave a text, or a list, as it is for our purposes.
-_SAME = frozenset({"trim", "toString", "replace", "replaceAll", "filter", "flat", "sort", "freeze", "values"})
-_DEV = re.compile(
-    r"^(is|in|__)?_?(dev|development|local|localhost|test)(_?(mode|env|server|build|elopment))?(__)?$", re.IGNORECASE
-)
-_PROD = re.compile(r"^(is|in)?_?(prod|production)(_?(mode|env|build))?$", re.IGNORECASE)
-_COMPARED = re.compile(r"(NODE_ENV|MODE)\b[\"'\]]*\s*(===?|!==?)\s*[\"'`](\w+)")
-
 Scope = dict[str, tuple[Any, "Source", "Scope"]]
 EMPTY: Scope = {}
 
@@ -46,7 +36,7 @@ class Strings:
             return [plain]
         if kind == "template_string":
             return self._template(node, source, scope, depth)
-        if kind in _WRAPPED:
+        if kind in WRAPPED:
             return self.texts(node.named_children[0], source, scope, depth)
         if kind == "ternary_expression":
             parts = self._branches(node, source)
@@ -64,13 +54,13 @@ class Strings:
             return [HOLE]
         value, where, inner = found
         texts = self.texts(value, where, inner, depth + 1)
-        return [f"{text}{HOLE}; {HOLE}" for text in texts] if _is_changed(text_of(node), source, where) else texts
+        return [f"{text}{HOLE}; {HOLE}" for text in texts] if is_changed(text_of(node), source, where) else texts
 
     def items(self, node: Any, source: Source, scope: Scope = EMPTY, depth: int = 0) -> list[list[str]]:
         """The elements of a list, each with what it may be; an element that may be absent may be empty."""
         if node is None or depth > _DEPTH:
             return [[HOLE]]
-        if node.type in _WRAPPED:
+        if node.type in WRAPPED:
             return self.items(node.named_children[0], source, scope, depth)
         if node.type == "array":
             found: list[list[str]] = []
@@ -89,13 +79,13 @@ class Strings:
             return [[HOLE]]
         value, where, inner = known
         listed = self.items(value, where, inner, depth + 1)
-        return [*listed, [HOLE]] if _is_changed(text_of(node), source, where) else listed
+        return [*listed, [HOLE]] if is_changed(text_of(node), source, where) else listed
 
     def table(self, node: Any, source: Source, scope: Scope = EMPTY, depth: int = 0) -> list[str] | None:
         """The texts of a policy written as an object of directives; None if ``node`` is none."""
         if node is None or depth > _DEPTH:
             return None
-        if node.type in _WRAPPED:
+        if node.type in WRAPPED:
             return self.table(node.named_children[0], source, scope, depth)
         if node.type == "call_expression" and text_of(node.child_by_field_name("function")) == "Object.assign":
             pairs, open_ = self._pairs(node.child_by_field_name("arguments"), source, scope, depth)
@@ -105,7 +95,7 @@ class Strings:
             if known is None:
                 return None
             found = self.table(*known, depth + 1)
-            changed = found and _is_changed(text_of(node), source, known[1])
+            changed = found and is_changed(text_of(node), source, known[1])
             return [f"{text}; {HOLE}" for text in found or []] if changed else found
         pairs, open_ = self._pairs(node, source, scope, depth)
         return serialized(pairs, open_)
@@ -180,7 +170,7 @@ class Strings:
         return [yes, no] if truth is None else [yes if truth else no]
 
     def _spread(self, node: Any, source: Source, scope: Scope, depth: int) -> list[list[str]]:
-        if node.type in _WRAPPED:
+        if node.type in WRAPPED:
             return self._spread(node.named_children[0], source, scope, depth)
         if node.type == "ternary_expression":
             lists = [self.items(part, source, scope, depth + 1) for part in self._branches(node, source)]
@@ -199,16 +189,16 @@ class Strings:
 
     def _listed(self, node: Any, source: Source, scope: Scope, depth: int) -> list[list[str]]:
         """The elements of what a call gives."""
-        owner, method, arguments = _method(node)
-        if owner is not None and method in _SAME:
+        owner, method, arguments = method_of(node)
+        if owner is not None and method in SAME:
             return self.items(
                 arguments[0] if text_of(owner) == "Object" and arguments else owner, source, scope, depth + 1
             )
         if owner is not None and method == "concat":
             lists = [self.items(part, source, scope, depth + 1) for part in (owner, *arguments)]
             return [item for part in lists for item in part]
-        if owner is not None and method == "map" and (entries_of := _entries(owner)) is not None:
-            table = self.table(entries_of, source, scope, depth + 1)
+        if owner is not None and method == "map" and (inside := entries_of(owner)) is not None:
+            table = self.table(inside, source, scope, depth + 1)
             return [table] if table is not None else [[HOLE]]
         if node.child_by_field_name("function").type == "identifier":
             returned = self._returned(node, source, scope, depth)
@@ -219,11 +209,11 @@ class Strings:
         return [[HOLE]]
 
     def _call(self, node: Any, source: Source, scope: Scope, depth: int) -> list[str]:
-        owner, method, arguments = _method(node)
+        owner, method, arguments = method_of(node)
         if owner is not None and method == "join":
             separator = self.texts(arguments[0], source, scope, depth + 1)[0] if arguments else ","
             return combined(self.items(owner, source, scope, depth + 1), separator)
-        if owner is not None and method in _SAME:
+        if owner is not None and method in SAME:
             return self.texts(owner, source, scope, depth + 1)
         if owner is not None:
             return [HOLE]
@@ -241,7 +231,7 @@ class Strings:
             function = where.functions.get(known.name) if where is not None else None
         if function is None or where is None or depth > _DEPTH:
             return []
-        _, _, arguments = _method(call)
+        _, _, arguments = method_of(call)
         inner = _bound(function, arguments, source, scope)
         body = function.child_by_field_name("body")
         if body is None or body.type != "statement_block":
@@ -255,7 +245,7 @@ class Strings:
 
     def objects(self, node: Any, source: Source, depth: int = 0) -> list[Any]:
         """The objects that an expression may be; none if one of them is not known, or spreads what is not."""
-        if node.type in _WRAPPED:
+        if node.type in WRAPPED:
             return self.objects(node.named_children[0], source, depth)
         if node.type == "ternary_expression":
             parts = [self.objects(part, source, depth + 1) for part in self._branches(node, source)]
@@ -274,7 +264,7 @@ class Strings:
         """What a name, or an entry of an object that has one, stands for."""
         if node.type == "member_expression":
             owner = self.resolve(node.child_by_field_name("object"), source, scope)
-            if owner is None or owner[0].type not in {"object", *_WRAPPED}:
+            if owner is None or owner[0].type not in {"object", *WRAPPED}:
                 return None
             value = next((part for part in walk(owner[0]) if part.type == "object"), None)
             inside = entries(value)[0].get(text_of(node.child_by_field_name("property"))) if value is not None else None
@@ -294,32 +284,6 @@ class Strings:
         return None
 
 
-def _is_changed(name: str, *sources: Source) -> bool:
-    """Whether what a name stands for is added to, or given anew, after it was defined."""
-    pattern = rf"(?<![\w.]){re.escape(name)}(\s*\+?=(?![=>])|[^\s;=]*\.(push|unshift)\(|\.[\w]+\s*=(?!=)|\[[^\]\n]+\]\s*=(?!=))"
-    line = re.compile(rf"^\s*(?:if\s*\([^\n]*\)\s*\{{?\s*)?{pattern}", re.MULTILINE)
-    return any(line.search(source.text) for source in sources)
-
-
-def _method(call: Any) -> tuple[Any, str, list[Any]]:
-    """(the object whose method is called, the method, the arguments); no object for plain calls."""
-    function, given = call.child_by_field_name("function"), call.child_by_field_name("arguments")
-    arguments = [item for item in given.named_children if item.type != "comment"] if given is not None else []
-    if function is not None and function.type == "member_expression":
-        return function.child_by_field_name("object"), text_of(function.child_by_field_name("property")), arguments
-    return None, "", arguments
-
-
-def _entries(node: Any) -> Any:
-    """The object in ``Object.entries(object)``, filtered or not; None if ``node`` is nothing of the sort."""
-    while node is not None and node.type == "call_expression":
-        owner, method, arguments = _method(node)
-        if owner is not None and text_of(owner) == "Object" and method == "entries" and arguments:
-            return arguments[0]
-        node = owner if method in _SAME else None
-    return None
-
-
 def _bound(function: Any, arguments: list[Any], source: Source, scope: Scope) -> Scope:
     parameters = function.child_by_field_name("parameters")
     listed = parameters.named_children if parameters is not None else []
@@ -333,48 +297,3 @@ def _bound(function: Any, arguments: list[Any], source: Source, scope: Scope) ->
 
 def _alternatives(lists: list[list[str]]) -> list[str]:
     return list(dict.fromkeys(text for part in lists for text in part))
-
-
-def possible(node: Any, source: Source, within: Any = None) -> bool:
-    """Whether the conditions around a node, up to ``within``, can hold in production."""
-    for condition, wanted in guards(node):
-        if within is not None and not within.start_byte <= condition.start_byte < within.end_byte:
-            continue
-        truth = production(condition, source)
-        if truth is not None and truth is not wanted:
-            return False
-    return True
-
-
-def production(node: Any, source: Source, depth: int = 0) -> bool | None:
-    """Whether a condition holds in what is built for production; None if it says nothing about that."""
-    if node is None or depth > _DEPTH:
-        return None
-    if node.type in _WRAPPED:
-        return production(node.named_children[0], source, depth)
-    text = text_of(node)
-    if node.type == "unary_expression" and text.startswith("!"):
-        inner = production(node.child_by_field_name("argument"), source, depth + 1)
-        return None if inner is None else not inner
-    if node.type == "binary_expression":
-        operator = text_of(node.child_by_field_name("operator"))
-        if operator in {"&&", "||"}:
-            sides = [production(node.child_by_field_name(side), source, depth + 1) for side in ("left", "right")]
-            decisive = operator == "||"
-            if decisive in sides:
-                return decisive
-            return None if None in sides else not decisive
-        compared = _COMPARED.search(text)
-        if compared and compared[3] in {"production", "development", "test"}:
-            return (compared[3] == "production") is not compared[2].startswith("!")
-        return None
-    if text in {"import.meta.env.PROD", "import.meta.env.DEV"}:
-        return text.endswith("PROD")
-    name = text.rpartition(".")[2]
-    if node.type == "identifier" and name in source.constants:
-        known = production(source.constants[name], source, depth + 1)
-        if known is not None:
-            return known
-    if node.type in {"identifier", "member_expression"}:
-        return True if _PROD.match(name) else False if _DEV.match(name) else None
-    return None
