@@ -67,13 +67,10 @@ class Policies:
         if is_test(path) or for_development(path) or not importable(path):
             return
         if path.endswith(SUFFIXES):
-            if (
-                deployed(path)
-                and not _HANDLER.search(path)
-                and not _BUNDLER.search(path)
-                and self._code_counts(path, frontend)
-            ):
-                yield from self._policies(path, frontend)
+            if deployed(path) and not _HANDLER.search(path) and not _BUNDLER.search(path):
+                found = self._policies(path, frontend)
+                if found and self._code_counts(path, frontend):
+                    yield from found
         elif path.endswith(".py"):
             if deployed(path) and frontend.framework not in self._with_server(frontend):
                 if self._policies(path, frontend) and self._serves(path, _STATIC, ".py"):
