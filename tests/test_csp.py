@@ -510,6 +510,19 @@ def test_a_back_end_counts_only_if_it_serves_the_front_end(tmp_path: Path) -> No
     assert verdict(tmp_path / "c", {**next_app(), **api}) == "skipped"
 
 
+def test_the_settings_of_a_project_whose_views_serve_the_page(tmp_path: Path) -> None:
+    files = {
+        **vite_app(),
+        "server/manage.py": "import django\n",
+        "server/config/settings.py": 'CSP_DEFAULT_SRC = ("\'self\'",)\nCSP_IMG_SRC = ("*",)\n',
+        "server/core/urls.py": 'urlpatterns = [re_path(".*", TemplateView.as_view(template_name="index.html"))]\n',
+        "other/views.py": 'TemplateView.as_view(template_name="index.html")\n',
+    }
+    assert verdict(tmp_path / "a", files) == "gap"
+    del files["server/core/urls.py"]
+    assert verdict(tmp_path / "b", files) == "skipped"
+
+
 # --- what the browser must reach -----------------------------------------------------------------
 
 DSN = "https://0123456789abcdef0123456789abcde1@%s/42"

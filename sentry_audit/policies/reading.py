@@ -40,6 +40,7 @@ _HOSTING = hosting.JSON | hosting.PAGES | hosting.LINES | {"netlify.toml", "_hea
 #: Frameworks with a server of their own, which answers with the pages.
 _SERVED = frozenset({"nextjs", "nuxt", "remix", "sveltekit"})
 _STATIC = ("StaticFiles(", "index.html", "django_vite", "webpack_loader", "send_from_directory", "WHITENOISE_ROOT")
+_PYTHON_ROOTS = ("manage.py", "pyproject.toml", "requirements.txt", "Pipfile", "setup.py")
 _NODE_STATIC = ("express.static", "sendFile(", "serveStatic", "serve-static", "fastify-static", "@fastify/static")
 _PAGES = re.compile(r"html\s*=\s*True|django_vite|webpack_loader|WHITENOISE_ROOT|index\.html[\"']")
 _WHERE = ("", "public", "src", "app", "static", "src/app")
@@ -118,15 +119,25 @@ class Policies:
 
     def _serves(self, path: str, tokens: Sequence[str], suffix: str) -> bool:
         """Whether the program that a file is of answers with a front end's pages."""
-        top = path.partition("/")[0] if "/" in path else ""
+        roots = _PYTHON_ROOTS if suffix == ".py" else ("package.json",)
+        home = self._home(path, roots)
         for other in self.files.search(tokens, suffix):
-            if (other.partition("/")[0] if "/" in other else "") != top or not deployed(other) or is_test(other):
+            if not deployed(other) or is_test(other) or self._home(other, roots) != home:
                 continue
             if suffix == ".py" and not _PAGES.search(self.files.text(other) or ""):
                 continue
             if suffix == ".py" or other.endswith(SUFFIXES):
                 return True
         return False
+
+    def _home(self, path: str, roots: Sequence[str]) -> str:
+        """The folder of the project that a file is of: the nearest with a manifest, else the topmost."""
+        folder = dirname(path)
+        while folder:
+            if any(join(folder, name) in self.files.paths for name in roots):
+                return folder
+            folder = dirname(folder)
+        return "" if any(name in self.files.paths for name in roots) else path.rpartition("/")[0].partition("/")[0]
 
     def _beside(self, path: str, frontend: Frontend, page: bool) -> bool:
         """Whether a file of a host is in the front end's folder, or above it and above no other."""
