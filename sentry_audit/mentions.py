@@ -27,5 +27,8 @@ POLICIES = (
     "CONTENT_SECURITY_POLICY", "CSP_CONNECT_SRC", "CSP_DEFAULT_SRC", "SECURE_CSP",
 )  # fmt: skip
 
+#: Whatever catches what a component throws while it renders.
+BOUNDARIES = ("componentDidCatch", "getDerivedStateFromError", "ErrorBoundary", "useRouteError")
+
 #: What the one pass looks for.
-TOKENS = (*MENTIONS, *APPLICATIONS, *DEPLOYS)
+TOKENS = (*MENTIONS, *APPLICATIONS, *DEPLOYS, *BOUNDARIES)
