@@ -692,6 +692,19 @@ class FrontendVariable(Fact):
 
 
 @fact
+class ContentPolicy(Fact):
+    """A Content Security Policy on the front end's pages, and whether it lets them send events to Sentry.
+
+    ``passes`` are the kinds of DSN, or the known hosts, that it lets through; ``source`` says so in words.
+    """
+
+    allows: bool = True
+    passes: tuple[str, ...] = ()
+    source: str = ""
+    problem: str = ""
+
+
+@fact
 class FrontendTracing(Fact):
     """Whether a sampling rate of a browser's init has an integration that makes spans."""
 

@@ -21,6 +21,12 @@ DEPLOYS = (
     "run.googleapis.com",
 )
 
+#: Whatever sets a Content Security Policy; looked for only where a front end has an SDK for browsers.
+POLICIES = (
+    "Content-Security-Policy", "content-security-policy", "contentSecurityPolicy", "content_security_policy",
+    "CONTENT_SECURITY_POLICY", "CSP_CONNECT_SRC", "CSP_DEFAULT_SRC", "SECURE_CSP",
+)  # fmt: skip
+
 #: Whatever catches what a component throws while it renders.
 BOUNDARIES = ("componentDidCatch", "getDerivedStateFromError", "ErrorBoundary", "useRouteError")
 

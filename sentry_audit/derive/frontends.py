@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sentry_audit.derive.gates import enabled
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from sentry_audit.javascript.propagation import Sender
     from sentry_audit.javascript.values import Variable
     from sentry_audit.model import Problem
+    from sentry_audit.policies.reading import Policies
     from sentry_audit.python.program import Files
 
 
@@ -34,6 +36,8 @@ class Frontends:
 
     def derive(self, frontend: Frontend, environment: str, matching: Matching) -> tuple[list[Fact], list[Problem]]:
         """The facts about one front end in one environment, and what could not be parsed."""
+        from sentry_audit.derive.policies import content_policies
+
         found, analysis = self._analysis(frontend)
 
         def provided(name: str) -> FrontendVariable:
@@ -44,7 +48,14 @@ class Frontends:
         ]
         more += [labelled(label, environment, provided) for label in analysis.labels]
         more += enabled(analysis, environment, self.facts, matching, provided)
+        more += content_policies(analysis, self._policies, self.facts, found, environment)
         return [*found, *more], analysis.problems
+
+    @cached_property
+    def _policies(self) -> Policies:
+        from sentry_audit.policies.reading import Policies
+
+        return Policies(self.files, self.frontends, self.facts)
 
     def sender(self, frontend: Frontend) -> Sender | None:
         """Where the requests of one front end go, and whether they carry its trace; the same in every environment."""
