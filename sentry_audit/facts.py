@@ -238,6 +238,7 @@ class Setting:
     ``operation``: set (replaces all others of its sort), update, remove, clear (all of its sort; no name).
     ``sort``: plain or secret. ``value`` is shown only where it cannot be secret, a DSN redacted; ``secret`` and
     ``version`` name the Secret Manager secret. ``build`` settings exist while the image is built, not when it runs.
+    ``path`` is the file that ``line`` is in, where that is another than the deployment's.
     """
 
     name: str
@@ -249,6 +250,7 @@ class Setting:
     version: str = ""
     line: int | None = None
     build: bool = False
+    path: str = ""
 
 
 @fact
@@ -260,7 +262,8 @@ class Deployment(Fact):
     ``rule`` says what told so. ``declarative`` ones give the whole state (Terraform, Knative), the others change it.
     ``image`` and ``source`` (a folder) say what is deployed; ``order`` is its place among the steps of its file.
     ``unresolved`` says what could not be followed: then a variable that is not listed may still be there.
-    ``pipeline`` is the file that starts it all: the workflow that calls a script.
+    ``pipeline`` is the file that starts it all: the workflow that calls a script. ``ignored`` says what stands there
+    to no effect.
     """
 
     path: str
@@ -277,6 +280,7 @@ class Deployment(Fact):
     order: int = 0
     line: int | None = None
     unresolved: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
 
 
 @fact

@@ -159,7 +159,7 @@ def _deployed(name: str, environment: str, component: Component, matching: Match
     for state in found:
         if name in state.variables:
             item, deployment = state.variables[name]
-            here = Evidence(deployment.path, item.line or deployment.line, None, None, _shown(item))
+            here = Evidence(item.path or deployment.path, item.line or deployment.line, None, None, _shown(item))
             if not item.is_set:
                 return Step("deploy", Status.GAP, f"{deployment.service} gets it empty", (here,)), item
             told = f" ({deployment.rule})" if deployment.rule else ""
@@ -206,7 +206,7 @@ def _build(
     for deployment in matching.images(component, environment):
         for item in deployment.settings:
             if item.name == name:
-                here = Evidence(deployment.path, item.line or deployment.line, None, None, _shown(item))
+                here = Evidence(item.path or deployment.path, item.line or deployment.line, None, None, _shown(item))
                 status = Status.PASS if item.is_set else Status.GAP
                 steps.append(Step("build", status, f"the build gets {_shown(item)}", (here,)))
                 if item.secret:

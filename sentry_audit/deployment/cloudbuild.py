@@ -31,7 +31,7 @@ _SHELLS = frozenset({"bash", "sh"})
 
 def is_cloudbuild(path: str) -> bool:
     """Whether the name, or its folder's, is that of a Cloud Build configuration."""
-    return path.endswith((".yaml", ".yml")) and bool(_NAME.search(path))
+    return path.endswith((".yaml", ".yml", ".json")) and bool(_NAME.search(path))
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ class CloudBuild:
         text = self.files.text(path)
         if text is None or "steps" not in text:
             return
-        nodes, problems = compose(path, text, KINDS)
+        source = text.replace("\t", " ") if path.endswith(".json") else text  # JSON may indent with tabs, YAML not
+        nodes, problems = compose(path, source, KINDS)
         self.found.problems += problems
         for node in nodes:
             self.found.twice(path, twice(node))
@@ -105,7 +106,7 @@ class CloudBuild:
             change: Change | None = build(words, step.line)
         else:
             command = words if words[:1] == [program] else [program, *words]
-            change = understand(tuple(command), step.line)
+            change = understand(tuple(command), step.line, self.scripts.inputs.seen_from(step.folder))
             if change is None and is_frontend_build(command):
                 change = Change("build", "image", "", step.env, source=step.folder or ".")
         if change is not None:

@@ -68,6 +68,7 @@ class Found:
                 order=len(self.facts),
                 line=line,
                 unresolved=(*change.unresolved, *unresolved),
+                ignored=change.ignored,
                 evidence=(Evidence(path, line, None, None, _saw(change)),),
             )
         )
@@ -113,7 +114,7 @@ def _saw(change: Change) -> str:
 
 def _placed(text: str, item: Setting, start: int | None) -> Setting:
     """The setting with the line on which its name stands, at or after the command's."""
-    if not item.name or start is None:
+    if not item.name or start is None or item.path:
         return item
     pattern = re.compile(rf"\b{re.escape(item.name)}\b")
     for number, row in enumerate(text.splitlines()[start - 1 :], start):

@@ -18,26 +18,29 @@ if TYPE_CHECKING:
     from sentry_audit.deployment.environments import Hint
     from sentry_audit.deployment.found import Found
     from sentry_audit.facts import Setting
-    from sentry_audit.python.program import Files
 
 MARKS = ("serving.knative.dev", "run.googleapis.com/v1")
 _TEMPLATES = ("{{", "{%")
 
 
-def read(files: Files, found: Found, path: str, hints: Sequence[Hint] = ()) -> None:
-    """The services and jobs that a YAML file declares; Helm and Jinja templates are not read, and said so."""
-    text = files.text(path) or ""
+def read(found: Found, path: str, text: str, hints: Sequence[Hint] = ()) -> bool:
+    """The services and jobs that a YAML file declares; Helm and Jinja templates are not read, and said so.
+
+    Whether it declares any, or may.
+    """
     if any(mark in text for mark in _TEMPLATES):
         line = next(number for number, row in enumerate(text.splitlines(), 1) if "{{" in row or "{%" in row)
         here = Evidence(path, line, None, None, "a template")
         reason = "a template: what it becomes is not known"
         found.problems.append(Problem("repo", KINDS, reason, "audit what it renders to", here))
-        return
+        return True
     nodes, problems = compose(path, text, KINDS)
     found.problems += problems
+    declares = bool(problems)
     for node in nodes:
         if not any(mark in text_of(at(node, "apiVersion")) for mark in MARKS):
             continue
+        declares = True
         found.twice(path, twice(node))
         job = text_of(at(node, "kind")) == "Job"
         below = ("spec", "template", "spec", "template", "spec") if job else ("spec", "template", "spec")
@@ -53,6 +56,7 @@ def read(files: Files, found: Found, path: str, hints: Sequence[Hint] = ()) -> N
             tuple(_variable(item) for item in items(at(main, "env"))), image, project=project,
         )  # fmt: skip
         found.change(path, text, change, line_of(node), "knative", hints, declarative=True)
+    return declares
 
 
 def _variable(node: Any) -> Setting:

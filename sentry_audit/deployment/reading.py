@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from sentry_audit.deployment.environments import Hint
     from sentry_audit.deployment.gcloud import Change
+    from sentry_audit.deployment.inputs import Part
     from sentry_audit.python.program import Files
 
 
@@ -40,7 +41,7 @@ class _Reading:
         mentioned = [path for path in self.files.search(DEPLOYS) if deployed(path) or is_workflow(path)]
         started = sorted(path for path in self.files.paths if is_workflow(path) or is_makefile(path))
         for path in started:
-            self.found.pipeline = path
+            self._start(path)
             if is_workflow(path):
                 self.workflows.read(path)
             elif path in mentioned or self._starts(path):
@@ -50,24 +51,29 @@ class _Reading:
         scripts += [path for path in callers if path not in scripts and deployed(path)]
         for path in sorted(scripts, key=lambda item: (not self._calls(item, scripts), item)):
             if path not in self.scripts.called:
-                self.found.pipeline = path
+                self._start(path)
                 self.scripts.script(path)
         for path in mentioned:
             if path.endswith(".py"):
-                self.found.pipeline = path
-                python_commands.read(self.files, self.found, path)
+                self._start(path)
+                python_commands.read(self.files, self.scripts, path)
         for path in sorted(self.files.paths):
             if is_cloudbuild(path) and path not in self.scripts.called:
-                self.found.pipeline = path
+                self._start(path)
                 self.builds.read(path)
         for path in mentioned:
             if path.endswith((".yaml", ".yml", ".tmpl")) and path not in self.scripts.called:
                 text = self.files.text(path) or ""
                 if any(mark in text for mark in knative.MARKS):
-                    self.found.pipeline = path
-                    knative.read(self.files, self.found, path)
+                    self._start(path)
+                    knative.read(self.found, path, text)
         terraform.read(self.files, self.found)
         return self.found
+
+    def _start(self, path: str) -> None:
+        """Begin a pipeline: what another one made is gone."""
+        self.found.pipeline = path
+        self.scripts.inputs.made.clear()
 
     def _starts(self, path: str) -> bool:
         text = self.files.text(path) or ""
@@ -80,13 +86,12 @@ class _Reading:
         text = self.files.text(path) or ""
         return any(basename(other) in text for other in scripts if other != path)
 
-    def _follow(self, change: Change, path: str, hints: Sequence[Hint]) -> bool:
+    def _follow(self, change: Change, part: Part, hints: Sequence[Hint]) -> bool:
         """Read what a command hands on: a build configuration, a manifest."""
         more = [*hints, (change.project, "the project")]
-        if change.verb == "replace" and path.endswith((".yaml", ".yml")):
-            knative.read(self.files, self.found, path, more)
-            return True
-        if change.verb == "build" and path.endswith((".yaml", ".yml", ".json")):
-            self.builds.read(path, dict(change.substitutions), more)
+        if change.verb == "replace":
+            return knative.read(self.found, part.path, part.text, more)
+        if change.verb == "build" and part.path.endswith((".yaml", ".yml", ".json")):
+            self.builds.read(part.path, dict(change.substitutions), more)
             return True
         return False

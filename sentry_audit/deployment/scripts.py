@@ -11,13 +11,17 @@ from typing import TYPE_CHECKING
 from sentry_audit.deployment.branches import branches
 from sentry_audit.deployment.environments import canonical, is_parameter
 from sentry_audit.deployment.gcloud import Change, setting, understand
+from sentry_audit.deployment.inputs import Inputs
+from sentry_audit.deployment.written import TAKES, writes
 from sentry_audit.scanners.shell import commands, expand
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from sentry_audit.deployment.environments import Hint
     from sentry_audit.deployment.found import Found
+    from sentry_audit.deployment.inputs import Part
+    from sentry_audit.deployment.written import Write
     from sentry_audit.facts import Setting
     from sentry_audit.python.program import Files
 
@@ -46,13 +50,17 @@ def is_makefile(path: str) -> bool:
 
 
 class Scripts:
-    """Reads scripts of one tree; ``called`` are those that something calls with arguments."""
+    """Reads scripts of one tree; ``called`` are those that something calls with arguments.
+
+    ``inputs`` are the files that commands take; those that were made belong to one run, and are forgotten with it.
+    """
 
     def __init__(self, files: Files, found: Found) -> None:
         self.files = files
         self.found = found
         self.called: set[str] = set()
-        self.follow: Callable[[Change, str, Sequence[Hint]], bool] = lambda *_: False
+        self.inputs = Inputs(files)
+        self.follow: Callable[[Change, Part, Sequence[Hint]], bool] = lambda *_: False
 
     def script(
         self,
@@ -95,9 +103,11 @@ class Scripts:
 
         ``whole`` is the text of the whole file, when ``text`` is a part of it; ``env`` is what its processes see.
         """
-        if not _WORTH.search(text):
-            return
         given = variables or {}
+        if not _WORTH.search(text):
+            for write in self._writes(path, text, start, given, whole):
+                write.apply(self.inputs, folder)
+            return
         text = _ARRAY.sub(lambda match: f'{match[1]}="{_words(match[2])}"', _REQUIRED.sub(r"${\1}", text))
         text = _ITEMS.sub(r"${\1}", text)
         text = _DEFAULT.sub(
@@ -124,6 +134,7 @@ class Scripts:
         env: tuple[Setting, ...],
     ) -> None:
         lines = _Lines(text, start)
+        pending = self._writes(path, text, start, variables or {}, whole)
         here = folder
         for words in (_evaluated(given) for given in commands(text, variables)):
             if words[0] == "cd" and len(words) > 1 and "$" not in words[1]:
@@ -132,7 +143,9 @@ class Scripts:
                 env = (*env, *_exported(words[1:]))
             elif (change := understand(words)) is not None:
                 line = lines.of(words)
-                self.keep(understand(words, line) or change, path, whole, line, origin, hints, here, depth, env)
+                pending = self._made(pending, folder, line)
+                change = understand(words, line, self.inputs.seen_from(here, folder, dirname(path))) or change
+                self.keep(change, path, whole, line, origin, hints, here, depth, env)
             elif is_frontend_build(words):
                 own = _exported(takewhile(lambda word: "=" in word, words))
                 bundled = Change(
@@ -144,6 +157,18 @@ class Scripts:
                     self.found.secret(path, name.strip("\"'"), lines.of(words), hints)
             else:
                 self._delegate(words, here, path, hints, origin, depth)
+        self._made(pending, folder, None)
+
+    def _writes(self, path: str, text: str, start: int, variables: Mapping[str, str], whole: str) -> list[Write]:
+        """The files that ``text`` makes, if anything in the whole file takes one."""
+        return writes(path, text, start, variables) if any(word in (whole or text) for word in TAKES) else []
+
+    def _made(self, pending: list[Write], folder: str, line: int | None) -> list[Write]:
+        """Make the files that are written up to ``line``; those that are left are returned."""
+        for write in pending:
+            if line is None or write.line <= line:
+                write.apply(self.inputs, folder)
+        return [write for write in pending if line is not None and write.line > line]
 
     def keep(
         self,
@@ -159,14 +184,18 @@ class Scripts:
     ) -> None:
         """Keep ``change``, seen from ``folder``; what it hands on to another file is read there."""
         if change.verb in {"build", "replace"} and change.file and depth < _DEPTH:
-            target = normpath(join(folder, change.file))
-            target = target if target in self.files.paths else normpath(change.file)
-            if target in self.files.paths and self.follow(change, target, hints):
-                self.called.add(target)
+            given = self.inputs.get(change.file, folder)
+            followed = [part for part in given.parts if self.follow(change, part, hints)]
+            self.called.update(part.path for part in followed)
+            if followed and not given.reason:
                 return
+            if change.verb == "replace":
+                reason = given.reason or f"{change.file} is no manifest of Cloud Run"
+                change = replace(change, unresolved=(*change.unresolved, reason))
         here = normpath(join(folder, change.source)) if change.source and not change.source.startswith("$") else ""
         passed = tuple(_from(item, env) for item in change.settings)
-        self.found.change(path, text, replace(change, source=here, settings=passed), line, origin, hints)
+        kept = replace(change, source=here, settings=passed)
+        self.found.change(path, text, kept, line, origin, hints, declarative=change.verb == "replace")
 
     def _delegate(
         self, words: tuple[str, ...], folder: str, path: str, hints: Sequence[Hint], origin: str, depth: int

@@ -34,19 +34,35 @@ def compose(path: str, text: str, kinds: frozenset[str]) -> tuple[list[Any], lis
 
 
 def children(node: Any) -> dict[str, Any]:
-    """The entries of a mapping node, merges (``<<``) put in; nothing for any other node. The last of equal keys wins."""
+    """The entries of a mapping node, merges (``<<``) put in; nothing for any other node. The last of equal keys wins.
+
+    Each node is merged once, however often it is named: nested merges would multiply.
+    """
+    found: dict[str, Any] = {}
+    _merge(node, found, set())
+    return found
+
+
+def _merge(root: Any, found: dict[str, Any], seen: set[int]) -> None:
+    """Put the entries of ``root`` into ``found``, and behind them what it merges in: the earlier of them counts."""
     import yaml
 
-    if not isinstance(node, yaml.MappingNode):
-        return {}
-    found: dict[str, Any] = {}
-    for key, value in node.value:
-        if key.value == "<<":
-            for part in value.value if isinstance(value, yaml.SequenceNode) else [value]:
-                found = {**children(part), **found}
-        elif isinstance(key.value, str):
-            found[key.value] = value
-    return found
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        if not isinstance(node, yaml.MappingNode) or id(node) in seen:
+            continue
+        seen.add(id(node))
+        own: dict[str, Any] = {}
+        merged: list[Any] = []
+        for key, value in node.value:
+            if key.value == "<<":
+                merged += value.value if isinstance(value, yaml.SequenceNode) else [value]
+            elif isinstance(key.value, str):
+                own[key.value] = value
+        for name, value in own.items():
+            found.setdefault(name, value)
+        stack += reversed(merged)
 
 
 def items(node: Any) -> list[Any]:
