@@ -144,7 +144,7 @@ def _files(name: str, environment: str, facts: Sequence[Fact], component: Compon
             continue
         if fact.environment and canonical(fact.environment) != canonical(environment):
             continue
-        if fact.origin == "compose" or (component is not None and not _inside(fact.path, component, [component])):
+        if component is not None and (fact.origin == "compose" or not _inside(fact.path, component, [component])):
             continue
         found.append(Step(fact.origin, Status.PASS, f"{fact.path} sets {name}", fact.evidence))
     return found

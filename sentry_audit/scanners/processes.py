@@ -7,10 +7,10 @@ import re
 from posixpath import dirname, join, normpath
 from typing import TYPE_CHECKING, Any
 
-from sentry_audit.facts import Fact, Process
+from sentry_audit.facts import Deployment, Fact, Process
 from sentry_audit.model import Evidence
 from sentry_audit.scanners.base import Found, Scanner
-from sentry_audit.scanners.nodes import children, compose, items, text_of
+from sentry_audit.scanners.nodes import at, children, compose, items, text_of
 from sentry_audit.scanners.shell import commands
 from sentry_audit.scanners.variables import declared
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _COMPOSE = re.compile(r"^(docker-)?compose([._-].*)?\.ya?ml$|^docker-compose.*\.ya?ml$")
 _PROC = re.compile(r"^([A-Za-z0-9_-]+):\s*(.+)$")
 _KINDS = frozenset({"process"})
+#: The word of a command that starts a bundler's server for development.
+_SERVES = frozenset({"dev", "serve"})
 
 
 def matches(path: str) -> bool:
@@ -103,6 +105,7 @@ def _words(node: Any) -> tuple[str, ...]:
 
 def _compose(path: str, node: Any) -> list[Fact]:
     found: list[Fact] = []
+    environment = _speaks_of(path)
     for name, service in children(children(node).get("services")).items():
         fields = children(service)
         context, image = _build(path, fields.get("build"))
@@ -110,11 +113,49 @@ def _compose(path: str, node: Any) -> list[Fact]:
         entry = _words(fields.get("entrypoint"))
         line = service.start_mark.line
         command = fields.get("command") or fields.get("entrypoint")
-        at = command.start_mark.line + 1 if command is not None else line
+        begins = command.start_mark.line + 1 if command is not None else line
         if "build" in fields or words or entry:
-            found.append(_process(path, name, words or entry, at, origin="compose", image=image, context=context))
-        found += _environment(path, fields.get("environment"))
+            found.append(_process(path, name, words or entry, begins, origin="compose", image=image, context=context))
+        found += _environment(path, fields.get("environment"), environment)
+        given = _pairs(at(fields.get("build"), "args"))
+        if _SERVES & set(words):  # a server for development bundles with what it is started with
+            given += _pairs(fields.get("environment"))
+        if given:
+            found.append(_bundle(path, name, given, context or dirname(image), environment))
     return found
+
+
+def _speaks_of(path: str) -> str:
+    """The environment of a compose file: what its name says, else development, for which such files are."""
+    from sentry_audit.deployment.environments import named_in
+
+    named = named_in(path.rsplit("/", 1)[-1])
+    return named.pop() if len(named) == 1 else "development"
+
+
+def _pairs(node: Any) -> list[tuple[str, str, int]]:
+    """(name, value, line) of variables as compose takes them; one without a value comes from the shell."""
+    found = [
+        (name, text_of(value) or (f"${name}" if value.tag.endswith(":null") else ""), value.start_mark.line + 1)
+        for name, value in children(node).items()
+    ]
+    for item in items(node):
+        name, mark, value = text_of(item).partition("=")
+        found.append((name, value if mark else f"${name}", item.start_mark.line + 1))
+    return found
+
+
+def _bundle(path: str, name: str, given: list[tuple[str, str, int]], folder: str, environment: str) -> Fact:
+    """The image (or the bundle) of a compose service, with what it is built with."""
+    from sentry_audit.deployment.gcloud import setting
+
+    settings = tuple(setting(key, value, "set", "plain", line, build=True) for key, value, line in given)
+    line = settings[0].line
+    return Deployment(
+        path=path, origin="compose", pipeline=path, service="", resource="image", environment=environment,
+        rule=f"compose files are for {environment}", settings=settings, source=folder, line=line,
+        evidence=(Evidence(path, line, None, None, f"builds {name}"),),
+    )  # fmt: skip
 
 
 def _build(path: str, node: Any) -> tuple[str, str]:
@@ -131,14 +172,16 @@ def _build(path: str, node: Any) -> tuple[str, str]:
     return context, normpath(join(context, text_of(fields.get("dockerfile")) or "Dockerfile"))
 
 
-def _environment(path: str, node: Any) -> list[Fact]:
+def _environment(path: str, node: Any, environment: str = "", origin: str = "compose") -> list[Fact]:
     found: list[Fact] = []
     for name, value in children(node).items():
-        found += declared(path, name, text_of(value), value.start_mark.line + 1, origin="compose")
+        line = value.start_mark.line + 1
+        found += declared(path, name, text_of(value), line, origin=origin, environment=environment)
     for item in items(node):
         name, mark, value = text_of(item).partition("=")
         if mark:
-            found += declared(path, name, value, item.start_mark.line + 1, origin="compose")
+            line = item.start_mark.line + 1
+            found += declared(path, name, value, line, origin=origin, environment=environment)
     return found
 
 
@@ -155,7 +198,7 @@ def _app(path: str, node: Any) -> list[Fact]:
     elif "runtime" in fields:
         words = ("gunicorn", "main:app")  # cloud.google.com/appengine/docs/standard/python3/runtime: the default
         found.append(_process(path, "app", words, fields["runtime"].start_mark.line + 1, origin="app.yaml"))
-    found += _environment(path, fields.get("env_variables"))
+    found += _environment(path, fields.get("env_variables"), origin="app.yaml")
     return found
 
 
