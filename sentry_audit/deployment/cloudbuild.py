@@ -14,7 +14,7 @@ from sentry_audit.deployment.environments import Hint, is_parameter
 from sentry_audit.deployment.found import KINDS
 from sentry_audit.deployment.gcloud import Change, build, setting, understand
 from sentry_audit.deployment.scripts import is_frontend_build
-from sentry_audit.scanners.nodes import at, children, compose, items, line_of, text_of, twice
+from sentry_audit.scanners.nodes import at, children, compose, items, line_of, text_of
 from sentry_audit.scanners.shell import expand
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class CloudBuild:
         nodes, problems = compose(path, source, KINDS)
         self.found.problems += problems
         for node in nodes:
-            self.found.twice(path, twice(node))
+            self.found.unsound(path, node)
             self._build(path, text, node, given, hints)
 
     def _build(self, path: str, text: str, node: Any, given: Mapping[str, str] | None, hints: Sequence[Hint]) -> None:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sentry_audit.deployment.found import KINDS
 from sentry_audit.deployment.gcloud import Change, setting
-from sentry_audit.model import Evidence, Problem
-from sentry_audit.scanners.nodes import at, children, compose, items, line_of, text_of, twice
+from sentry_audit.scanners.nodes import at, children, compose, items, line_of, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,9 +29,7 @@ def read(found: Found, path: str, text: str, hints: Sequence[Hint] = ()) -> bool
     """
     if any(mark in text for mark in _TEMPLATES):
         line = next(number for number, row in enumerate(text.splitlines(), 1) if "{{" in row or "{%" in row)
-        here = Evidence(path, line, None, None, "a template")
-        reason = "a template: what it becomes is not known"
-        found.problems.append(Problem("repo", KINDS, reason, "audit what it renders to", here))
+        found.template(path, line)
         return True
     nodes, problems = compose(path, text, KINDS)
     found.problems += problems
@@ -41,7 +38,7 @@ def read(found: Found, path: str, text: str, hints: Sequence[Hint] = ()) -> bool
         if not any(mark in text_of(at(node, "apiVersion")) for mark in MARKS):
             continue
         declares = True
-        found.twice(path, twice(node))
+        found.unsound(path, node)
         job = text_of(at(node, "kind")) == "Job"
         below = ("spec", "template", "spec", "template", "spec") if job else ("spec", "template", "spec")
         containers = items(at(node, *below, "containers"))

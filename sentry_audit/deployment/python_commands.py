@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
 import shlex
 from posixpath import dirname
 from typing import TYPE_CHECKING
 
+from sentry_audit.deployment.found import KINDS
 from sentry_audit.deployment.gcloud import understand
+from sentry_audit.model import Evidence, Problem
 from sentry_audit.python import syntax
 
 if TYPE_CHECKING:
@@ -15,17 +18,27 @@ if TYPE_CHECKING:
     from sentry_audit.python.program import Files
 
 _DEPTH = 12
+_DEPLOYS = re.compile(r"gcloud\W+(?:\w+\W+)?run\W+(?:deploy|services|jobs|worker)")
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 Scope = dict[str, list[ast.expr]]
 
 
 def read(files: Files, scripts: Scripts, path: str) -> None:
-    """The deployments that the commands of a Python file make. A file that Python cannot parse is left out."""
-    text = files.text(path) or ""
+    """The deployments that the commands of a Python file make; a problem for one that Python cannot parse."""
+    text = files.text(path)
+    if text is None:
+        reason = "it speaks of what deploys, and cannot be read"
+        hint = "make it readable, or exclude it in sentry-audit.yaml"
+        scripts.found.problems.append(Problem("repo", KINDS, reason, hint, Evidence(path)))
+        return
     try:
         tree = syntax.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return  # said where the program is read
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        if _DEPLOYS.search(text):
+            here = Evidence(path, getattr(error, "lineno", None), None, None, "syntax error")
+            reason = "Python cannot parse it, and it may deploy"
+            scripts.found.problems.append(Problem("repo", KINDS, reason, f"fix the syntax of {path}", here))
+        return
     module: Scope = {}
     _collect(tree.body, module)
     _visit(tree.body, [module], path, text, scripts)

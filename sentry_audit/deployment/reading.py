@@ -5,13 +5,14 @@ from __future__ import annotations
 from posixpath import basename
 from typing import TYPE_CHECKING
 
-from sentry_audit.deployment import knative, python_commands, terraform
+from sentry_audit.deployment import compose, knative, python_commands, terraform
 from sentry_audit.deployment.cloudbuild import CloudBuild, is_cloudbuild
 from sentry_audit.deployment.found import Found
 from sentry_audit.deployment.scripts import Scripts, is_makefile, is_script
 from sentry_audit.deployment.workflows import Workflows, is_workflow
 from sentry_audit.mentions import DEPLOYS
 from sentry_audit.python.paths import deployed
+from sentry_audit.scanners.processes import is_compose
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,8 +68,15 @@ class _Reading:
                 if any(mark in text for mark in knative.MARKS):
                     self._start(path)
                     knative.read(self.found, path, text)
+        self._compose()
         terraform.read(self.files, self.found)
         return self.found
+
+    def _compose(self) -> None:
+        for path in sorted(filter(is_compose, self.files.paths)):
+            text = self.files.text(path) if deployed(path) else None
+            if text is not None:
+                compose.read(self.found, path, text)
 
     def _start(self, path: str) -> None:
         """Begin a pipeline: what another one made is gone."""

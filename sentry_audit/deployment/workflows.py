@@ -15,7 +15,7 @@ from sentry_audit.deployment.environments import Hint, canonical, named_in
 from sentry_audit.deployment.expressions import Context, combinations, fill, holds
 from sentry_audit.deployment.found import KINDS
 from sentry_audit.deployment.gcloud import Change, setting
-from sentry_audit.scanners.nodes import at, children, compose, items, line_of, text_of, twice
+from sentry_audit.scanners.nodes import at, children, compose, items, line_of, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -69,7 +69,7 @@ class Workflows:
             events = _events(node)
             if inputs is None and set(events) == {"workflow_call"}:
                 continue
-            self.found.twice(path, twice(node))
+            self.found.unsound(path, node)
             for given in [inputs] if inputs is not None else _choices(events):
                 context = {f"inputs.{name}": value for name, value in given.items()}
                 context.update({f"github.event.{name}": value for name, value in context.items()})
@@ -137,6 +137,7 @@ class Workflows:
         nodes, problems = compose(path, text, KINDS)
         self.found.problems += problems
         for node in nodes[:1]:
+            self.found.unsound(path, node)
             defaults = {name: text_of(at(value, "default")) for name, value in children(at(node, "inputs")).items()}
             context = {f"inputs.{name}": value for name, value in {**defaults, **inputs}.items()}
             inner = replace(job, path=path, text=text, context={**job.context, **context}, depth=job.depth + 1)

@@ -91,21 +91,33 @@ def at(node: Any, *path: str) -> Any:
 
 def twice(node: Any) -> Iterator[tuple[str, int]]:
     """Keys that stand twice in one mapping, with the line of the second; YAML readers differ in which one wins."""
+    for mapping in _mappings(node):
+        seen: set[str] = set()
+        for key, _ in mapping.value:
+            name = text_of(key)
+            if name in seen and name not in {"", "<<"}:
+                yield name, line_of(key)
+            seen.add(name)
+
+
+def templated(node: Any) -> int | None:
+    """The line of the first ``{{ … }}`` that is no text: to YAML it is a mapping as the key of a mapping."""
+    lines = [line_of(key) for mapping in _mappings(node) for key, _ in mapping.value if not isinstance(key.value, str)]
+    return min(lines, default=None)
+
+
+def _mappings(node: Any) -> Iterator[Any]:
+    """The mapping nodes at and below ``node``, each once, however many aliases name it."""
     import yaml
 
-    stack, seen_nodes = [node], set()
+    stack, seen = [node], set()
     while stack:
         current = stack.pop()
-        if id(current) in seen_nodes:
+        if id(current) in seen:
             continue
-        seen_nodes.add(id(current))
+        seen.add(id(current))
         if isinstance(current, yaml.MappingNode):
-            seen: set[str] = set()
-            for key, value in current.value:
-                name = text_of(key)
-                if name in seen and name != "<<":
-                    yield name, line_of(key)
-                seen.add(name)
-                stack.append(value)
+            yield current
+            stack.extend(value for _, value in current.value)
         elif isinstance(current, yaml.SequenceNode):
             stack.extend(current.value)

@@ -7,10 +7,11 @@ import re
 from posixpath import dirname, join, normpath
 from typing import TYPE_CHECKING, Any
 
-from sentry_audit.facts import Deployment, Fact, Process
+from sentry_audit.facts import Fact, Process
 from sentry_audit.model import Evidence
 from sentry_audit.scanners.base import Found, Scanner
-from sentry_audit.scanners.nodes import at, children, compose, items, text_of
+from sentry_audit.scanners.dotenv import environment_of
+from sentry_audit.scanners.nodes import children, compose, items, text_of
 from sentry_audit.scanners.shell import commands
 from sentry_audit.scanners.variables import declared
 
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 _COMPOSE = re.compile(r"^(docker-)?compose([._-].*)?\.ya?ml$|^docker-compose.*\.ya?ml$")
 _PROC = re.compile(r"^([A-Za-z0-9_-]+):\s*(.+)$")
 _KINDS = frozenset({"process"})
-#: The word of a command that starts a bundler's server for development.
-_SERVES = frozenset({"dev", "serve"})
 
 
 def matches(path: str) -> bool:
@@ -31,8 +30,13 @@ def matches(path: str) -> bool:
         name == "Procfile"
         or name in {"app.yaml", "app.yml"}
         or (name.endswith((".conf", ".ini")) and ("supervisor" in path or name in {"worker.conf", "workers.conf"}))
-        or bool(_COMPOSE.match(name))
+        or is_compose(path)
     )
+
+
+def is_compose(path: str) -> bool:
+    """Whether the name is a compose file's."""
+    return bool(_COMPOSE.match(path.rsplit("/", 1)[-1]))
 
 
 def scan(path: str, text: str) -> Found:
@@ -90,7 +94,8 @@ def _yaml(path: str, text: str, reader: Callable[[str, Any], list[Fact]]) -> Fou
     return tuple(fact for node in nodes for fact in reader(path, node)), tuple(problems)
 
 
-def _words(node: Any) -> tuple[str, ...]:
+def words_of(node: Any) -> tuple[str, ...]:
+    """The last command of a compose file's ``command`` or ``entrypoint``."""
     if node is None:
         return ()
     if isinstance(node.value, str):
@@ -105,60 +110,22 @@ def _words(node: Any) -> tuple[str, ...]:
 
 def _compose(path: str, node: Any) -> list[Fact]:
     found: list[Fact] = []
-    environment = _speaks_of(path)
+    environment = environment_of(path) or "development"
     for name, service in children(children(node).get("services")).items():
         fields = children(service)
-        context, image = _build(path, fields.get("build"))
-        words = _words(fields.get("command"))
-        entry = _words(fields.get("entrypoint"))
+        context, image = built(path, fields.get("build"))
+        words = words_of(fields.get("command"))
+        entry = words_of(fields.get("entrypoint"))
         line = service.start_mark.line
         command = fields.get("command") or fields.get("entrypoint")
         begins = command.start_mark.line + 1 if command is not None else line
         if "build" in fields or words or entry:
             found.append(_process(path, name, words or entry, begins, origin="compose", image=image, context=context))
         found += _environment(path, fields.get("environment"), environment)
-        given = _pairs(at(fields.get("build"), "args"))
-        if _SERVES & set(words):  # a server for development bundles with what it is started with
-            given += _pairs(fields.get("environment"))
-        if given:
-            found.append(_bundle(path, name, given, context or dirname(image), environment))
     return found
 
 
-def _speaks_of(path: str) -> str:
-    """The environment of a compose file: what its name says, else development, for which such files are."""
-    from sentry_audit.deployment.environments import named_in
-
-    named = named_in(path.rsplit("/", 1)[-1])
-    return named.pop() if len(named) == 1 else "development"
-
-
-def _pairs(node: Any) -> list[tuple[str, str, int]]:
-    """(name, value, line) of variables as compose takes them; one without a value comes from the shell."""
-    found = [
-        (name, text_of(value) or (f"${name}" if value.tag.endswith(":null") else ""), value.start_mark.line + 1)
-        for name, value in children(node).items()
-    ]
-    for item in items(node):
-        name, mark, value = text_of(item).partition("=")
-        found.append((name, value if mark else f"${name}", item.start_mark.line + 1))
-    return found
-
-
-def _bundle(path: str, name: str, given: list[tuple[str, str, int]], folder: str, environment: str) -> Fact:
-    """The image (or the bundle) of a compose service, with what it is built with."""
-    from sentry_audit.deployment.gcloud import setting
-
-    settings = tuple(setting(key, value, "set", "plain", line, build=True) for key, value, line in given)
-    line = settings[0].line
-    return Deployment(
-        path=path, origin="compose", pipeline=path, service="", resource="image", environment=environment,
-        rule=f"compose files are for {environment}", settings=settings, source=folder, line=line,
-        evidence=(Evidence(path, line, None, None, f"builds {name}"),),
-    )  # fmt: skip
-
-
-def _build(path: str, node: Any) -> tuple[str, str]:
+def built(path: str, node: Any) -> tuple[str, str]:
     """(the build context, the Dockerfile), relative to the root."""
     folder = dirname(path)
     if node is None:
