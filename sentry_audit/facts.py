@@ -526,11 +526,17 @@ class Tracing(Fact):
 
 @fact
 class Privacy(Fact):
-    """What leaves the application besides the error itself."""
+    """What leaves the application besides the error itself.
+
+    ``pii`` says what ``send_default_pii`` sends, ``problem`` what switches the scrubber off, ``unscrubbed`` what is
+    sent as it is.
+    """
 
     send_default_pii: bool = False
+    pii: str = ""
     scrubber_active: bool = True
     scrubbing: bool = False
+    unscrubbed: str = ""
     collects_prompts: bool = False
     uses_llm: bool = False
     problem: str = ""
@@ -681,6 +687,33 @@ class FrontendTracing(Fact):
     """Whether a sampling rate of a browser's init has an integration that makes spans."""
 
     effective: bool = True
+    problem: str = ""
+
+
+@fact
+class ErrorBoundary(Fact):
+    """What catches errors of a front end before its global handlers do, and whether Sentry hears of them.
+
+    ``sort``: class, library (react-error-boundary), sentry, route (error.tsx, useRouteError), global-error, page (_error),
+    request (Next.js: onRequestError), framework (Vue, SvelteKit, Angular). ``present`` is false for one that should be
+    there; ``context``: the component's stack, or tags, are sent too.
+    """
+
+    name: str
+    sort: str
+    present: bool = True
+    captures: bool = True
+    context: bool = True
+    problem: str = ""
+
+
+@fact
+class FrontendUser(Fact):
+    """Whether events of a front end say whose they are: set after signing in, cleared after signing out."""
+
+    has_authentication: bool = False
+    sets_user: bool = False
+    clears_user: bool = False
     problem: str = ""
 
 

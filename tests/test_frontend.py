@@ -388,6 +388,23 @@ def test_components_of_the_settings_may_be_front_ends(tmp_path: Path) -> None:
     assert [item.path for item in audit(tmp_path, files).components] == ["web"]
 
 
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("import './sentry';", "pass"),
+        ("// import './sentry';", "gap"),
+        ("/* import './sentry'; */", "gap"),
+        ("/*\n * import './sentry';\n */", "gap"),
+        ("const pages = import.meta.glob('./pages/**/*.tsx');\nimport './sentry';", "pass"),
+        ("const url = 'https://x.example'; import './sentry';", "pass"),
+    ],
+)
+def test_which_imports_count(tmp_path: Path, line: str, expected: str) -> None:
+    init = "import * as Sentry from '@sentry/react';\nSentry.init({ dsn: import.meta.env.VITE_SENTRY_DSN });\n"
+    files = {**vite_app(f"{line}\n"), "web/src/sentry.ts": init}
+    assert statuses(audit(tmp_path, files), "frontend-init-present", "web") == {expected}
+
+
 # --- single-file components ----------------------------------------------------------------------
 
 

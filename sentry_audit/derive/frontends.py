@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sentry_audit.facts import FrontendVariable
+from sentry_audit.deployment.environments import canonical
+from sentry_audit.facts import DeployedEnvironment, FrontendVariable
 from sentry_audit.model import Status
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from sentry_audit.deployment.matching import Matching
     from sentry_audit.facts import Fact
     from sentry_audit.javascript.analysis import Analysis
+    from sentry_audit.javascript.labels import Label
     from sentry_audit.javascript.packages import Frontend
     from sentry_audit.model import Problem
     from sentry_audit.python.program import Files
@@ -37,9 +39,38 @@ class Frontends:
             self.read[name] = (analysis.facts(), analysis)
         found, analysis = self.read[name]
         more = [self._variable(frontend, variable, environment, matching) for variable in analysis.variables]
-        return [*found, *more], analysis.problems
+        labels = [self._labelled(frontend, label, environment, matching) for label in analysis.labels]
+        return [*found, *more, *labels], analysis.problems
 
-    def _variable(self, frontend: Frontend, name: str, environment: str, matching: Matching) -> Fact:
+    def _labelled(self, frontend: Frontend, label: Label, environment: str, matching: Matching) -> Fact:
+        """Whether events of the front end carry the environment's name."""
+        wanted = canonical(environment)
+        if label.open:
+            return DeployedEnvironment(declared=True, source="the code", evidence=label.evidence)
+        for name in label.variables:
+            fact = self._variable(frontend, name, environment, matching)
+            if fact.unknown:
+                return DeployedEnvironment(unknown=fact.unknown, evidence=(*label.evidence, *fact.evidence))
+            if fact.provided:
+                return DeployedEnvironment(declared=True, source=name, evidence=(*label.evidence, *fact.evidence))
+        built = label.modes or ("production",) if label.builds else ()
+        said = built or label.literals or (("production",) if not label.given else ())
+        if wanted in {canonical(name) for name in said}:
+            return DeployedEnvironment(declared=True, source="the code", evidence=label.evidence)
+        if label.variables:
+            reads = f"init's environment reads {' or '.join(label.variables)}, which nothing gives the build of {environment}"
+            falls = f": it falls back to {said[0]!r}" if said else ""
+            return DeployedEnvironment(problem=reads + falls, evidence=label.evidence)
+        if built:
+            name = label.builds[0]
+            problem = f"init's environment is {name}, which is {built[0]!r} in every build: events of {environment} are mislabelled"
+        elif said and label.given:
+            problem = f"init's environment is the constant {said[0]!r}"
+        else:
+            problem = f"init sets no environment: events of {environment} are labelled production"
+        return DeployedEnvironment(problem=problem, evidence=label.evidence)
+
+    def _variable(self, frontend: Frontend, name: str, environment: str, matching: Matching) -> FrontendVariable:
         from sentry_audit import tracing
 
         steps = tracing.provision(name, environment, frontend.fact, self.facts, matching)

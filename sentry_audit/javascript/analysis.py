@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
-from posixpath import join
+from posixpath import basename, join
 from typing import TYPE_CHECKING
 
 from sentry_audit.facts import FrontendDsn
 from sentry_audit.javascript import argument, inits
+from sentry_audit.javascript.boundaries import boundaries
+from sentry_audit.javascript.context import user
+from sentry_audit.javascript.labels import Label, label
 from sentry_audit.javascript.loading import Loading
 from sentry_audit.javascript.options import option_facts
 from sentry_audit.javascript.packages import KINDS
 from sentry_audit.javascript.sdk import frontend_sdk
 from sentry_audit.javascript.syntax import CODE, SUFFIXES, Source, is_generated, options_of
 from sentry_audit.javascript.values import Values
+from sentry_audit.mentions import MENTIONS
 from sentry_audit.model import Evidence, Problem
+from sentry_audit.python.paths import deployed
 
 if TYPE_CHECKING:
     from sentry_audit.facts import Fact
@@ -26,7 +32,8 @@ if TYPE_CHECKING:
 class Analysis:
     """Reads the files of one front end that speak of Sentry.
 
-    ``problems`` are the files that could not be parsed; ``variables`` those that a DSN comes from, with the places.
+    ``problems`` are the files that could not be parsed; ``variables`` those that a DSN comes from, with the places;
+    ``labels`` where each init takes its environment from.
     """
 
     def __init__(self, files: Files, frontend: Frontend) -> None:
@@ -37,6 +44,7 @@ class Analysis:
         self.values = Values(self.loading, self.source)
         self.package = ""
         self.variables: dict[str, tuple[Evidence, ...]] = {}
+        self.labels: list[Label] = []
         self._sources: dict[str, Source | None] = {}
 
     def source(self, path: str) -> Source | None:
@@ -73,6 +81,33 @@ class Analysis:
         return [self.frontend.folder, *used]
 
     @cached_property
+    def mentioning(self) -> list[str]:
+        """The files that speak of Sentry, tests left out."""
+        return [
+            path
+            for path in self.files.search(MENTIONS)
+            if path.endswith(CODE) and deployed(path) and not inits.is_test(path) and self.owns(path)
+        ]
+
+    @cached_property
+    def is_static(self) -> bool:
+        """Whether Next.js exports plain files, without a server."""
+        return "output: 'export'" in self.config("next.config").replace('"', "'")
+
+    @cached_property
+    def is_app_router(self) -> bool:
+        """Whether a Next.js front end has an ``app`` folder with a layout."""
+        stems = [join(self.frontend.folder, folder, "layout") for folder in ("app", "src/app")]
+        below = re.compile(rf"^({'|'.join(re.escape(stem[:-6]) for stem in stems)})(.*/)?layout\.\w+$")
+        return any(basename(path).startswith("layout.") and below.match(path) for path in self.files.paths)
+
+    def major(self, package: str) -> int | None:
+        """The major version of a dependency; None if its specifier names none."""
+        specifier = self.frontend.manifest.dependencies.get(package, ("", "", None))[0]
+        found = re.search(r"\d+", specifier)
+        return int(found[0]) if found else None
+
+    @cached_property
     def inits(self) -> list[Init]:
         """The inits for browsers."""
         return inits.find(self)
@@ -86,7 +121,7 @@ class Analysis:
         """The facts, in the order of the chain."""
         sdk = frontend_sdk(self)
         self.package = sdk.package
-        found: list[Fact] = [sdk, inits.setup(self, self.inits, self.loaded)]
+        found: list[Fact] = [sdk, inits.setup(self, self.inits, self.loaded), *boundaries(self), user(self)]
         for item in self.loaded or self.inits:
             read = options_of(item.call)
             if read is None:
@@ -94,4 +129,6 @@ class Analysis:
                 continue
             found += argument.dsn(self, item, *read)
             found += option_facts(self, item, *read)
+            if item in self.loaded:
+                self.labels.append(label(self, item, *read))
         return found

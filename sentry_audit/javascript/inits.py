@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sentry_audit.facts import FrontendSetup
 from sentry_audit.javascript.packages import is_browser_sdk
-from sentry_audit.javascript.syntax import CODE, COMPONENTS, enclosing_functions, line_of, name_of, text_of, walk
-from sentry_audit.mentions import MENTIONS
+from sentry_audit.javascript.syntax import COMPONENTS, enclosing_functions, line_of, name_of, text_of, walk
 from sentry_audit.model import Evidence
 from sentry_audit.python.paths import deployed
 
@@ -52,15 +51,8 @@ def find(analysis: Analysis) -> list[Init]:
     return [item for item in _everywhere(analysis) if not _SERVER.search(item.source.path)]
 
 
-def mentioning(analysis: Analysis) -> Iterator[str]:
-    """The files of a front end, and of the packages of the repository that it uses, that speak of Sentry; no tests."""
-    for path in analysis.files.search(MENTIONS):
-        if path.endswith(CODE) and deployed(path) and not is_test(path) and analysis.owns(path):
-            yield path
-
-
 def _everywhere(analysis: Analysis) -> Iterator[Init]:
-    for path in mentioning(analysis):
+    for path in analysis.mentioning:
         text = analysis.files.text(path) or ""
         source = analysis.source(path) if re.search(r"\binit\b", text) else None
         for call, module, name in source.calls() if source is not None else ():
@@ -87,11 +79,10 @@ def _turbopack(analysis: Analysis) -> bool:
     manifest = analysis.frontend.manifest
     scripts = " ".join(manifest.scripts.values())
     specifier = manifest.dependencies.get("next", ("", "", None))[0]
-    major = re.search(r"\d+", specifier)
     if "--webpack" in scripts:
         return False
     builds = " ".join(value for name, value in manifest.scripts.items() if "build" in name)
-    return "--turbo" in builds or (major is not None and int(major[0]) >= 16) or specifier in {"latest", "canary"}
+    return "--turbo" in builds or (analysis.major("next") or 0) >= 16 or specifier in {"latest", "canary"}
 
 
 def _uncalled(analysis: Analysis, item: Init, way: list[str]) -> str | None:

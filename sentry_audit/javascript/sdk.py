@@ -37,7 +37,7 @@ def frontend_sdk(analysis: Analysis) -> FrontendSdk:
     here = Evidence(where.path, line, None, None, f"{package} {specifier} in {section}")
     dev = section == "devDependencies"
     omitted = _omitted(analysis) if dev else ""
-    fits = not (frontend.framework == "nextjs" and package != frontend.sdk and not _is_static(analysis))
+    fits = not (frontend.framework == "nextjs" and package != frontend.sdk and not analysis.is_static)
     problem = (
         ""
         if fits
@@ -64,7 +64,3 @@ def _omitted(analysis: Analysis) -> str:
         if re.search(r"\b(npm|yarn|pnpm)\b.*(--omit[= ]dev|--production|--prod\b|--only[= ]prod)", row):
             return f"it is a development dependency, and {path}:{number} installs without those before it builds"
     return ""
-
-
-def _is_static(analysis: Analysis) -> bool:
-    return "output: 'export'" in analysis.config("next.config").replace('"', "'")
