@@ -112,8 +112,8 @@ def _saw(change: Change) -> str:
 
 
 def _placed(text: str, item: Setting, start: int | None) -> Setting:
-    """The setting with the line on which its name stands, at or after the command's."""
-    if not item.name or start is None:
+    """The setting with the line on which its name stands, at or after the command's, unless its own line is known."""
+    if not item.name or start is None or item.line not in {None, start}:
         return item
     pattern = re.compile(rf"\b{re.escape(item.name)}\b")
     for number, row in enumerate(text.splitlines()[start - 1 :], start):

@@ -32,6 +32,7 @@ _WORTH = re.compile(
     r"gcloud|docker|podman|\.sh\b|\b(npm|pnpm|yarn|bun|npx|next|vite)\b[^\n]*\bbuild|(^|\s)(\./|scripts?/|bin/)[\w-]+"
 )
 _DEPTH = 3
+_FOLDERS = frozenset({"--prefix", "--cwd", "--dir", "-C"})
 _BUILDS = re.compile(r"^(npm|pnpm|yarn|bun|npx|next|vite)$")
 
 
@@ -136,7 +137,11 @@ class Scripts:
             elif is_frontend_build(words):
                 own = _exported(takewhile(lambda word: "=" in word, words))
                 bundled = Change(
-                    "build", "image", "", tuple(replace(item, build=True) for item in (*env, *own)), source=here
+                    "build",
+                    "image",
+                    "",
+                    tuple(replace(item, build=True) for item in (*env, *own)),
+                    source=bundled_in(words),
                 )
                 self.keep(bundled, path, whole, lines.of(words), origin, hints, here, depth, env)
             elif names := _secrets(words):
@@ -219,6 +224,15 @@ def is_frontend_build(words: Sequence[str]) -> bool:
         and bool(_BUILDS.match(basename(rest[0])))
         and any(word.partition(":")[0] == "build" for word in rest[1:])
     )
+
+
+def bundled_in(words: Sequence[str]) -> str:
+    """The folder, from where it is started, in which a bundler is told to build."""
+    for at, word in enumerate(words):
+        flag, mark, value = word.partition("=")
+        if flag in _FOLDERS:
+            return value if mark else next(iter(words[at + 1 : at + 2]), ".")
+    return "."
 
 
 def _exported(words: Iterable[str]) -> tuple[Setting, ...]:
