@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from posixpath import basename, dirname, join, normpath
 from typing import TYPE_CHECKING, Any
 
+from sentry_audit.deployment.bundling import bundled_in, is_frontend_build
 from sentry_audit.deployment.environments import Hint, is_parameter
 from sentry_audit.deployment.found import KINDS
 from sentry_audit.deployment.gcloud import Change, build, setting, understand
-from sentry_audit.deployment.scripts import bundled_in, is_frontend_build
 from sentry_audit.scanners.nodes import at, children, compose, items, line_of, text_of, twice
 from sentry_audit.scanners.shell import expand
 

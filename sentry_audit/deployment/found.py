@@ -49,6 +49,7 @@ class Found:
             (change.project, "the project"),
             (change.service, "the service's name"),
             (basename(path), "the file's name"),
+            (basename(self.pipeline), "the name of the file that starts it"),
             (dirname(path), "the folder"),
         ]
         environment, rule = told(told_by)

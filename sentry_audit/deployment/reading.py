@@ -5,10 +5,11 @@ from __future__ import annotations
 from posixpath import basename
 from typing import TYPE_CHECKING
 
-from sentry_audit.deployment import knative, python_commands, terraform
+from sentry_audit.deployment import knative, makefiles, python_commands, terraform
 from sentry_audit.deployment.cloudbuild import CloudBuild, is_cloudbuild
 from sentry_audit.deployment.found import Found
-from sentry_audit.deployment.scripts import Scripts, is_makefile, is_script
+from sentry_audit.deployment.makefiles import is_makefile
+from sentry_audit.deployment.scripts import Scripts, is_script
 from sentry_audit.deployment.workflows import Workflows, is_workflow
 from sentry_audit.mentions import DEPLOYS
 from sentry_audit.python.paths import deployed
@@ -44,7 +45,7 @@ class _Reading:
             if is_workflow(path):
                 self.workflows.read(path)
             elif path in mentioned or self._starts(path):
-                self.scripts.makefile(path)
+                makefiles.read(self.scripts, path)
         scripts = [path for path in mentioned if is_script(path) or self._shebang(path)]
         callers = self.files.search([basename(path) for path in scripts], ".sh") if scripts else []
         scripts += [path for path in callers if path not in scripts and deployed(path)]
@@ -83,7 +84,7 @@ class _Reading:
     def _follow(self, change: Change, path: str, hints: Sequence[Hint]) -> bool:
         """Read what a command hands on: a build configuration, a manifest."""
         more = [*hints, (change.project, "the project")]
-        if change.verb == "replace" and path.endswith((".yaml", ".yml")):
+        if change.verb == "replace":
             knative.read(self.files, self.found, path, more)
             return True
         if change.verb == "build" and path.endswith((".yaml", ".yml", ".json")):

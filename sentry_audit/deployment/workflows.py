@@ -191,9 +191,8 @@ class Workflows:
             change, settings=(*found, *(more.settings if more else ())), image=given.get("image", ""),
             source=given.get("source", ""), project=given.get("project_id", ""), unresolved=unresolved,
         )  # fmt: skip
-        metadata = given.get("metadata", "")
-        if metadata and self.scripts.follow(replace(change, verb="replace"), normpath(metadata), job.hints):
-            return
+        if metadata := given.get("metadata", ""):
+            change = replace(change, verb="replace", file=metadata)
         self.scripts.keep(
             change, job.path, job.text, line, "deploy-cloudrun", job.hints, "", env=tuple(job.env.values())
         )
