@@ -195,6 +195,18 @@ def test_what_runs_already_and_is_put_back_declares_nothing() -> None:
     assert not deployments({"d.sh": script + f"{REPLACE} live.yaml\n"})
 
 
+def test_a_look_at_what_runs_is_no_part_of_a_manifest() -> None:
+    script = f"""\
+        T=$(mktemp)
+        sed s/a/b/ run/shop.yaml > "$T"
+        {REPLACE} "$T" --project=acme.com:shop
+        gcloud run services describe shop --project=acme.com:shop
+        """
+    both = {"run/shop.yaml": MANIFEST, "run.sh": script + "sed s/a/c/ run/other.yaml > $T\n" + f"{REPLACE} $T\n"}
+    found = deployments({**both, "run/other.yaml": MANIFEST.replace("name: shop", "name: other")})
+    assert [item.service for item in found] == ["shop", "other"]
+
+
 def test_a_single_container_may_stand_without_a_list() -> None:
     text = MANIFEST.replace("- image", "  image")
     assert variables(only({"service.yaml": text})) == {"SENTRY_DSN": ("set", "sentry-dsn")}
@@ -259,3 +271,37 @@ def test_flags_that_a_script_gathers_in_an_array() -> None:
     found = only({"deploy.sh": script})
     assert (found.line, found.image) == (7, "gcr.io/p/shop")
     assert variables(found) == {"SENTRY_DSN": ("update", "dsn")}
+
+
+# --- what a definition says of itself --------------------------------------------------------------
+
+
+def test_the_environment_that_a_service_is_told_decides_where_nothing_else_does() -> None:
+    terraform = """\
+        resource "google_cloud_run_v2_service" "api" {
+          name = "shop"
+          template {
+            containers {
+              image = "shop"
+              env {
+                name  = "ENVIRONMENT"
+                value = "staging"
+              }
+            }
+          }
+        }
+        """
+    found = deployments(
+        {
+            "a.sh": "gcloud run deploy shop --set-env-vars=APP_ENV=production,NODE_ENV=staging\n",
+            "b.sh": "gcloud run deploy shop-stg --set-env-vars=APP_ENV=production\n",
+            "c.sh": "gcloud run deploy shop --set-env-vars=NODE_ENV=production,SENTRY_ENVIRONMENT=production\n",
+            "main.tf": terraform,
+        }
+    )
+    assert [(item.environment, item.rule.partition(" says")[0]) for item in found] == [
+        ("production", "the variable APP_ENV"),
+        ("staging", "the service's name"),
+        ("", ""),
+        ("staging", "the variable ENVIRONMENT"),
+    ]

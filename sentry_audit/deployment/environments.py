@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from sentry_audit.facts import Setting
+
 _WORDS = {
     "production": "production", "prod": "production", "prd": "production", "live": "production",
     "staging": "staging", "stage": "staging", "stg": "staging", "stag": "staging", "preprod": "staging", "uat": "uat",
@@ -68,6 +70,15 @@ def is_parameter(name: str) -> bool:
 def names_environment(variable: str) -> bool:
     """Whether the value of a variable of that name may tell the environment: ``DEPLOY_ENV``, ``GCP_PROJECT_ID``."""
     return variable not in _MODES and bool(_NAMING.search(variable))
+
+
+def labels(settings: Iterable[Setting]) -> list[Hint]:
+    """The variables in which a service is told its environment; Sentry's own are judged, not believed."""
+    return [
+        (item.value, f"the variable {item.name}")
+        for item in settings
+        if is_parameter(item.name) and item.name not in _MODES and not item.name.startswith("SENTRY_")
+    ]
 
 
 def parameter_in(text: str) -> str:

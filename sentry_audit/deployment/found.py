@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from posixpath import basename, dirname
 from typing import TYPE_CHECKING
 
-from sentry_audit.deployment.environments import Hint, told
+from sentry_audit.deployment.environments import Hint, labels, told
 from sentry_audit.facts import Deployment, SecretDeclared
 from sentry_audit.model import Evidence, Problem
 
@@ -51,6 +51,7 @@ class Found:
             (basename(path), "the file's name"),
             (basename(self.pipeline), "the name of the file that starts it"),
             (dirname(path), "the folder"),
+            *labels(change.settings),
         ]
         environment, rule = told(told_by)
         self._keep(

@@ -34,9 +34,7 @@ class Manifests:
     def note(self, command: SimpleCommand, folder: str, path: str) -> None:
         """Remember which files ``command`` names together; a pipe's commands are one."""
         words = [part for word in command.words[1:] for part in (word, *word.split("=", 1)[1:])]
-        names = (*words, *command.reads, *command.writes)
-        if "describe" in command.words:
-            names = (LIVE, *names)
+        names = (LIVE, *command.writes) if "describe" in words else (*words, *command.reads, *command.writes)
         if command.piped and self._said:
             names = (*names, *self._said.pop()[0])
         self._said.append((names, folder, path))
@@ -62,7 +60,7 @@ class Manifests:
             if LIVE in names:
                 return LIVE
             for item in others:
-                if ("." in item or "/" in item) and (target := self._before(item, at, seen)):
+                if (_NAME.search(item) or item.startswith("$_")) and (target := self._before(item, at, seen)):
                     return target
         return ""
 
