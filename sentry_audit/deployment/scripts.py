@@ -205,7 +205,8 @@ class Scripts:
                 return
         here = self._built(change.source, folder, path)
         passed = tuple(_from(item, env) for item in change.settings)
-        self.found.change(path, text, replace(change, source=here, settings=passed), line, origin, hints)
+        file = self.places.file(change.file, folder, path) if change.file else ""
+        self.found.change(path, text, replace(change, source=here, file=file, settings=passed), line, origin, hints)
 
     def _built(self, source: str, folder: str, path: str) -> str:
         """The folder that is built, seen from ``folder``; ``""`` if that cannot be told."""
