@@ -260,7 +260,8 @@ class Deployment(Fact):
     ``origin``: gcloud, deploy-cloudrun, knative, terraform, script, docker-build. ``resource``: service, job, image.
     ``service`` is its name as far as it could be followed. ``environment`` is the one it speaks of (``""``: none),
     ``rule`` says what told so. ``declarative`` ones give the whole state (Terraform, Knative), the others change it.
-    ``image`` and ``source`` (a folder) say what is deployed; ``order`` is its place among the steps of its file.
+    ``image`` and ``source`` (a folder, ``dockerfile`` in or below it) say what is deployed; ``order`` is its place among
+    the steps of its file.
     ``unresolved`` says what could not be followed: then a variable that is not listed may still be there.
     ``pipeline`` is the file that starts it all: the workflow that calls a script. ``ignored`` says what stands there
     to no effect.
@@ -277,6 +278,7 @@ class Deployment(Fact):
     settings: tuple[Setting, ...] = ()
     image: str = ""
     source: str = ""
+    dockerfile: str = ""
     order: int = 0
     line: int | None = None
     unresolved: tuple[str, ...] = ()

@@ -273,7 +273,7 @@ def test_deep_nesting(tmp_path: Path, form: Format) -> None:
 
 
 def test_deep_nesting_in_terraform(tmp_path: Path) -> None:
-    deep = "[" * 20_000 + "]" * 20_000
+    deep = "[" * 4_000 + "]" * 4_000
     damaged(tmp_path, Format("main.tf", ""), f"{TERRAFORM}locals {{\n  a = {deep}\n}}\n".replace('"x"', deep))
 
 

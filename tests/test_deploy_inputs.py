@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentry_audit.deployment.inputs import Inputs
+from sentry_audit.deployment.places import Places
 from sentry_audit.deployment.written import writes
 from tests.test_deployments import BACKEND, deployments, only, variables
 from tests.trees import Texts, audit, message, statuses
@@ -207,7 +208,7 @@ def test_a_manifest_that_is_not_known(tmp_path: Path, files: dict[str, str]) -> 
 
 @given(st.text(alphabet="abc<>|&;{}()'\"\\\n $=#-EOF", max_size=120))
 def test_reading_what_is_written_never_raises(text: str) -> None:
-    inputs = Inputs(Texts({}))
+    inputs = Inputs(Texts({}), Places(Texts({})))
     for write in writes("a.sh", f"echo a > b\n{text}", 1, {}):
         write.apply(inputs, "")
 
@@ -274,4 +275,4 @@ def test_metadata_is_all_that_counts(tmp_path: Path) -> None:
     assert (found.origin, variables(found)) == ("knative", {"A": ("set", "")})
     report = audit(tmp_path, {**BACKEND, **with_action(inputs)})
     assert statuses(report, "deploy-dsn-declared") == {"unknown"}
-    assert "service.yaml is not in the repository" in message(report, "deploy-dsn-declared")
+    assert "the manifest service.yaml was not found" in message(report, "deploy-dsn-declared")

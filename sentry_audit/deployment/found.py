@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from posixpath import basename, dirname
 from typing import TYPE_CHECKING, Any
 
-from sentry_audit.deployment.environments import Hint, told
+from sentry_audit.deployment.environments import Hint, labels, told
 from sentry_audit.facts import Deployment, SecretDeclared
 from sentry_audit.model import Evidence, Problem
 from sentry_audit.scanners.nodes import templated, twice
@@ -50,7 +50,9 @@ class Found:
             (change.project, "the project"),
             (change.service, "the service's name"),
             (basename(path), "the file's name"),
+            (basename(self.pipeline), "the name of the file that starts it"),
             (dirname(path), "the folder"),
+            *labels(change.settings),
         ]
         environment, rule = told(told_by)
         self._keep(
@@ -65,6 +67,7 @@ class Found:
                 settings=tuple(_placed(text, item, line) for item in change.settings),
                 image=change.image,
                 source=change.source,
+                dockerfile=change.file if change.resource == "image" else "",
                 declarative=declarative,
                 order=len(self.facts),
                 line=line,
@@ -122,8 +125,8 @@ def _saw(change: Change) -> str:
 
 
 def _placed(text: str, item: Setting, start: int | None) -> Setting:
-    """The setting with the line on which its name stands, at or after the command's."""
-    if not item.name or start is None or item.path:
+    """The setting with the line on which its name stands, at or after the command's, unless its own line is known."""
+    if not item.name or start is None or item.path or item.line not in {None, start}:
         return item
     pattern = re.compile(rf"\b{re.escape(item.name)}\b")
     for number, row in enumerate(text.splitlines()[start - 1 :], start):

@@ -209,8 +209,8 @@ def settings(text: str, operation: str, sort: str, line: int | None, separator: 
     found: list[Setting] = []
     for part in (part.strip() for part in text.split(separator)):
         name, mark, value = part.partition("=")
-        if not name or (not mark and operation != "remove"):
-            continue
+        if not name or name.startswith("/") or (not mark and operation != "remove"):
+            continue  # /path=secret:1 is a file
         found.append(setting(name.strip(), value.strip(), operation, sort, line))
     return found or [Setting("", "clear" if operation == "set" else operation, sort, line=line)]
 

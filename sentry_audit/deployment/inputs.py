@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from posixpath import join, normpath
 from typing import TYPE_CHECKING, Any
 
 from sentry_audit.scanners.nodes import children, compose, items, line_of, text_of, twice
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from sentry_audit.deployment.places import Places
     from sentry_audit.python.program import Files
 
 _NONE = frozenset[str]()
@@ -59,39 +60,39 @@ class Unread(Exception):  # noqa: N818 - it says what the file is
 Look = Callable[[str], Input]
 
 
-@dataclass
 class Inputs:
     """The files of one tree, and those that the commands of a run have made so far (``made``, by path)."""
 
-    files: Files
-    made: dict[str, Input] = field(default_factory=dict)
+    def __init__(self, files: Files, places: Places) -> None:
+        self.files = files
+        self.places = places
+        self.made: dict[str, Input] = {}
 
-    def get(self, name: str, *folders: str) -> Input:
-        """The file that a command which runs in one of ``folders`` calls ``name``."""
-        places = dict.fromkeys(normpath(join(folder, name)) for folder in (*folders, ""))
-        for place in places:
+    def get(self, name: str, folders: Sequence[str], path: str = "") -> Input:
+        """The file that a command of the script ``path``, which runs in one of ``folders``, calls ``name``."""
+        for place in (normpath(join(folder, name)) for folder in (*folders, "")):
             if place in self.made:
                 return self.made[place]
-        for place in places:
-            if place in self.files.paths:
+        for folder in (*folders, ""):
+            if place := self.places.file(name, folder, path):
                 text = self.files.text(place)
                 return Input((Part(place, text),)) if text is not None else Input(reason=f"{place} cannot be read")
         if "$" in name:
             return Input(reason=f"which file {name} is was not followed")
         return Input(reason=f"{normpath(name)} is not in the repository, and what makes it was not followed")
 
-    def seen_from(self, *folders: str) -> Look:
+    def seen_from(self, *folders: str, path: str = "") -> Look:
         """What gives the files of names as a command in one of ``folders`` sees them."""
-        return lambda name: self.get(name, *folders)
+        return lambda name: self.get(name, folders, path)
 
     def make(self, name: str, folder: str, content: Input, *, append: bool = False) -> None:
         """Keep that a command which runs in ``folder`` writes ``name``."""
+        place = normpath(join(folder, name))
         if append:
-            before = self.get(name, folder)
-            known = before.parts or normpath(join(folder, name)) not in self.made
-            reason = content.reason if known else before.reason
+            before = self.get(name, (folder,))
+            reason = before.reason if place in self.made and before.reason else content.reason
             content = Input((*before.parts, *content.parts), reason)
-        self.made[normpath(join(folder, name))] = content
+        self.made[place] = content
 
 
 def variables(name: str, given: Input, *, plain: bool = False) -> list[Row]:

@@ -17,16 +17,22 @@ if TYPE_CHECKING:
     from sentry_audit.deployment.environments import Hint
     from sentry_audit.deployment.found import Found
     from sentry_audit.facts import Setting
+    from sentry_audit.python.program import Files
 
 MARKS = ("serving.knative.dev", "run.googleapis.com/v1")
 _TEMPLATES = ("{{", "{%")
 
 
-def read(found: Found, path: str, text: str, hints: Sequence[Hint] = ()) -> bool:
+def read(files: Files, found: Found, path: str, hints: Sequence[Hint] = ()) -> bool:
     """The services and jobs that a YAML file declares; Helm and Jinja templates are not read, and said so.
 
     Whether it declares any, or may.
     """
+    return declared(files.text(path) or "", found, path, hints)
+
+
+def declared(text: str, found: Found, path: str, hints: Sequence[Hint] = ()) -> bool:
+    """Likewise for ``text``, which stands in ``path`` with nothing else but empty lines before it."""
     if any(mark in text for mark in _TEMPLATES):
         line = next(number for number, row in enumerate(text.splitlines(), 1) if "{{" in row or "{%" in row)
         found.template(path, line)
@@ -41,7 +47,7 @@ def read(found: Found, path: str, text: str, hints: Sequence[Hint] = ()) -> bool
         found.unsound(path, node)
         job = text_of(at(node, "kind")) == "Job"
         below = ("spec", "template", "spec", "template", "spec") if job else ("spec", "template", "spec")
-        containers = items(at(node, *below, "containers"))
+        containers = _listed(at(node, *below, "containers"))
         main = next((item for item in containers if "ports" in children(item)), containers[0] if containers else None)
         if main is None:
             continue
@@ -50,10 +56,15 @@ def read(found: Found, path: str, text: str, hints: Sequence[Hint] = ()) -> bool
         image = text_of(at(main, "image"))
         change = Change(
             "declares", "job" if job else "service", text_of(at(metadata, "name")),
-            tuple(_variable(item) for item in items(at(main, "env"))), image, project=project,
+            tuple(_variable(item) for item in _listed(at(main, "env"))), image, project=project,
         )  # fmt: skip
         found.change(path, text, change, line_of(node), "knative", hints, declarative=True)
     return declares
+
+
+def _listed(node: Any) -> list[Any]:
+    """The entries of a list; gcloud takes a single entry for a list of one."""
+    return items(node) or ([node] if children(node) else [])
 
 
 def _variable(node: Any) -> Setting:

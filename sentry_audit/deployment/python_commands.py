@@ -105,7 +105,7 @@ def _command(statement: ast.stmt, node: ast.List | ast.Tuple, scopes: list[Scope
 
 
 def _keep(words: list[str], line: int, path: str, text: str, scripts: Scripts) -> None:
-    look = scripts.inputs.seen_from("", dirname(path))
+    look = scripts.inputs.seen_from("", dirname(path), path=path)
     change = understand(tuple(words), line, look) if words else None
     if change is not None:
         scripts.keep(change, path, text, line, "script", (), "")

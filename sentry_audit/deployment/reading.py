@@ -5,10 +5,11 @@ from __future__ import annotations
 from posixpath import basename
 from typing import TYPE_CHECKING
 
-from sentry_audit.deployment import compose, knative, python_commands, terraform
+from sentry_audit.deployment import compose, knative, makefiles, python_commands, terraform
 from sentry_audit.deployment.cloudbuild import CloudBuild, is_cloudbuild
 from sentry_audit.deployment.found import Found
-from sentry_audit.deployment.scripts import Scripts, is_makefile, is_script
+from sentry_audit.deployment.makefiles import is_makefile
+from sentry_audit.deployment.scripts import Scripts, is_script
 from sentry_audit.deployment.workflows import Workflows, is_workflow
 from sentry_audit.mentions import DEPLOYS
 from sentry_audit.python.paths import deployed
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from sentry_audit.deployment.environments import Hint
     from sentry_audit.deployment.gcloud import Change
-    from sentry_audit.deployment.inputs import Part
     from sentry_audit.python.program import Files
 
 
@@ -46,7 +46,7 @@ class _Reading:
             if is_workflow(path):
                 self.workflows.read(path)
             elif path in mentioned or self._starts(path):
-                self.scripts.makefile(path)
+                makefiles.read(self.scripts, path)
         scripts = [path for path in mentioned if is_script(path) or self._shebang(path)]
         callers = self.files.search([basename(path) for path in scripts], ".sh") if scripts else []
         scripts += [path for path in callers if path not in scripts and deployed(path)]
@@ -67,7 +67,7 @@ class _Reading:
                 text = self.files.text(path) or ""
                 if any(mark in text for mark in knative.MARKS):
                     self._start(path)
-                    knative.read(self.found, path, text)
+                    knative.read(self.files, self.found, path)
         self._compose()
         terraform.read(self.files, self.found)
         return self.found
@@ -94,12 +94,12 @@ class _Reading:
         text = self.files.text(path) or ""
         return any(basename(other) in text for other in scripts if other != path)
 
-    def _follow(self, change: Change, part: Part, hints: Sequence[Hint]) -> bool:
+    def _follow(self, change: Change, path: str, hints: Sequence[Hint]) -> bool:
         """Read what a command hands on: a build configuration, a manifest."""
         more = [*hints, (change.project, "the project")]
         if change.verb == "replace":
-            return knative.read(self.found, part.path, part.text, more)
-        if change.verb == "build" and part.path.endswith((".yaml", ".yml", ".json")):
-            self.builds.read(part.path, dict(change.substitutions), more)
+            return knative.read(self.files, self.found, path, more)
+        if change.verb == "build" and path.endswith((".yaml", ".yml", ".json")):
+            self.builds.read(path, dict(change.substitutions), more)
             return True
         return False

@@ -5,13 +5,12 @@ Semantics: docs.github.com/actions/reference/workflows-and-actions/workflow-synt
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
 from posixpath import join, normpath
 from typing import TYPE_CHECKING, Any
 
 from sentry_audit.deployment import action
-from sentry_audit.deployment.environments import Hint, canonical, named_in
+from sentry_audit.deployment.environments import Hint, canonical, named_in, names_environment
 from sentry_audit.deployment.expressions import Context, combinations, fill, holds
 from sentry_audit.deployment.found import KINDS
 from sentry_audit.deployment.gcloud import Change, setting
@@ -203,7 +202,7 @@ def _env_hints(context: Context) -> list[Hint]:
     return [
         (value, f"the variable {name.removeprefix('env.')}")
         for name, value in context.items()
-        if name.startswith("env.") and re.search(r"ENV|STAGE|PROJECT|SERVICE", name, re.IGNORECASE)
+        if name.startswith("env.") and names_environment(name.removeprefix("env."))
     ]
 
 

@@ -27,9 +27,10 @@ _LONGEST = 60
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """That ``name`` is written at ``line``: with ``parts``, or what the files ``sources`` hold, or for ``reason`` unknown."""
+    """That ``name`` is written at ``path``:``line``: with ``parts``, or what the files ``sources`` hold, or for ``reason`` unknown."""
 
     name: str
+    path: str
     line: int
     append: bool = False
     parts: tuple[Part, ...] = ()
@@ -38,7 +39,7 @@ class Write:
 
     def apply(self, inputs: Inputs, folder: str) -> None:
         """Keep what it makes, seen from ``folder``."""
-        given = [inputs.get(name, folder) for name in self.sources]
+        given = [inputs.get(name, (folder,), self.path) for name in self.sources]
         parts = (*self.parts, *(part for item in given for part in item.parts))
         reason = self.reason or next((item.reason for item in given if item.reason), "")
         inputs.make(self.name, folder, Input(parts, reason), append=self.append)
@@ -89,12 +90,12 @@ class _Scan:
             append = any(word in {"-a", "--append"} for word in words)
             targets += [(name, append) for name in plain]
         elif program in {"cp", "mv"} and len(plain) == 2:
-            self.found.append(Write(plain[1], number, sources=(plain[0],)))
+            self.found.append(Write(plain[1], self.path, number, sources=(plain[0],)))
         for name, append in targets:
             if not name.startswith("/dev/"):
                 shown = f"{self.path}:{number} makes {name} with {' '.join(row.split())[:_LONGEST]}"
                 reason = "" if output.known else f"{shown}, which was not followed"
-                self.found.append(Write(name, number, append, output.parts, output.sources, reason))
+                self.found.append(Write(name, self.path, number, append, output.parts, output.sources, reason))
         return output
 
 

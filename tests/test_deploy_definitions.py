@@ -1,0 +1,307 @@
+"""Deploy definitions as repositories really write them: rendered manifests, sourced settings, hosts that look like environments."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sentry_audit.deployment.environments import named_in
+from tests.test_deployments import BACKEND, deployments, only, variables
+from tests.trees import audit, message, statuses
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# --- which environment -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("europe-west1-docker.pkg.dev/acme/shop/api:latest", set()),
+        ("europe-west1-docker.pkg.dev/acme-prod/shop/api", {"production"}),
+        ("https://api.shop.dev/v1", set()),
+        ("service.dev.yaml", {"development"}),
+        ("shop-dev", {"development"}),
+    ],
+)
+def test_a_host_name_is_no_environment(text: str, expected: set[str]) -> None:
+    assert named_in(text) == expected
+
+
+def test_only_a_variable_that_is_named_for_it_tells_a_workflows_environment() -> None:
+    found = deployments(
+        {
+            ".github/workflows/deploy.yml": """\
+                on: {push: {branches: [main]}}
+                env:
+                  IMAGE: europe-docker.pkg.dev/acme-prod/shop/api
+                  NODE_ENV: production
+                  GREETING: live
+                jobs:
+                  ship:
+                    steps: [{run: "gcloud run deploy shop --image $IMAGE"}]
+                """,
+            ".github/workflows/stage.yml": """\
+                on: {push: {branches: [main]}}
+                env: {GCP_PROJECT_ID: acme-stg, NODE_ENV: production}
+                jobs:
+                  ship:
+                    steps: [{run: gcloud run deploy shop}]
+                """,
+        }
+    )
+    assert [item.environment for item in found] == ["", "staging"]
+
+
+# --- where a front end is bundled ------------------------------------------------------------------
+
+
+def test_a_bundle_is_made_where_the_step_runs() -> None:
+    [workflow, build] = deployments(
+        {
+            ".github/workflows/web.yml": """\
+                on: {push: {branches: [main]}}
+                jobs:
+                  web:
+                    defaults: {run: {working-directory: apps/web}}
+                    env: {VITE_SENTRY_DSN: "${{ secrets.DSN }}"}
+                    steps: [{run: npm run build}]
+                """,
+            "cloudbuild.yaml": "steps:\n- {name: node, entrypoint: npm, dir: apps/web, args: [run, build]}\n",
+        }
+    )
+    assert (workflow.source, build.source) == ("apps/web", "apps/web")
+    assert variables(workflow) == {"VITE_SENTRY_DSN": ("set", "$secrets.DSN")}
+
+
+@pytest.mark.parametrize(
+    "command", ["npm --prefix apps/web run build", "yarn --cwd=apps/web build", "pnpm -C apps/web build"]
+)
+def test_a_bundler_may_be_told_its_folder(command: str) -> None:
+    found = only({".github/workflows/a.yml": f"on: push\njobs:\n  a:\n    steps: [{{run: {command}}}]\n"})
+    assert found.source == "apps/web"
+
+
+def test_a_variable_of_a_workflow_is_shown_where_it_is_set() -> None:
+    found = deployments(
+        {
+            ".github/workflows/web.yml": """\
+                on: {push: {branches: [main]}}
+                jobs:
+                  staging:
+                    environment: staging
+                    env:
+                      VITE_SENTRY_DSN: ${{ secrets.DSN_STAGING }}
+                    steps: [{run: npm run build}]
+                  production:
+                    environment: production
+                    env:
+                      VITE_SENTRY_DSN: ${{ secrets.DSN }}
+                    steps: [{run: npm run build}]
+                """
+        }
+    )
+    assert [(item.environment, item.settings[0].line) for item in found] == [("staging", 6), ("production", 11)]
+
+
+# --- manifests that are rendered before they are deployed ------------------------------------------
+
+MANIFEST = """\
+    apiVersion: serving.knative.dev/v1
+    kind: Service
+    metadata:
+      name: shop
+    spec:
+      template:
+        spec:
+          containers:
+          - image: IMAGE_URL
+            env:
+            - name: SENTRY_DSN
+              valueFrom: {secretKeyRef: {name: sentry-dsn, key: latest}}
+    """
+REPLACE = "gcloud run services replace"
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        f'sed "s|IMAGE_URL|$IMAGE|" run/shop.yaml | {REPLACE} --region=r /dev/stdin\n',
+        f"cat run/shop.yaml |\n  envsubst |\n  {REPLACE} -\n",
+        f'FILE=run/shop.yaml\nT=$(mktemp)\nsed "s|IMAGE_URL|$IMAGE|" "$FILE" > "$T"\n{REPLACE} "$T" --region r\n',
+        f"envsubst < run/shop.yaml > /tmp/out.yaml\n{REPLACE} /tmp/out.yaml\n",
+        f"cp run/shop.yaml run/shop.yaml.tmp\nsed -i s/a/b/ run/shop.yaml.tmp\n{REPLACE} run/shop.yaml.tmp\n",
+        f'./render.sh run/shop.yaml "$tmp/shop.yaml"\n{REPLACE} "$tmp/shop.yaml"\n',
+        f'ROOT=$(cd "$(dirname "$0")/.." && pwd)\nsed s/a/b/ "$ROOT/run/shop.yaml" | {REPLACE} /dev/stdin\n',
+    ],
+)
+def test_a_rendered_manifest_is_the_one_it_was_made_from(script: str) -> None:
+    found = only({"run/shop.yaml": MANIFEST, "scripts/deploy-staging.sh": script})
+    assert (found.path, found.service, found.environment) == ("run/shop.yaml", "shop", "staging")
+    assert found.pipeline == "scripts/deploy-staging.sh"
+    assert variables(found) == {"SENTRY_DSN": ("set", "sentry-dsn")}
+
+
+def test_a_manifest_may_be_rendered_in_another_step() -> None:
+    found = only(
+        {
+            "run/shop.yaml.tmpl": MANIFEST,
+            ".github/workflows/deploy.yml": """\
+                on: {push: {branches: [main]}}
+                jobs:
+                  ship:
+                    environment: Production
+                    steps:
+                    - run: envsubst < run/shop.yaml.tmpl > shop.yaml
+                    - uses: google-github-actions/deploy-cloudrun@v2
+                      with: {metadata: shop.yaml}
+                """,
+        }
+    )
+    assert (found.path, found.service, found.environment) == ("run/shop.yaml.tmpl", "shop", "production")
+
+
+def test_the_default_of_a_substitution_may_name_the_manifest() -> None:
+    build = f"""\
+        steps:
+        - name: gcr.io/google.com/cloudsdktool/cloud-sdk
+          entrypoint: bash
+          args:
+          - -c
+          - sed "s|IMAGE_URL|$$IMAGE|" "${{_CONFIG}}" | {REPLACE} /dev/stdin
+        substitutions: {{_CONFIG: shop.prod.yaml}}
+        """
+    found = only({"shop.prod.yaml": MANIFEST, "cloudbuild.yaml": build})
+    assert (found.service, found.environment, found.pipeline) == ("shop", "production", "cloudbuild.yaml")
+
+
+def test_a_manifest_that_stands_in_the_script() -> None:
+    body = textwrap.dedent(MANIFEST)
+    found = only({"deploy.sh": f"cat > out.yaml <<EOF\n{body}EOF\n{REPLACE} out.yaml\n"})
+    assert (found.path, found.service, found.line, found.settings[0].line) == ("deploy.sh", "shop", 2, 12)
+
+
+def test_a_manifest_that_is_not_found_leaves_the_variables_unknown(tmp_path: Path) -> None:
+    report = audit(tmp_path, {**BACKEND, "d.sh": f"make-manifest > out.yaml\n{REPLACE} out.yaml\n"})
+    assert statuses(report, "deploy-dsn-declared") == {"unknown"}
+    assert "the manifest out.yaml was not found in the repository" in message(report, "deploy-dsn-declared")
+
+
+def test_what_runs_already_and_is_put_back_declares_nothing() -> None:
+    script = "gcloud run services describe shop --format=export > live.yaml\nsed -i s/a/b/ live.yaml\n"
+    assert not deployments({"d.sh": script + f"{REPLACE} live.yaml\n"})
+
+
+def test_a_look_at_what_runs_is_no_part_of_a_manifest() -> None:
+    script = f"""\
+        T=$(mktemp)
+        sed s/a/b/ run/shop.yaml > "$T"
+        {REPLACE} "$T" --project=acme.com:shop
+        gcloud run services describe shop --project=acme.com:shop
+        """
+    both = {"run/shop.yaml": MANIFEST, "run.sh": script + "sed s/a/c/ run/other.yaml > $T\n" + f"{REPLACE} $T\n"}
+    found = deployments({**both, "run/other.yaml": MANIFEST.replace("name: shop", "name: other")})
+    assert [item.service for item in found] == ["shop", "other"]
+
+
+def test_a_single_container_may_stand_without_a_list() -> None:
+    text = MANIFEST.replace("- image", "  image")
+    assert variables(only({"service.yaml": text})) == {"SENTRY_DSN": ("set", "sentry-dsn")}
+
+
+# --- what scripts see ------------------------------------------------------------------------------
+
+
+def test_a_script_sees_what_it_sources_and_what_starts_it() -> None:
+    found = deployments(
+        {
+            "ops/config.sh": "SERVICE=shop\nSECRET=${SERVICE}-dsn\n",
+            "ops/deploy.sh": '. "$(dirname "$0")/config.sh"\ngcloud run deploy $SERVICE-$STAGE --set-secrets=SENTRY_DSN=$SECRET:1\n',
+            ".github/workflows/d.yml": """\
+                on: {push: {branches: [main]}}
+                env: {STAGE: staging}
+                jobs:
+                  a: {steps: [{run: ./ops/deploy.sh}]}
+                  b: {steps: [{run: STAGE=production bash ops/deploy.sh}]}
+                """,
+        }
+    )
+    assert [(item.service, item.environment) for item in found] == [
+        ("shop-staging", "staging"),
+        ("shop-production", "production"),
+    ]
+    assert {variables(item)["SENTRY_DSN"] for item in found} == {("set", "shop-dsn")}
+
+
+def test_a_script_is_started_at_the_root_where_its_folders_are_there() -> None:
+    files = {"backend/Dockerfile": "FROM python\n", "web/Dockerfile": "FROM node\n"}
+    script = 'cd backend\ndocker build -t api .\ncd ..\ndocker build -t web ./web\ncd "$HOME/x"\n'
+    found = deployments({**files, "scripts/deploy.sh": "# gcloud\n" + script})
+    assert [item.source for item in found] == ["backend", "web"]
+    beside = 'SCRIPT_DIR="$(cd "$(dirname "$0")" && pwd)"\ncd "$SCRIPT_DIR/../backend"\ndocker build -t api .\n'
+    assert only({**files, "scripts/deploy.sh": "# gcloud\n" + beside}).source == "backend"
+
+
+def test_what_a_script_prints_is_no_deployment() -> None:
+    script = (
+        "cat <<EOF\nNext: run\n  gcloud run deploy shop --set-secrets=SENTRY_DSN=dsn:1\nEOF\ngcloud run deploy api\n"
+    )
+    found = only({"deploy.sh": script})
+    assert (found.service, found.line) == ("api", 5)
+
+
+def test_a_bundle_sees_what_is_exported() -> None:
+    script = "DSN=$(cat dsn)\nexport VITE_SENTRY_DSN=$DSN\nnpm run build\ngcloud run deploy shop\n"
+    assert "VITE_SENTRY_DSN" in variables(deployments({"deploy.sh": script})[0])
+
+
+def test_flags_that_a_script_gathers_in_an_array() -> None:
+    script = """\
+        ARGS=(
+          --image gcr.io/p/shop
+          --region r
+        )
+        ARGS+=(--update-secrets "SENTRY_DSN=dsn:1")
+        ACTION=deploy
+        gcloud run $ACTION shop "${ARGS[@]}"
+        """
+    found = only({"deploy.sh": script})
+    assert (found.line, found.image) == (7, "gcr.io/p/shop")
+    assert variables(found) == {"SENTRY_DSN": ("update", "dsn")}
+
+
+# --- what a definition says of itself --------------------------------------------------------------
+
+
+def test_the_environment_that_a_service_is_told_decides_where_nothing_else_does() -> None:
+    terraform = """\
+        resource "google_cloud_run_v2_service" "api" {
+          name = "shop"
+          template {
+            containers {
+              image = "shop"
+              env {
+                name  = "ENVIRONMENT"
+                value = "staging"
+              }
+            }
+          }
+        }
+        """
+    found = deployments(
+        {
+            "a.sh": "gcloud run deploy shop --set-env-vars=APP_ENV=production,NODE_ENV=staging\n",
+            "b.sh": "gcloud run deploy shop-stg --set-env-vars=APP_ENV=production\n",
+            "c.sh": "gcloud run deploy shop --set-env-vars=NODE_ENV=production,SENTRY_ENVIRONMENT=production\n",
+            "main.tf": terraform,
+        }
+    )
+    assert [(item.environment, item.rule.partition(" says")[0]) for item in found] == [
+        ("production", "the variable APP_ENV"),
+        ("staging", "the service's name"),
+        ("", ""),
+        ("staging", "the variable ENVIRONMENT"),
+    ]
