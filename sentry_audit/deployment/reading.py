@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from sentry_audit.deployment.gcloud import Change
     from sentry_audit.python.program import Files
 
+#: How many scripts may stand between the one that is started and the one that deploys.
+_CALLS = 3
+
 
 def read(files: Files) -> Found:
     """The deployments, image builds and secrets that the files of a repository declare."""
@@ -48,9 +51,8 @@ class _Reading:
             elif path in mentioned or self._starts(path):
                 makefiles.read(self.scripts, path)
         scripts = [path for path in mentioned if is_script(path) or self._shebang(path)]
-        callers = self.files.search([basename(path) for path in scripts], ".sh") if scripts else []
-        scripts += [path for path in callers if path not in scripts and deployed(path)]
-        for path in sorted(scripts, key=lambda item: (not self._calls(item, scripts), item)):
+        self._add_callers(scripts)
+        for path in sorted(scripts, key=lambda item: (self._called(item, scripts), item)):
             if path not in self.scripts.called:
                 self._start(path)
                 self.scripts.script(path)
@@ -83,6 +85,14 @@ class _Reading:
         self.found.pipeline = path
         self.scripts.inputs.made.clear()
 
+    def _add_callers(self, scripts: list[str]) -> None:
+        """Add the scripts that call ``scripts``, and those that call these."""
+        new = scripts
+        for _ in range(_CALLS):
+            found = self.files.search([basename(path) for path in new], ".sh") if new else []
+            new = [path for path in found if path not in scripts and deployed(path)]
+            scripts += new
+
     def _starts(self, path: str) -> bool:
         text = self.files.text(path) or ""
         return ".sh" in text and "deploy" in text
@@ -90,9 +100,9 @@ class _Reading:
     def _shebang(self, path: str) -> bool:
         return "." not in basename(path) and (self.files.text(path) or "").startswith("#!") and not is_makefile(path)
 
-    def _calls(self, path: str, scripts: Sequence[str]) -> bool:
-        text = self.files.text(path) or ""
-        return any(basename(other) in text for other in scripts if other != path)
+    def _called(self, path: str, scripts: Sequence[str]) -> bool:
+        name = basename(path)
+        return any(name in (self.files.text(other) or "") for other in scripts if other != path)
 
     def _follow(self, change: Change, path: str, hints: Sequence[Hint]) -> bool:
         """Read what a command hands on: a build configuration, a manifest."""

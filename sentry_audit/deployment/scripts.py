@@ -276,7 +276,7 @@ class Scripts:
         if not target or not (is_script(target) or "." not in basename(target)) or target == shell.path:
             return
         text = self.files.text(target) or ""
-        if "gcloud" in text or "docker build" in text:
+        if any(mark in text for mark in ("gcloud", "docker build", ".sh")):
             self.called.add(target)
             seen = {name: value for name, value in shell.variables.items() if not name.isdigit()}
             seen.update({item.name: item.value for item in shell.env if item.value and item.sort == "plain"})
