@@ -154,6 +154,13 @@ def test_a_file_that_something_else_makes_is_unknown(tmp_path: Path, text: str) 
     assert "deploy.sh:1 makes env.yaml with" in message(report, "deploy-dsn-declared")
 
 
+def test_how_a_file_is_made_is_named_without_what_goes_into_it(tmp_path: Path) -> None:
+    files = {**BACKEND, "deploy.sh": f"yq -n '.SENTRY_DSN = \"{DSN}\"' > env.yaml\n{TAKE}"}
+    report = audit(tmp_path, files)
+    assert "deploy.sh:1 makes env.yaml with yq, which was not followed" in message(report, "deploy-dsn-declared")
+    assert "0123456789abcdef" not in str(report)
+
+
 def test_each_deployment_gets_what_was_written_before_it() -> None:
     text = f"echo 'A: 1' > env.yaml\n{TAKE}echo 'B: 1' > env.yaml\n{TAKE}"
     assert [list(variables(item)) for item in deployments({"deploy.sh": text})] == [["A"], ["B"]]
@@ -276,3 +283,9 @@ def test_metadata_is_all_that_counts(tmp_path: Path) -> None:
     report = audit(tmp_path, {**BACKEND, **with_action(inputs)})
     assert statuses(report, "deploy-dsn-declared") == {"unknown"}
     assert "the manifest service.yaml was not found" in message(report, "deploy-dsn-declared")
+
+
+def test_a_whole_list_that_comes_from_elsewhere_is_unknown(tmp_path: Path) -> None:
+    report = audit(tmp_path, {**BACKEND, **with_action("service: shop, env_vars: '${{ vars.ALL }}'")})
+    assert statuses(report, "deploy-dsn-declared") == {"unknown"}
+    assert "env_vars $vars.ALL was not followed" in message(report, "deploy-dsn-declared")

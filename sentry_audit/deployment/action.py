@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sentry_audit.facts import Setting
 
 _VERSION = re.compile(r"@v?(\d{1,3})(?!\w)")
+_WHOLE = re.compile(r"^\$[\w.(]+\)?$")
 _NOTE = re.compile(r"#\s*v?(\d+)\b")
 
 
@@ -67,7 +68,7 @@ def _variables(
         unresolved += [f"env_vars_file {name}: {reason}"] if reason else []
     pairs = _pairs(given.get("env_vars", ""))
     found += [setting(key, value, operation, "plain", line) for key, value, mark in pairs if mark]
-    unresolved += [f"env_vars {key[:40]} was not followed" for key, _, mark in pairs if not mark and "$" in key]
+    unresolved += [f"env_vars {key} was not followed" for key, _, mark in pairs if not mark and _WHOLE.match(key)]
     return found, unresolved, ignored
 
 

@@ -69,9 +69,9 @@ class _Scan:
             return
         before = _Output()
         for segment, piped in _segments([expand(word, self.known) for word in tokens]):
-            before = self._segment(segment, before if piped else _Output(), number, row, body)
+            before = self._segment(segment, before if piped else _Output(), number, body)
 
-    def _segment(self, tokens: list[str], stdin: _Output, number: int, row: str, body: Part | None) -> _Output:
+    def _segment(self, tokens: list[str], stdin: _Output, number: int, body: Part | None) -> _Output:
         while tokens[:1] and tokens[0] in {"{", "then", "do", "else"}:
             if tokens[0] == "{":
                 self.group = []
@@ -93,7 +93,7 @@ class _Scan:
             self.found.append(Write(plain[1], self.path, number, sources=(plain[0],)))
         for name, append in targets:
             if not name.startswith("/dev/"):
-                shown = f"{self.path}:{number} makes {name} with {' '.join(row.split())[:_LONGEST]}"
+                shown = f"{self.path}:{number} makes {name} with {program or 'a command'}"
                 reason = "" if output.known else f"{shown}, which was not followed"
                 self.found.append(Write(name, self.path, number, append, output.parts, output.sources, reason))
         return output
