@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -141,8 +142,10 @@ class Deriver:
             text = (files.text(path) if deployed(path) else None) or ""
             for offset, value in dsn.find(text):
                 start = text.rfind("\n", 0, offset) + 1
-                if text[start:offset].lstrip().startswith("#"):
-                    continue
+                if text[start:offset].lstrip().startswith("#") or re.match(
+                    r"https?://[^@\s]*(\{|%[sr(])", text[offset:]
+                ):
+                    continue  # a comment, or a text that is filled in while the program runs
                 here = Evidence(path, text.count("\n", 0, offset) + 1, None, None, value.shown)
                 found.append(dsn.fact(value, hardcoded=True, evidence=(here,)))
         return found

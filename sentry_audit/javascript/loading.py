@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 _FROM = re.compile(r"""(?:\bfrom\s*|\bimport\s*\(?\s*|\brequire\s*\(\s*)["'`]([^"'`\n]+)["'`]""")
 _SCRIPT = re.compile(r"""<script[^>]*\bsrc=["']([^"']+)["']""", re.IGNORECASE)
 _ENTRY = re.compile(r"\bentry\s*[:=]\s*(\{[^}]*\}|\[[^\]]*\]|[^,\n]*)", re.DOTALL)
-_ROUTE = re.compile(r"(^|/)(page|layout|template|error|global-error|not-found|loading|default|route)\.(tsx|ts|jsx|js)$")
+_ROUTE = re.compile(r"(^|/)(page|layout|template|error|global-error|not-found|loading|default)\.(tsx|ts|jsx|js)$")
 _DEPTH = 8
 _WIDE = 400
-#: Files that each framework loads by their names, below the component's folder (or its src).
+#: Files that each framework loads into browsers by their names, below the component's folder (or its src).
 _NAMED = {
-    "nextjs": r"^(instrumentation-client|instrumentation|middleware|proxy)\.\w+$|^pages/(?!api/)",
+    "nextjs": r"^instrumentation-client\.\w+$|^pages/(?!api/)",
     "cra": r"^index\.(tsx|ts|jsx|js)$",
     "angular": r"^main\.ts$",
     "vue": r"^main\.\w+$",
     "nuxt": r"^(app/)?(sentry\.client\.config\.\w+|plugins/|app\.vue$)",
-    "sveltekit": r"^(hooks\.(client|server)\.\w+|instrumentation\.server\.\w+|routes/)",
-    "remix": r"^(app/)?(entry\.client|entry\.server|root)\.\w+$|^app/routes/",
+    "sveltekit": r"^(hooks\.client\.\w+|routes/(?!.*\+server))",
+    "remix": r"^(app/)?(entry\.client|root)\.\w+$|^app/routes/",
     "gatsby": r"^(gatsby-browser|gatsby-ssr|sentry\.config)\.\w+$",
     "vite": r"$^",
     "webpack": r"$^",
@@ -90,7 +90,7 @@ class Loading:
         return self._imported[path]
 
     def is_entry(self, path: str) -> bool:
-        """Whether the framework loads the file by its name."""
+        """Whether the framework loads the file into browsers by its name."""
         if not self.frontend.within(path):
             return False
         below = path[len(self.frontend.folder) :].lstrip("/")
@@ -123,7 +123,7 @@ class Loading:
 
     def _importing(self, paths: Sequence[str]) -> Iterator[tuple[str, str]]:
         """(the importing file, which of ``paths`` it imports), from one search for the names of all of them."""
-        stems = sorted({stem for stem in map(_stem, paths) if len(stem) > 2})
+        stems = sorted({stem if len(stem) > 2 else f"/{stem}" for stem in map(_stem, paths)})
         wanted = set(paths)
         for hit in self.files.search(stems) if stems else ():
             if hit.endswith(CODE) and deployed(hit):

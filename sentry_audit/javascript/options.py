@@ -46,6 +46,8 @@ def option_facts(analysis: Analysis, item: Init, options: Mapping[str, Any], spr
 def _tracing(analysis: Analysis, item: Init, options: Mapping[str, Any], spread: bool) -> Iterator[Fact]:
     if not {"tracesSampleRate", "tracesSampler"} & options.keys() or spread:
         return
+    if "tracesSampler" not in options and _literal(options["tracesSampleRate"], item) == 0:
+        return  # switched off on purpose
     package = analysis.package or item.package
     text = text_of(options.get("integrations"))
     if package in _TRACES or re.search(r"[tT]racing", text) or (text and not text.startswith("[")):
@@ -82,6 +84,7 @@ def _sample_rates(analysis: Analysis, item: Init, options: Mapping[str, Any]) ->
             problem=problem,
             per_environment=number is None,
             full=number is not None and number >= 1,
+            zero=number == 0,
             evidence=(_at(item, node, option),),
         )
     if "tracesSampler" in options:
@@ -127,9 +130,16 @@ def _privacy(analysis: Analysis, item: Init, options: Mapping[str, Any], spread:
         pii="sendDefaultPii is true: cookies, headers and addresses of users are sent" if sends else "",
         scrubber_active=not problem,
         problem=problem,
+        scrubbable=bool(unscrubbed or where or "beforeSend" in options or _replays(options)),
         scrubbing=not unscrubbed,
         unscrubbed=unscrubbed,
         evidence=tuple(dict.fromkeys((place or item.evidence,))),
+    )
+
+
+def _replays(options: Mapping[str, Any]) -> bool:
+    return bool({"replaysSessionSampleRate", "replaysOnErrorSampleRate"} & options.keys()) and bool(
+        re.search(r"[rR]eplay", text_of(options.get("integrations")))
     )
 
 
