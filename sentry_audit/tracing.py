@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sentry_audit.deployment.environments import canonical, rendered, speaks_of
-from sentry_audit.deployment.state import states
+from sentry_audit.deployment.state import by_service, states
 from sentry_audit.facts import Deployment, DsnArgument, EnvVar, Image, SecretDeclared
 from sentry_audit.model import Evidence, Status
 
@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sentry_audit.deployment.matching import Matching
+    from sentry_audit.deployment.state import State
     from sentry_audit.facts import Component, Fact, Setting
     from sentry_audit.python.program import Files
 
 #: Variables that a bundler compiles in: nextjs.org/docs (NEXT_PUBLIC_), vite.dev/guide/env-and-mode (VITE_), and kin.
 _PUBLIC = re.compile(r"^(NEXT_PUBLIC_|VITE_|REACT_APP_|GATSBY_|NUXT_PUBLIC_|PUBLIC_|EXPO_PUBLIC_|VUE_APP_)")
 _CODE = (".py", ".ts", ".tsx", ".js", ".jsx", ".mjs", ".cjs", ".mts", ".cts", ".vue", ".svelte", ".astro")
+_BADLY = (Status.GAP, Status.UNKNOWN, Status.PASS)
 _COMMENT = re.compile(r"^\s*(#|//|\*|/\*|\{/\*)")
 
 
@@ -155,7 +157,12 @@ def _deployed(name: str, environment: str, component: Component, matching: Match
     if not mine:
         reason = f"no deploy definition of {component.name} for {environment} was found in the repository"
         return Step("deploy", Status.UNKNOWN, reason), None
-    found = states(mine, environment)
+    groups = by_service(states(mine, environment))
+    return min((_given(name, environment, found) for found in groups), key=lambda pair: _BADLY.index(pair[0].status))
+
+
+def _given(name: str, environment: str, found: Sequence[State]) -> tuple[Step, Setting | None]:
+    """What the definitions of one service do with a variable."""
     for state in found:
         if name in state.variables:
             item, deployment = state.variables[name]
@@ -170,11 +177,12 @@ def _deployed(name: str, environment: str, component: Component, matching: Match
         if name in state.lost:
             item, deployment = state.lost[name]
             return Step("deploy", Status.GAP, f"{deployment.evidence[0]} drops it again", deployment.evidence), None
-    places = tuple(place for item in mine for place in item.evidence)
+    deployments = [item for state in found for item in state.deployments]
+    places = tuple(place for item in deployments for place in item.evidence)
     unresolved = [text for state in found for text in state.unresolved]
     if unresolved:
         return Step("deploy", Status.UNKNOWN, "; ".join(dict.fromkeys(unresolved)), places), None
-    service = rendered(mine[-1].service, environment) or "the service"
+    service = rendered(deployments[-1].service, environment) or "the service"
     return Step("deploy", Status.GAP, f"{service} is deployed without {name}", places), None
 
 

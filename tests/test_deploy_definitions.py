@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sentry_audit.deployment.environments import named_in
+from sentry_audit.deployment.matching import Matching
+from sentry_audit.deployment.reading import read
+from sentry_audit.facts import Component
 from tests.test_deployments import BACKEND, deployments, only, variables
-from tests.trees import audit, message, statuses
+from tests.trees import Texts, audit, findings, message, statuses
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -305,3 +308,84 @@ def test_the_environment_that_a_service_is_told_decides_where_nothing_else_does(
         ("", ""),
         ("staging", "the variable ENVIRONMENT"),
     ]
+
+
+# --- which component, which service ----------------------------------------------------------------
+
+
+def test_a_placeholder_image_does_not_hide_whose_service_it_is(tmp_path: Path) -> None:
+    terraform = """\
+        resource "google_cloud_run_v2_service" "app" {
+          name = "acme"
+          template {
+            containers {
+              image = "us-docker.pkg.dev/cloudrun/container/hello"
+              env {
+                name  = "ENVIRONMENT"
+                value = "staging"
+              }
+              env {
+                name  = "SENTRY_DSN"
+                value = "x"
+              }
+            }
+          }
+          lifecycle {
+            ignore_changes = [template[0].containers[0].image]
+          }
+        }
+        """
+    build = """\
+        steps:
+        - {name: gcr.io/cloud-builders/docker, args: [build, -t, gcr.io/p/acme, .]}
+        - {name: gcr.io/cloud-builders/gcloud, args: [run, deploy, acme, --image, gcr.io/p/acme, --project, acme-stg]}
+        """
+    files = {**BACKEND, "web/package.json": '{"name": "web", "dependencies": {"next": "15"}}', "web/pages/_app.js": ""}
+    report = audit(tmp_path, {**files, "infra/main.tf": terraform, "cloudbuild.yaml": build})
+    [finding] = [item for item in findings(report, "deploy-dsn-declared") if item.component != "web"]
+    assert finding.status.value == "pass"
+
+
+def test_a_component_with_a_service_of_its_own_is_not_given_another() -> None:
+    components = [Component(name=name, path=".") for name in ("acme-main", "acme-queue-worker")]
+    script = """\
+        docker build -t gcr.io/p/shop .
+        docker build -t gcr.io/p/worker -f Dockerfile.worker .
+        gcloud run deploy shop --image gcr.io/p/shop
+        gcloud run deploy worker --image gcr.io/p/worker
+        """
+    matching = Matching(components, read(Texts({"deploy.sh": script})).facts)
+    assert {name: [item.service for item in found] for name, found in matching.owners.items()} == {
+        "acme-main": ["shop"],
+        "acme-queue-worker": ["worker"],
+    }
+
+
+def test_each_service_of_a_component_needs_the_variable(tmp_path: Path) -> None:
+    script = """\
+        docker build -t gcr.io/p/api backend
+        gcloud run deploy shop-api --image gcr.io/p/api --update-secrets=SENTRY_DSN=dsn:1
+        gcloud run deploy shop-queue --image gcr.io/p/api --set-secrets=DB=db:1
+        gcloud run jobs deploy shop-migrate --image gcr.io/p/api --set-secrets=DB=db:1
+        """
+    files = {f"backend/{name}": text for name, text in BACKEND.items()}
+    report = audit(tmp_path, {**files, "web/package.json": "{}", "deploy.sh": script})
+    assert "deploy.sh:3 deploys shop-queue without SENTRY_DSN" in message(report, "deploy-dsn-declared")
+    assert statuses(report, "deploy-wipes-dsn") == {"pass"}
+
+
+def test_the_dockerfile_says_whose_image_it_is(tmp_path: Path) -> None:
+    files = {
+        **{f"services/{name}/{path}": text for name in ("api", "mail") for path, text in BACKEND.items()},
+        "services/api/Dockerfile": "FROM python\n",
+        "services/mail/Dockerfile": "FROM python\n",
+        "deploy.sh": """\
+            docker build -f services/api/Dockerfile -t gcr.io/p/one .
+            docker build -f services/mail/Dockerfile -t gcr.io/p/two .
+            gcloud run deploy front --image gcr.io/p/one --update-secrets=SENTRY_DSN=dsn:1
+            gcloud run deploy letters --image gcr.io/p/two --update-secrets=DB=db:1
+            """,
+    }
+    report = audit(tmp_path, files)
+    assert statuses(report, "deploy-dsn-declared", "api") == {"pass"}
+    assert statuses(report, "deploy-dsn-declared", "mail") == {"gap"}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from sentry_audit.deployment.environments import canonical, named_in, rendered, speaks_of
-from sentry_audit.deployment.state import State, first, states
+from sentry_audit.deployment.state import State, by_service, first, states
 from sentry_audit.facts import (
     DeployedDsn,
     DeployedEnvironment,
@@ -20,12 +20,13 @@ from sentry_audit.facts import (
 from sentry_audit.model import Evidence
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from sentry_audit.deployment.matching import Matching
     from sentry_audit.facts import Component, Fact, Image, Setting
 
 _DEFAULT = ("SENTRY_DSN",)
+_Judged = TypeVar("_Judged", DeployedDsn, DeployedEnvironment)
 
 
 def deployed(
@@ -49,12 +50,19 @@ def deployed(
         variables = (argument.variables if argument else ()) or _DEFAULT
     if not mine:
         return _nowhere(component, matching, environment) if variables else []
-    found = states(mine, environment)
-    facts: list[Fact] = [_labelled(found, mine, label, baked, environment)]
+    groups = by_service(states(mine, environment))
+    theirs = [[item for state in group for item in state.deployments] for group in groups]
+    both = list(zip(groups, theirs, strict=True))
+    facts: list[Fact] = [_worst(_labelled(found, own, label, baked, environment) for found, own in both)]
     if variables:
-        facts.append(_declared(found, mine, argument, variables, baked, image))
-        facts += _wipes(found, variables)
+        facts.append(_worst(_declared(found, own, argument, variables, baked, image) for found, own in both))
+        facts += [fact for found in groups for fact in _wipes(found, variables)]
     return facts
+
+
+def _worst(facts: Iterable[_Judged]) -> _Judged:
+    """Of what is so for each service of a component, the worst: each has its own variables."""
+    return min(facts, key=lambda fact: (not fact.problem, not fact.unknown))
 
 
 def _nowhere(component: Component, matching: Matching, environment: str) -> list[Fact]:
@@ -92,7 +100,7 @@ def _declared(
     variables: tuple[str, ...],
     baked: set[str],
     image: Image | None,
-) -> Fact:
+) -> DeployedDsn:
     hit = first(found, variables)
     if hit is not None:
         item, deployment = hit
@@ -158,7 +166,7 @@ def _wipes(found: Sequence[State], variables: Sequence[str]) -> list[Fact]:
 
 def _labelled(
     found: Sequence[State], mine: Sequence[Deployment], label: tuple[str, ...] | None, baked: set[str], environment: str
-) -> Fact:
+) -> DeployedEnvironment:
     if label == ():
         return DeployedEnvironment(declared=True, source="the code", evidence=_places(mine))
     names = label or ("SENTRY_ENVIRONMENT",)
