@@ -285,7 +285,8 @@ class Deployment(Fact):
 class SecretDeclared(Fact):
     """A place that creates a secret or lists secret names: Terraform, a script.
 
-    ``name`` as far as it could be followed; ``environment`` as for deployments; ``origin``: terraform or script.
+    ``name`` as far as it could be followed; ``environment`` as for deployments; ``origin``: terraform, script, or
+    version for one that a script only gives a value.
     """
 
     path: str

@@ -389,3 +389,30 @@ def test_the_dockerfile_says_whose_image_it_is(tmp_path: Path) -> None:
     report = audit(tmp_path, files)
     assert statuses(report, "deploy-dsn-declared", "api") == {"pass"}
     assert statuses(report, "deploy-dsn-declared", "mail") == {"gap"}
+
+
+def test_a_script_that_a_build_starts_is_no_pipeline_of_its_own(tmp_path: Path) -> None:
+    build = """\
+        steps:
+        - {name: gcr.io/cloud-builders/gcloud, entrypoint: bash, args: [ci/deploy.sh]}
+        - name: gcr.io/cloud-builders/gcloud
+          args: [run, services, update, shop, --update-secrets=SENTRY_DSN=dsn:1]
+        """
+    files = {"ci/deploy.sh": "gcloud run deploy shop --set-secrets=DB=db:1\n", "ci/cloudbuild.yaml": build}
+    assert {item.pipeline for item in deployments(files)} == {"ci/cloudbuild.yaml"}
+    report = audit(tmp_path, {**BACKEND, **files})
+    assert statuses(report, "deploy-dsn-declared") == {"pass"}
+    assert statuses(report, "deploy-wipes-dsn") == {"pass"}
+
+
+def test_a_script_that_renews_a_secret_creates_none(tmp_path: Path) -> None:
+    files = {
+        **BACKEND,
+        "deploy.sh": "gcloud secrets versions add cors --data-file=-\ngcloud run deploy shop --set-secrets=A=a:1\n",
+        "setup-db.sh": "gcloud secrets create db\n",
+        "setup.sh": "for s in api sentry-dsn; do\n  gcloud secrets create $s\ndone\n",
+    }
+    assert statuses(audit(tmp_path / "a", files), "secret-script-covers-dsn") == {"pass"}
+    report = audit(tmp_path / "b", {**files, "setup.sh": ""})
+    assert "setup-db.sh creates the secrets db" in message(report, "secret-script-covers-dsn")
+    assert "deploy.sh" not in message(report, "secret-script-covers-dsn")

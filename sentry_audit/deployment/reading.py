@@ -49,18 +49,19 @@ class _Reading:
         scripts = [path for path in mentioned if is_script(path) or self._shebang(path)]
         callers = self.files.search([basename(path) for path in scripts], ".sh") if scripts else []
         scripts += [path for path in callers if path not in scripts and deployed(path)]
-        for path in sorted(scripts, key=lambda item: (not self._calls(item, scripts), item)):
-            if path not in self.scripts.called:
-                self.found.pipeline = path
+        builds = [path for path in self.files.paths if is_cloudbuild(path)]
+        for path in self._callers_first([*scripts, *builds]):
+            if path in self.scripts.called:
+                continue
+            self.found.pipeline = path
+            if is_cloudbuild(path) and not is_script(path):
+                self.builds.read(path)
+            else:
                 self.scripts.script(path)
         for path in mentioned:
             if path.endswith(".py"):
                 self.found.pipeline = path
                 python_commands.read(self.files, self.found, path)
-        for path in sorted(self.files.paths):
-            if is_cloudbuild(path) and path not in self.scripts.called:
-                self.found.pipeline = path
-                self.builds.read(path)
         for path in mentioned:
             if path.endswith((".yaml", ".yml", ".tmpl")) and path not in self.scripts.called:
                 text = self.files.text(path) or ""
@@ -77,9 +78,13 @@ class _Reading:
     def _shebang(self, path: str) -> bool:
         return "." not in basename(path) and (self.files.text(path) or "").startswith("#!") and not is_makefile(path)
 
-    def _calls(self, path: str, scripts: Sequence[str]) -> bool:
-        text = self.files.text(path) or ""
-        return any(basename(other) in text for other in scripts if other != path)
+    def _callers_first(self, paths: Sequence[str]) -> list[str]:
+        """``paths`` with those that another one names after it, as far as they do not name each other."""
+        texts = {path: self.files.text(path) or "" for path in paths}
+        names = {path: basename(path) for path in paths}
+        called = {path: sum(names[path] in texts[other] for other in paths if other != path) for path in paths}
+        calls = {path: any(names[other] in texts[path] for other in paths if other != path) for path in paths}
+        return sorted(paths, key=lambda path: (called[path] > 0, not calls[path], path))
 
     def _follow(self, change: Change, path: str, hints: Sequence[Hint]) -> bool:
         """Read what a command hands on: a build configuration, a manifest."""

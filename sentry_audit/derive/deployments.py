@@ -196,16 +196,7 @@ def secrets(
     """Whether scripts and Terraform that create secrets know the DSN's, and by the name that is deployed."""
     declared = [fact for fact in facts if isinstance(fact, SecretDeclared)]
     found: list[Fact] = []
-    scripts: dict[str, list[SecretDeclared]] = {}
-    for fact in declared:
-        if fact.origin == "script":
-            scripts.setdefault(fact.path, []).append(fact)
-    for path, listed in scripts.items():
-        names = tuple(dict.fromkeys(item.name for item in listed))
-        covers = any("sentry" in name.lower() for name in names)
-        open_ = "" if covers or not any(item.unresolved for item in listed) else "a secret's name was not followed"
-        evidence = tuple(place for item in listed for place in item.evidence)
-        found.append(SecretScript(path=path, covers=covers, names=names, unknown=open_, evidence=evidence))
+    found += _scripts(declared)
     here = [item for item in declared if speaks_of(item.environment, environment)]
     found += _terraform(component, matching, [item for item in here if item.origin == "terraform"], dsn, environment)
     known = {rendered(item.name, environment): item for item in here if "sentry" in item.name.lower()}
@@ -215,6 +206,22 @@ def secrets(
         problem = "" if agrees else f"the deployment takes the DSN from {dsn.secret}, but what is created is {others}"
         evidence = (*dsn.evidence, *(place for item in known.values() for place in item.evidence))
         found.append(SecretName(name=dsn.secret, agrees=agrees, problem=problem, evidence=evidence))
+    return found
+
+
+def _scripts(declared: Sequence[SecretDeclared]) -> list[Fact]:
+    """Whether the scripts that create secrets know Sentry's: one of them is enough."""
+    known = {fact.path for fact in declared if "sentry" in fact.name.lower()}
+    scripts: dict[str, list[SecretDeclared]] = {}
+    for fact in declared:
+        if fact.origin == "script" and (not known or fact.path in known):
+            scripts.setdefault(fact.path, []).append(fact)
+    found: list[Fact] = []
+    for path, listed in scripts.items():
+        names = tuple(dict.fromkeys(item.name for item in listed))
+        open_ = "" if known or not any(item.unresolved for item in listed) else "a secret's name was not followed"
+        evidence = tuple(place for item in listed for place in item.evidence)
+        found.append(SecretScript(path=path, covers=bool(known), names=names, unknown=open_, evidence=evidence))
     return found
 
 
