@@ -298,16 +298,40 @@ def test_the_environment_that_a_service_is_told_decides_where_nothing_else_does(
         {
             "a.sh": "gcloud run deploy shop --set-env-vars=APP_ENV=production,NODE_ENV=staging\n",
             "b.sh": "gcloud run deploy shop-stg --set-env-vars=APP_ENV=production\n",
-            "c.sh": "gcloud run deploy shop --set-env-vars=NODE_ENV=production,SENTRY_ENVIRONMENT=production\n",
+            "c.sh": "gcloud run deploy mail --set-env-vars=NODE_ENV=production,SENTRY_ENVIRONMENT=production\n",
             "main.tf": terraform,
         }
     )
     assert [(item.environment, item.rule.partition(" says")[0]) for item in found] == [
-        ("production", "the variable APP_ENV"),
+        ("production", "the service's variable APP_ENV"),
         ("staging", "the service's name"),
         ("", ""),
-        ("staging", "the variable ENVIRONMENT"),
+        ("staging", "the service's variable ENVIRONMENT"),
     ]
+
+
+def test_what_is_done_to_the_same_service_is_of_the_same_environment(tmp_path: Path) -> None:
+    script = """\
+        gcloud run deploy shop --set-env-vars=APP_ENV=production --set-secrets=SENTRY_DSN=dsn:1
+        gcloud run services update shop --set-secrets=CORS=cors:1
+        """
+    report = audit(tmp_path / "a", {**BACKEND, "deploy.sh": script}, "production")
+    assert statuses(report, "deploy-wipes-dsn") == {"gap"}
+    other = "gcloud run deploy shop --set-secrets=DB=db:1\n"
+    report = audit(tmp_path / "b", {**BACKEND, "a.sh": script.partition("\n")[0], "b.sh": other}, "production")
+    assert "b.sh:1 replaces all secrets of shop and leaves out SENTRY_DSN" in message(report, "deploy-wipes-dsn")
+    assert statuses(audit(tmp_path / "b", {}, "staging"), "deploy-dsn-declared") == {"unknown"}
+
+
+def test_a_new_image_says_nothing_about_an_environment_that_nothing_names(tmp_path: Path) -> None:
+    files = {
+        **BACKEND,
+        "a.sh": "gcloud run deploy shop --project acme-prod --set-secrets=SENTRY_DSN=dsn:1\n",
+        "b.sh": "gcloud run services update shop --image gcr.io/p/shop\n",
+    }
+    report = audit(tmp_path, files)
+    assert statuses(report, "deploy-dsn-declared") == {"unknown"}
+    assert "to production, not to staging" in message(report, "deploy-dsn-declared")
 
 
 # --- which component, which service ----------------------------------------------------------------

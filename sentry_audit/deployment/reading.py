@@ -10,6 +10,7 @@ from sentry_audit.deployment.cloudbuild import CloudBuild, is_cloudbuild
 from sentry_audit.deployment.found import Found
 from sentry_audit.deployment.makefiles import is_makefile
 from sentry_audit.deployment.scripts import Scripts, is_script
+from sentry_audit.deployment.settling import settled
 from sentry_audit.deployment.workflows import Workflows, is_workflow
 from sentry_audit.mentions import DEPLOYS
 from sentry_audit.python.paths import deployed
@@ -69,6 +70,7 @@ class _Reading:
                     self.found.pipeline = path
                     knative.read(self.files, self.found, path)
         terraform.read(self.files, self.found)
+        self.found.facts = settled(self.found.facts)
         return self.found
 
     def _starts(self, path: str) -> bool:
