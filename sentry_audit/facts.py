@@ -238,6 +238,7 @@ class Setting:
     ``operation``: set (replaces all others of its sort), update, remove, clear (all of its sort; no name).
     ``sort``: plain or secret. ``value`` is shown only where it cannot be secret, a DSN redacted; ``secret`` and
     ``version`` name the Secret Manager secret. ``build`` settings exist while the image is built, not when it runs.
+    ``path`` is the file that ``line`` is in, where that is another than the deployment's.
     """
 
     name: str
@@ -249,6 +250,7 @@ class Setting:
     version: str = ""
     line: int | None = None
     build: bool = False
+    path: str = ""
 
 
 @fact
@@ -261,7 +263,8 @@ class Deployment(Fact):
     ``image`` and ``source`` (a folder, ``dockerfile`` in or below it) say what is deployed; ``order`` is its place among
     the steps of its file.
     ``unresolved`` says what could not be followed: then a variable that is not listed may still be there.
-    ``pipeline`` is the file that starts it all: the workflow that calls a script.
+    ``pipeline`` is the file that starts it all: the workflow that calls a script. ``ignored`` says what stands there
+    to no effect.
     """
 
     path: str
@@ -279,6 +282,7 @@ class Deployment(Fact):
     order: int = 0
     line: int | None = None
     unresolved: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
 
 
 @fact
@@ -525,11 +529,17 @@ class Tracing(Fact):
 
 @fact
 class Privacy(Fact):
-    """What leaves the application besides the error itself."""
+    """What leaves the application besides the error itself.
+
+    ``pii`` says what ``send_default_pii`` sends, ``problem`` what switches the scrubber off, ``unscrubbed`` what is
+    sent as it is.
+    """
 
     send_default_pii: bool = False
+    pii: str = ""
     scrubber_active: bool = True
     scrubbing: bool = False
+    unscrubbed: str = ""
     collects_prompts: bool = False
     uses_llm: bool = False
     problem: str = ""
@@ -680,6 +690,33 @@ class FrontendTracing(Fact):
     """Whether a sampling rate of a browser's init has an integration that makes spans."""
 
     effective: bool = True
+    problem: str = ""
+
+
+@fact
+class ErrorBoundary(Fact):
+    """What catches errors of a front end before its global handlers do, and whether Sentry hears of them.
+
+    ``sort``: class, library (react-error-boundary), sentry, route (error.tsx, useRouteError), global-error, page (_error),
+    request (Next.js: onRequestError), framework (Vue, SvelteKit, Angular). ``present`` is false for one that should be
+    there; ``context``: the component's stack, or tags, are sent too.
+    """
+
+    name: str
+    sort: str
+    present: bool = True
+    captures: bool = True
+    context: bool = True
+    problem: str = ""
+
+
+@fact
+class FrontendUser(Fact):
+    """Whether events of a front end say whose they are: set after signing in, cleared after signing out."""
+
+    has_authentication: bool = False
+    sets_user: bool = False
+    clears_user: bool = False
     problem: str = ""
 
 

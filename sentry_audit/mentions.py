@@ -21,5 +21,8 @@ DEPLOYS = (
     "run.googleapis.com",
 )
 
+#: Whatever catches what a component throws while it renders.
+BOUNDARIES = ("componentDidCatch", "getDerivedStateFromError", "ErrorBoundary", "useRouteError")
+
 #: What the one pass looks for.
-TOKENS = (*MENTIONS, *APPLICATIONS, *DEPLOYS)
+TOKENS = (*MENTIONS, *APPLICATIONS, *DEPLOYS, *BOUNDARIES)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sentry_audit.deployment.environments import canonical, rendered, speaks_of
+from sentry_audit.deployment.promotion import promoted
 from sentry_audit.deployment.state import by_service, states
 from sentry_audit.facts import Deployment, DsnArgument, EnvVar, Image, SecretDeclared
 from sentry_audit.model import Evidence, Status
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sentry_audit.deployment.matching import Matching
+    from sentry_audit.deployment.promotion import Promotion
     from sentry_audit.deployment.state import State
     from sentry_audit.facts import Component, Fact, Setting
     from sentry_audit.python.program import Files
@@ -118,10 +120,15 @@ def _unread(name: str, reads: Sequence[Evidence], facts: Sequence[Fact]) -> Step
 
 
 def _rest(name: str, environment: str, component: Component, facts: Sequence[Fact], matching: Matching) -> list[Step]:
-    steps = _files(name, environment, facts, component if is_public(name) else None)
     if is_public(name):
-        build = _build(name, environment, component, facts, matching, bool(steps))
-        return [*steps, *build]
+        shared = promoted(matching, component, environment)
+        files = _files(name, "production" if shared else environment, facts, component)
+        steps = [*files, *_build(name, environment, component, facts, matching, bool(files), shared)]
+        if shared and steps and all(step.status is not Status.GAP for step in steps):
+            carried = f"{shared}: they all carry this one value"
+            steps.append(Step("promotion", Status.PASS, carried, shared.evidence))
+        return steps
+    steps = _files(name, environment, facts)
     deployed, item = _deployed(name, environment, component, matching)
     if deployed.status is not Status.PASS and steps and not matching.owners.get(component.name):
         return steps
@@ -146,7 +153,7 @@ def _files(name: str, environment: str, facts: Sequence[Fact], component: Compon
             continue
         if fact.environment and canonical(fact.environment) != canonical(environment):
             continue
-        if fact.origin == "compose" or (component is not None and not _inside(fact.path, component, [component])):
+        if component is not None and (fact.origin == "compose" or not _inside(fact.path, component, [component])):
             continue
         found.append(Step(fact.origin, Status.PASS, f"{fact.path} sets {name}", fact.evidence))
     return found
@@ -166,7 +173,7 @@ def _given(name: str, environment: str, found: Sequence[State]) -> tuple[Step, S
     for state in found:
         if name in state.variables:
             item, deployment = state.variables[name]
-            here = Evidence(deployment.path, item.line or deployment.line, None, None, _shown(item))
+            here = Evidence(item.path or deployment.path, item.line or deployment.line, None, None, _shown(item))
             if not item.is_set:
                 return Step("deploy", Status.GAP, f"{deployment.service} gets it empty", (here,)), item
             told = f" ({deployment.rule})" if deployment.rule else ""
@@ -187,9 +194,13 @@ def _given(name: str, environment: str, found: Sequence[State]) -> tuple[Step, S
 
 
 def _build(
-    name: str, environment: str, component: Component, facts: Sequence[Fact], matching: Matching, provided: bool
-) -> list[Step]:
+    name: str, environment: str, component: Component, facts: Sequence[Fact], matching: Matching, provided: bool,
+    shared: Promotion | None,
+) -> list[Step]:  # fmt: skip
     """A variable that is compiled in: the image's ARG, and who gives it a value while it builds."""
+    builds = matching.images(component, environment)
+    if shared is not None and shared.build not in builds:
+        builds.append(shared.build)
     steps: list[Step] = []
     for image in facts:
         if isinstance(image, Image) and _inside(image.path, component, [component]):
@@ -211,10 +222,10 @@ def _build(
                         (Evidence(image.path),),
                     )
                 )
-    for deployment in matching.images(component, environment):
+    for deployment in builds:
         for item in deployment.settings:
             if item.name == name:
-                here = Evidence(deployment.path, item.line or deployment.line, None, None, _shown(item))
+                here = Evidence(item.path or deployment.path, item.line or deployment.line, None, None, _shown(item))
                 status = Status.PASS if item.is_set else Status.GAP
                 steps.append(Step("build", status, f"the build gets {_shown(item)}", (here,)))
                 if item.secret:
@@ -227,7 +238,7 @@ def _build(
         reason = f"{name} is set only for the running service: it is compiled in at build, so that is without effect"
         return [*steps, Step("build", Status.GAP, reason, late.evidence, late=True)]
     pipelines = {item.pipeline for item in matching.of(component.name, environment)}
-    deployed = [item for item in matching.images(component, environment) if item.pipeline in pipelines]
+    deployed = [item for item in builds if item.pipeline in pipelines]
     places = tuple(place for item in deployed for place in item.evidence)  # a build for tests proves nothing
     if places:
         return [*steps, Step("build", Status.GAP, f"what builds it does not give it {name}", places)]

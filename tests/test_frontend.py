@@ -386,3 +386,60 @@ def test_components_of_the_settings_may_be_front_ends(tmp_path: Path) -> None:
     settings = "components:\n- {name: shop, path: web}\n"
     files = {**built(), "api/requirements.txt": SDK, "api/main.py": FASTAPI, "sentry-audit.yaml": settings}
     assert [item.path for item in audit(tmp_path, files).components] == ["web"]
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("import './sentry';", "pass"),
+        ("// import './sentry';", "gap"),
+        ("/* import './sentry'; */", "gap"),
+        ("/*\n * import './sentry';\n */", "gap"),
+        ("const pages = import.meta.glob('./pages/**/*.tsx');\nimport './sentry';", "pass"),
+        ("const url = 'https://x.example'; import './sentry';", "pass"),
+    ],
+)
+def test_which_imports_count(tmp_path: Path, line: str, expected: str) -> None:
+    init = "import * as Sentry from '@sentry/react';\nSentry.init({ dsn: import.meta.env.VITE_SENTRY_DSN });\n"
+    files = {**vite_app(f"{line}\n"), "web/src/sentry.ts": init}
+    assert statuses(audit(tmp_path, files), "frontend-init-present", "web") == {expected}
+
+
+# --- single-file components ----------------------------------------------------------------------
+
+
+def vue_app(
+    component: str, main: str = "import { createApp } from 'vue';\nimport App from './App.vue';\ncreateApp(App);\n"
+) -> dict[str, str]:
+    manifest = {
+        "scripts": {"build": "vite build"},
+        "dependencies": {"vue": "3", "@sentry/vue": "^10"},
+        "devDependencies": {"vite": "7"},
+    }
+    return {
+        "web/package.json": json.dumps(manifest),
+        "web/index.html": '<script type="module" src="/src/main.ts"></script>',
+        "web/src/main.ts": main,
+        "web/src/App.vue": component,
+    }
+
+
+def test_an_init_in_the_script_of_a_component(tmp_path: Path) -> None:
+    component = (
+        '<template>\n  <p v-if="a < b">it\'s</p>\n</template>\n\n<script setup lang="ts">\n'
+        "import * as Sentry from '@sentry/vue';\nconst dsn: string = import.meta.env.VITE_SENTRY_DSN;\n"
+        "Sentry.init({ dsn });\n</script>\n"
+    )
+    report = audit(tmp_path, vue_app(component))
+    [found] = findings(report, "frontend-init-present", "web")
+    assert found.status.value == "pass"
+    assert [(place.path, place.line) for place in found.evidence] == [("web/src/App.vue", 8)]
+    assert statuses(report, "frontend-dsn-public", "web") == {"pass"}
+
+
+def test_a_script_that_is_broken_is_unknown_with_its_line(tmp_path: Path) -> None:
+    component = "<template/>\n<script>\nimport * as Sentry from '@sentry/vue';\nSentry.init({ dsn: ;\n</script>\n"
+    report = audit(tmp_path, vue_app(component))
+    [found] = findings(report, "frontend-init-present", "web")
+    assert found.status.value == "unknown"
+    assert "web/src/App.vue:4" in found.message

@@ -452,3 +452,15 @@ def test_a_template_is_not_code_yet(tmp_path: Path, files: dict[str, str]) -> No
     write(tmp_path, files)
     with pytest.raises(NothingAudited, match="template"):
         check(Request(root=tmp_path))
+
+
+def test_settings_that_build_on_each_other_are_followed_once(tmp_path: Path) -> None:
+    steps = "".join(f"A{n} = A{n - 1} if A{n - 1} == 'x' else A{n - 1} or A{n - 1}\n" for n in range(1, 40))
+    loop = "LEFT = RIGHT if RIGHT else 1\nRIGHT = LEFT if LEFT else 2\n"
+    files = {
+        "requirements.txt": SDK,
+        "config.py": f"import os\nA0 = os.getenv('SENTRY_DSN')\n{steps}{loop}",
+        "main.py": "import sentry_sdk\nimport config\nif config.A39 and config.LEFT:\n    sentry_sdk.init()\n"
+        + FASTAPI,
+    }
+    assert statuses(audit(tmp_path, files), "backend-init-present") == {"pass"}

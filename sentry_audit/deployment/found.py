@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 from posixpath import basename, dirname
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sentry_audit.deployment.environments import Hint, labels, told
 from sentry_audit.facts import Deployment, SecretDeclared
 from sentry_audit.model import Evidence, Problem
+from sentry_audit.scanners.nodes import templated, twice
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -71,6 +72,7 @@ class Found:
                 order=len(self.facts),
                 line=line,
                 unresolved=(*change.unresolved, *unresolved),
+                ignored=change.ignored,
                 evidence=(Evidence(path, line, None, None, _saw(change)),),
             )
         )
@@ -82,12 +84,20 @@ class Found:
             self._seen.add(same)
             self.facts.append(fact)
 
-    def twice(self, path: str, keys: Iterable[tuple[str, int]]) -> None:
-        """Keep that keys stand twice in a file: what it sets cannot be told."""
-        for name, line in keys:
+    def unsound(self, path: str, node: Any) -> None:
+        """Keep what makes it unknown what a YAML document says: keys that stand twice, a template's expressions."""
+        for name, line in twice(node):
             here = Evidence(path, line, None, None, f"{name} is there twice")
             reason = f"the key {name!r} is there twice, and readers differ in which one counts"
             self.problems.append(Problem("repo", KINDS, reason, f"keep one of them in {path}", here))
+        if (begins := templated(node)) is not None:
+            self.template(path, begins)
+
+    def template(self, path: str, line: int) -> None:
+        """Keep that a file is made into what is deployed by something that was not followed."""
+        here = Evidence(path, line, None, None, "a template")
+        reason = "a template: what it becomes is not known"
+        self.problems.append(Problem("repo", KINDS, reason, "audit what it renders to", here))
 
     def secret(
         self, path: str, name: str, line: int | None, hints: Iterable[Hint] = (), origin: str = "script"
@@ -116,7 +126,7 @@ def _saw(change: Change) -> str:
 
 def _placed(text: str, item: Setting, start: int | None) -> Setting:
     """The setting with the line on which its name stands, at or after the command's, unless its own line is known."""
-    if not item.name or start is None or item.line not in {None, start}:
+    if not item.name or start is None or item.path or item.line not in {None, start}:
         return item
     pattern = re.compile(rf"\b{re.escape(item.name)}\b")
     for number, row in enumerate(text.splitlines()[start - 1 :], start):

@@ -102,9 +102,12 @@ class Matching:
         return [item for item in self.owners.get(component, []) if not speaks_of(item.environment, environment)]
 
     def images(self, component: Component, environment: str) -> list[Deployment]:
-        """The image builds (and bundles) that are made of ``component``'s folder."""
-        mine = [item for item in self.builds if self._built(component, item)]
-        return [item for item in mine if speaks_of(item.environment, environment)]
+        """The image builds (and bundles) of ``environment`` that are made of ``component``'s folder."""
+        return [item for item in self.made_of(component) if speaks_of(item.environment, environment)]
+
+    def made_of(self, component: Component) -> list[Deployment]:
+        """Likewise for all environments."""
+        return [item for item in self.builds if self._built(component, item)]
 
     def _built(self, component: Component, item: Deployment) -> bool:
         folder = self._folder(item)

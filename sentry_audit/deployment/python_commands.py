@@ -3,31 +3,45 @@
 from __future__ import annotations
 
 import ast
+import re
 import shlex
+from posixpath import dirname
 from typing import TYPE_CHECKING
 
+from sentry_audit.deployment.found import KINDS
 from sentry_audit.deployment.gcloud import understand
+from sentry_audit.model import Evidence, Problem
 from sentry_audit.python import syntax
 
 if TYPE_CHECKING:
-    from sentry_audit.deployment.found import Found
+    from sentry_audit.deployment.scripts import Scripts
     from sentry_audit.python.program import Files
 
 _DEPTH = 12
+_DEPLOYS = re.compile(r"gcloud\W+(?:\w+\W+)?run\W+(?:deploy|services|jobs|worker)")
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 Scope = dict[str, list[ast.expr]]
 
 
-def read(files: Files, found: Found, path: str) -> None:
-    """The deployments that the commands of a Python file make. A file that Python cannot parse is left out."""
-    text = files.text(path) or ""
+def read(files: Files, scripts: Scripts, path: str) -> None:
+    """The deployments that the commands of a Python file make; a problem for one that Python cannot parse."""
+    text = files.text(path)
+    if text is None:
+        reason = "it speaks of what deploys, and cannot be read"
+        hint = "make it readable, or exclude it in sentry-audit.yaml"
+        scripts.found.problems.append(Problem("repo", KINDS, reason, hint, Evidence(path)))
+        return
     try:
         tree = syntax.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return  # said where the program is read
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        if _DEPLOYS.search(text):
+            here = Evidence(path, getattr(error, "lineno", None), None, None, "syntax error")
+            reason = "Python cannot parse it, and it may deploy"
+            scripts.found.problems.append(Problem("repo", KINDS, reason, f"fix the syntax of {path}", here))
+        return
     module: Scope = {}
     _collect(tree.body, module)
-    _visit(tree.body, [module], path, text, found)
+    _visit(tree.body, [module], path, text, scripts)
 
 
 def _collect(body: list[ast.stmt], scope: Scope) -> None:
@@ -53,28 +67,28 @@ def _collect(body: list[ast.stmt], scope: Scope) -> None:
                     scope.setdefault(node.func.value.id, []).append(more)
 
 
-def _visit(body: list[ast.stmt], scopes: list[Scope], path: str, text: str, found: Found) -> None:
+def _visit(body: list[ast.stmt], scopes: list[Scope], path: str, text: str, scripts: Scripts) -> None:
     for statement in body:
         if isinstance(statement, _FUNCTIONS):
             inner: Scope = {}
             _collect(statement.body, inner)
-            _visit(statement.body, [*scopes, inner], path, text, found)
+            _visit(statement.body, [*scopes, inner], path, text, scripts)
             continue
         if isinstance(statement, ast.ClassDef):
-            _visit(statement.body, scopes, path, text, found)
+            _visit(statement.body, scopes, path, text, scripts)
             continue
         for node in ast.walk(statement):
             if isinstance(node, (ast.List, ast.Tuple)) and _starts(node, scopes):
-                _keep(_command(statement, node, scopes), node.lineno, path, text, found)
+                _keep(_command(statement, node, scopes), node.lineno, path, text, scripts)
             elif isinstance(node, ast.Call):
                 for argument in node.args[:1]:
                     if isinstance(argument, (ast.Constant, ast.JoinedStr)) and "gcloud" in (
                         plain := _text(argument, scopes, 0)
                     ):
-                        _keep(_split(plain), argument.lineno, path, text, found)
+                        _keep(_split(plain), argument.lineno, path, text, scripts)
             elif isinstance(node, ast.Assign) and isinstance(node.value, (ast.Constant, ast.JoinedStr)):
                 if "gcloud run" in (plain := _text(node.value, scopes, 0)):
-                    _keep(_split(plain), node.lineno, path, text, found)
+                    _keep(_split(plain), node.lineno, path, text, scripts)
 
 
 def _starts(node: ast.List | ast.Tuple, scopes: list[Scope]) -> bool:
@@ -90,10 +104,11 @@ def _command(statement: ast.stmt, node: ast.List | ast.Tuple, scopes: list[Scope
     return _words(node, scopes, 0)
 
 
-def _keep(words: list[str], line: int, path: str, text: str, found: Found) -> None:
-    change = understand(tuple(words), line) if words else None
+def _keep(words: list[str], line: int, path: str, text: str, scripts: Scripts) -> None:
+    look = scripts.inputs.seen_from("", dirname(path), path=path)
+    change = understand(tuple(words), line, look) if words else None
     if change is not None:
-        found.change(path, text, change, line, "script")
+        scripts.keep(change, path, text, line, "script", (), "")
 
 
 def _split(text: str) -> list[str]:

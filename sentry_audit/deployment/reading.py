@@ -5,7 +5,7 @@ from __future__ import annotations
 from posixpath import basename
 from typing import TYPE_CHECKING
 
-from sentry_audit.deployment import knative, makefiles, python_commands, terraform
+from sentry_audit.deployment import compose, knative, makefiles, python_commands, terraform
 from sentry_audit.deployment.cloudbuild import CloudBuild, is_cloudbuild
 from sentry_audit.deployment.found import Found
 from sentry_audit.deployment.makefiles import is_makefile
@@ -14,6 +14,7 @@ from sentry_audit.deployment.settling import settled
 from sentry_audit.deployment.workflows import Workflows, is_workflow
 from sentry_audit.mentions import DEPLOYS
 from sentry_audit.python.paths import deployed
+from sentry_audit.scanners.processes import is_compose
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from sentry_audit.deployment.environments import Hint
     from sentry_audit.deployment.gcloud import Change
     from sentry_audit.python.program import Files
+
+#: How many scripts may stand between the one that is started and the one that deploys.
+_CALLS = 3
 
 
 def read(files: Files) -> Found:
@@ -42,36 +46,55 @@ class _Reading:
         mentioned = [path for path in self.files.search(DEPLOYS) if deployed(path) or is_workflow(path)]
         started = sorted(path for path in self.files.paths if is_workflow(path) or is_makefile(path))
         for path in started:
-            self.found.pipeline = path
+            self._start(path)
             if is_workflow(path):
                 self.workflows.read(path)
             elif path in mentioned or self._starts(path):
                 makefiles.read(self.scripts, path)
         scripts = [path for path in mentioned if is_script(path) or self._shebang(path)]
-        callers = self.files.search([basename(path) for path in scripts], ".sh") if scripts else []
-        scripts += [path for path in callers if path not in scripts and deployed(path)]
+        self._add_callers(scripts)
         builds = [path for path in self.files.paths if is_cloudbuild(path)]
         for path in self._callers_first([*scripts, *builds]):
             if path in self.scripts.called:
                 continue
-            self.found.pipeline = path
+            self._start(path)
             if is_cloudbuild(path) and not is_script(path):
                 self.builds.read(path)
             else:
                 self.scripts.script(path)
         for path in mentioned:
             if path.endswith(".py"):
-                self.found.pipeline = path
-                python_commands.read(self.files, self.found, path)
+                self._start(path)
+                python_commands.read(self.files, self.scripts, path)
         for path in mentioned:
             if path.endswith((".yaml", ".yml", ".tmpl")) and path not in self.scripts.called:
                 text = self.files.text(path) or ""
                 if any(mark in text for mark in knative.MARKS):
-                    self.found.pipeline = path
+                    self._start(path)
                     knative.read(self.files, self.found, path)
+        self._compose()
         terraform.read(self.files, self.found)
         self.found.facts = settled(self.found.facts)
         return self.found
+
+    def _compose(self) -> None:
+        for path in sorted(filter(is_compose, self.files.paths)):
+            text = self.files.text(path) if deployed(path) else None
+            if text is not None:
+                compose.read(self.found, path, text)
+
+    def _start(self, path: str) -> None:
+        """Begin a pipeline: what another one made is gone."""
+        self.found.pipeline = path
+        self.scripts.inputs.made.clear()
+
+    def _add_callers(self, scripts: list[str]) -> None:
+        """Add the scripts that call ``scripts``, and those that call these."""
+        new = scripts
+        for _ in range(_CALLS):
+            found = self.files.search([basename(path) for path in new], ".sh") if new else []
+            new = [path for path in found if path not in scripts and deployed(path)]
+            scripts += new
 
     def _starts(self, path: str) -> bool:
         text = self.files.text(path) or ""
@@ -92,8 +115,7 @@ class _Reading:
         """Read what a command hands on: a build configuration, a manifest."""
         more = [*hints, (change.project, "the project")]
         if change.verb == "replace":
-            knative.read(self.files, self.found, path, more)
-            return True
+            return knative.read(self.files, self.found, path, more)
         if change.verb == "build" and path.endswith((".yaml", ".yml", ".json")):
             self.builds.read(path, dict(change.substitutions), more)
             return True

@@ -13,9 +13,11 @@ from sentry_audit.deployment.branches import branches
 from sentry_audit.deployment.bundling import bundled_in, is_frontend_build
 from sentry_audit.deployment.environments import canonical, is_parameter, names_environment
 from sentry_audit.deployment.gcloud import Change, setting, understand
+from sentry_audit.deployment.inputs import Input, Inputs, Part
 from sentry_audit.deployment.lines import Lines
 from sentry_audit.deployment.manifests import LIVE, Manifests
 from sentry_audit.deployment.places import Places
+from sentry_audit.deployment.written import TAKES, writes
 from sentry_audit.scanners.shell import assigned, here_documents, simple_commands
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from sentry_audit.deployment.environments import Hint
     from sentry_audit.deployment.found import Found
+    from sentry_audit.deployment.written import Write
     from sentry_audit.facts import Setting
     from sentry_audit.python.program import Files
 
@@ -62,12 +65,16 @@ class _Shell:
 
 
 class Scripts:
-    """Reads scripts of one tree; ``called`` are those that something calls with arguments."""
+    """Reads scripts of one tree; ``called`` are those that something calls with arguments.
+
+    ``inputs`` are the files that commands take; those that were made belong to one run, and are forgotten with it.
+    """
 
     def __init__(self, files: Files, found: Found) -> None:
         self.files = files
         self.found = found
         self.places = Places(files)
+        self.inputs = Inputs(files, self.places)
         self.called: set[str] = set()
         self.follow: Callable[[Change, str, Sequence[Hint]], bool] = lambda *_: False
         self._manifests: dict[str, Manifests] = {}
@@ -114,11 +121,13 @@ class Scripts:
 
         ``whole`` is the text of the whole file, when ``text`` is a part of it; ``env`` is what its processes see.
         """
-        if not _WORTH.search(text):
-            return
         whole = whole or text
+        if not _WORTH.search(text) and not any(word in whole for word in TAKES):
+            return
         text, documents = here_documents(text, len(self.manifests.documents))
-        self.manifests.documents.update({name: (body, line + start - 1) for name, (body, line) in documents.items()})
+        for name, (body, line) in documents.items():
+            self.manifests.documents[name] = (body, line + start - 1)
+            self.inputs.made[name] = Input((Part(path, "\n" * (line + start - 2) + body),))
         given = {**self._sourced(text, folder, path), **(variables or {})}
         text = _ARRAY.sub(_one_word, _REQUIRED.sub(r"${\1}", text))
         text = _ITEMS.sub(r"${\1}", text)
@@ -148,6 +157,7 @@ class Scripts:
 
     def _run(self, shell: _Shell) -> None:
         lines = Lines(shell.text, shell.start)
+        pending = _writes(shell)
         here = shell.folder
         for command in simple_commands(shell.text, dict(shell.variables)):
             self.manifests.note(command, here, shell.path)
@@ -159,7 +169,9 @@ class Scripts:
                 shell = replace(shell, env=(*shell.env, *_exported(words[1:])))
             elif (change := understand(words)) is not None:
                 line = lines.of(words)
-                self._keep(understand(words, line) or change, now, line)
+                pending = self._made(pending, shell.folder, line)
+                look = self.inputs.seen_from(here, shell.folder, dirname(shell.path), path=shell.path)
+                self._keep(understand(words, line, look) or change, now, line)
             elif is_frontend_build(words):
                 own = _exported(takewhile(lambda word: "=" in word, words))
                 seen = tuple(replace(item, build=True) for item in (*shell.env, *own))
@@ -169,6 +181,14 @@ class Scripts:
                     self.found.secret(shell.path, name.strip("\"'"), lines.of(words), shell.hints, secret[1])
             else:
                 self._delegate(words, now)
+        self._made(pending, shell.folder, None)
+
+    def _made(self, pending: list[Write], folder: str, line: int | None) -> list[Write]:
+        """Make the files that are written up to ``line``; those that are left are returned."""
+        for write in pending:
+            if line is None or write.line <= line:
+                write.apply(self.inputs, folder)
+        return [write for write in pending if line is not None and write.line > line]
 
     def _moved(self, name: str, folder: str, path: str) -> str:
         """The folder after ``cd name``; the one before it if that cannot be told."""
@@ -230,7 +250,17 @@ class Scripts:
             self.called.add(target)
         else:
             unread = (f"the manifest {change.file or 'it is given'} was not found in the repository",)
+            made = self.inputs.get(change.file, (folder,), path) if change.file else Input()
+            if made.parts and not made.reason and self._rendered(made, change, hints):
+                return
             self.found.change(path, text, change, line, origin, hints, unread, declarative=True)
+
+    def _rendered(self, made: Input, change: Change, hints: Sequence[Hint]) -> bool:
+        """Read a manifest that commands have put together; whether it is one."""
+        more = [*hints, (change.project, "the project")]
+        found = [knative.declared(part.text, self.found, part.path, more) for part in made.parts]
+        self.called.update(part.path for part in made.parts)
+        return any(found)
 
     def _delegate(self, words: tuple[str, ...], shell: _Shell) -> None:
         """``ENV=x ./deploy.sh staging``, ``bash scripts/deploy.sh``: follow it with its arguments and variables."""
@@ -246,12 +276,19 @@ class Scripts:
         if not target or not (is_script(target) or "." not in basename(target)) or target == shell.path:
             return
         text = self.files.text(target) or ""
-        if "gcloud" in text or "docker build" in text:
+        if any(mark in text for mark in ("gcloud", "docker build", ".sh")):
             self.called.add(target)
             seen = {name: value for name, value in shell.variables.items() if not name.isdigit()}
             seen.update({item.name: item.value for item in shell.env if item.value and item.sort == "plain"})
             hints = [*_told_by(given), *shell.hints]
             self.script(target, rest[1:], hints, shell.origin, shell.depth + 1, shell.folder, {**seen, **given})
+
+
+def _writes(shell: _Shell) -> list[Write]:
+    """The files that a shell makes, if anything in the whole file takes one."""
+    if not any(word in shell.whole for word in TAKES):
+        return []
+    return writes(shell.path, shell.text, shell.start, shell.variables)
 
 
 def _told_by(variables: Mapping[str, str]) -> list[Hint]:

@@ -1,21 +1,20 @@
 """GitHub workflows: jobs that build images, bundle front ends and deploy to Cloud Run.
 
-Semantics: docs.github.com/actions/reference/workflows-and-actions/workflow-syntax and the README of
-google-github-actions/deploy-cloudrun (``env_vars`` and ``secrets`` merge unless the strategy is ``overwrite``).
+Semantics: docs.github.com/actions/reference/workflows-and-actions/workflow-syntax.
 """
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass, field, replace
 from posixpath import join, normpath
 from typing import TYPE_CHECKING, Any
 
+from sentry_audit.deployment import action
 from sentry_audit.deployment.environments import Hint, canonical, named_in, names_environment
 from sentry_audit.deployment.expressions import Context, combinations, fill, holds
 from sentry_audit.deployment.found import KINDS
-from sentry_audit.deployment.gcloud import Change, setting, settings, understand
-from sentry_audit.scanners.nodes import at, children, compose, items, line_of, text_of, twice
+from sentry_audit.deployment.gcloud import Change, setting
+from sentry_audit.scanners.nodes import at, children, compose, items, line_of, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -69,7 +68,7 @@ class Workflows:
             events = _events(node)
             if inputs is None and set(events) == {"workflow_call"}:
                 continue
-            self.found.twice(path, twice(node))
+            self.found.unsound(path, node)
             for given in [inputs] if inputs is not None else _choices(events):
                 context = {f"inputs.{name}": value for name, value in given.items()}
                 context.update({f"github.event.{name}": value for name, value in context.items()})
@@ -115,6 +114,7 @@ class Workflows:
             )
             if uses := text_of(fields.get("uses")):
                 self._call(job, uses, fields.get("with"))
+            self.scripts.inputs.made.clear()  # each job begins with a fresh checkout
             for step in items(fields.get("steps")):
                 self._step(job, step)
 
@@ -136,6 +136,7 @@ class Workflows:
         nodes, problems = compose(path, text, KINDS)
         self.found.problems += problems
         for node in nodes[:1]:
+            self.found.unsound(path, node)
             defaults = {name: text_of(at(value, "default")) for name, value in children(at(node, "inputs")).items()}
             context = {f"inputs.{name}": value for name, value in {**defaults, **inputs}.items()}
             inner = replace(job, path=path, text=text, context={**job.context, **context}, depth=job.depth + 1)
@@ -153,7 +154,7 @@ class Workflows:
         if "run" in fields:
             self._run(job, fields)
         elif "deploy-cloudrun" in uses:
-            self._deploy(job, fields.get("with"), line_of(node))
+            self._deploy(job, fields.get("with"), line_of(node), uses)
         elif uses.startswith("docker/build-push-action"):
             self._image(job, fields.get("with"), line_of(node))
         elif uses.startswith("./"):
@@ -170,29 +171,10 @@ class Workflows:
             env=tuple(job.env.values()),
         )  # fmt: skip
 
-    def _deploy(self, job: _Job, node: Any, line: int) -> None:
+    def _deploy(self, job: _Job, node: Any, line: int, uses: str) -> None:
         given = {name: fill(text_of(value), job.context) for name, value in children(node).items()}
-        found: list[Setting] = []
-        for name, sort in (("env_vars", "plain"), ("secrets", "secret")):
-            if name in given:
-                strategy = given.get(f"{name}_update_strategy", "merge")
-                operation = "set" if strategy == "overwrite" else "update"
-                listed = ",".join(_rows(given[name]))
-                found += settings(listed, operation, sort, line)
-        change = Change(
-            "deploy", "job" if given.get("job") else "service", given.get("job") or given.get("service", "")
-        )
-        flags = _words(given.get("flags", ""))
-        more = understand(("gcloud", "run", "deploy", "service", *flags), line)
-        unresolved = more.unresolved if more else ()
-        if "env_vars_file" in given:
-            unresolved = (*unresolved, f"{given['env_vars_file']} was not read")
-        change = replace(
-            change, settings=(*found, *(more.settings if more else ())), image=given.get("image", ""),
-            source=given.get("source", ""), project=given.get("project_id", ""), unresolved=unresolved,
-        )  # fmt: skip
-        if metadata := given.get("metadata", ""):
-            change = replace(change, verb="replace", file=metadata)
+        given = {name: value for name, value in given.items() if value}
+        change = action.change(given, action.major(uses, job.text, line), line, self.scripts.inputs.seen_from(""))
         self.scripts.keep(
             change, job.path, job.text, line, "deploy-cloudrun", job.hints, "", env=tuple(job.env.values())
         )
@@ -214,18 +196,6 @@ class Workflows:
 def _plain(job: _Job) -> dict[str, str]:
     """The variables whose values may be put into a command: a secret stays a reference."""
     return {name.removeprefix("env."): value for name, value in job.context.items() if name.startswith("env.")}
-
-
-def _rows(text: str) -> list[str]:
-    rows = [row.strip().rstrip(",") for row in text.splitlines()]
-    return [row for row in rows if row and not row.startswith("#")]
-
-
-def _words(text: str) -> list[str]:
-    try:
-        return shlex.split(text, comments=True)
-    except ValueError:
-        return text.split()
 
 
 def _env_hints(context: Context) -> list[Hint]:

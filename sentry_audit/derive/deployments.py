@@ -90,7 +90,7 @@ def _at(item: Setting, deployment: Deployment) -> Evidence:
         shown += f" from the secret {item.secret}" + (f":{item.version}" if item.version else "")
     elif item.value:
         shown += f"={item.value}"
-    return Evidence(deployment.path, item.line or deployment.line, None, None, shown)
+    return Evidence(item.path or deployment.path, item.line or deployment.line, None, None, shown)
 
 
 def _declared(
@@ -130,7 +130,8 @@ def _declared(
         place = f"{lost[1].evidence[0]} replaces all {_sort(lost[0])} and drops {lost[0].name} again"
     elif similar:
         place += f": it passes {', '.join(similar)}, which the code does not read"
-    return DeployedDsn(variables=variables, problem=place, evidence=_places(mine))
+    ignored = [f"; {text}" for item in mine for text in item.ignored]
+    return DeployedDsn(variables=variables, problem=place + "".join(ignored[:1]), evidence=_places(mine))
 
 
 def _sort(item: Setting) -> str:
@@ -155,7 +156,7 @@ def _wipes(found: Sequence[State], variables: Sequence[str]) -> list[Fact]:
             facts.append(DeployWipe(unknown="; ".join(dict.fromkeys(state.unresolved)), evidence=wiper.evidence))
         else:
             manner = "declares all variables" if wiper.declarative else f"replaces all {_sort(item)}"
-            where = "" if setter is wiper else f", which {setter.path}:{item.line or setter.line} sets"
+            where = "" if setter is wiper else f", which {_at(item, setter)} sets"
             problem = (
                 f"{wiper.evidence[0]} {manner} of {wiper.service or 'the service'} and leaves out {item.name}{where}"
             )

@@ -8,17 +8,16 @@ from posixpath import basename, dirname, join, normpath, splitext
 from typing import TYPE_CHECKING
 
 from sentry_audit.javascript.packages import relaxed
-from sentry_audit.javascript.syntax import SUFFIXES
+from sentry_audit.javascript.syntax import CODE, SUFFIXES
 from sentry_audit.python.paths import deployed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from sentry_audit.javascript.packages import Frontend
     from sentry_audit.python.program import Files
 
 _FROM = re.compile(r"""(?:\bfrom\s*|\bimport\s*\(?\s*|\brequire\s*\(\s*)["'`]([^"'`\n]+)["'`]""")
-_LINE_COMMENT = re.compile(r"(^|\s)//[^\n]*|/\*.*?\*/", re.DOTALL)
 _SCRIPT = re.compile(r"""<script[^>]*\bsrc=["']([^"']+)["']""", re.IGNORECASE)
 _ENTRY = re.compile(r"\bentry\s*[:=]\s*(\{[^}]*\}|\[[^\]]*\]|[^,\n]*)", re.DOTALL)
 _ROUTE = re.compile(r"(^|/)(page|layout|template|error|global-error|not-found|loading|default|route)\.(tsx|ts|jsx|js)$")
@@ -47,9 +46,17 @@ class Loading:
         self.frontend = frontend
         self.aliases = self._aliases()
         self.scripts = self._scripts()
+        self._imported: dict[str, frozenset[str]] = {}
+        self._located: dict[tuple[str, str], str | None] = {}
 
     def locate(self, module: str, importer: str) -> str | None:
         """The file that ``module`` means in ``importer``, None if it is no file of the repository."""
+        key = (module, dirname(importer) if module.startswith(".") else "")
+        if key not in self._located:
+            self._located[key] = self._locate(module, importer)
+        return self._located[key]
+
+    def _locate(self, module: str, importer: str) -> str | None:
         bases = []
         if module.startswith("."):
             bases = [normpath(join(dirname(importer), module))]
@@ -71,13 +78,16 @@ class Loading:
         names = [base, *(base + suffix for suffix in SUFFIXES), *(join(base, f"index{suffix}") for suffix in SUFFIXES)]
         if base.endswith((".js", ".jsx")):
             names += [splitext(base)[0] + suffix for suffix in (".ts", ".tsx")]
-        return [name for name in names if name in self.files.paths and name.endswith((*SUFFIXES, ".vue", ".svelte"))]
+        return [name for name in names if name in self.files.paths and name.endswith(CODE)]
 
-    def imported(self, path: str) -> set[str]:
+    def imported(self, path: str) -> frozenset[str]:
         """The files that a file imports, by any kind of import."""
-        text = _LINE_COMMENT.sub(" ", self.files.text(path) or "")
-        found = (self.locate(module, path) for module in _FROM.findall(text))
-        return {target for target in found if target is not None}
+        if path not in self._imported:
+            text = self.files.text(path) or ""
+            modules = {match[1] for match in _FROM.finditer(text) if not _commented(text, match.start())}
+            found = (self.locate(module, path) for module in modules)
+            self._imported[path] = frozenset(target for target in found if target is not None)
+        return self._imported[path]
 
     def is_entry(self, path: str) -> bool:
         """Whether the framework loads the file by its name."""
@@ -98,33 +108,27 @@ class Loading:
                 if self.is_entry(current):
                     return _back(seen, current)
             further: list[str] = []
-            for current in level:
-                for importer in self._importers(current):
-                    if importer not in seen:
-                        seen[importer] = current
-                        further.append(importer)
+            for importer, current in self._importing(level):
+                if importer not in seen:
+                    seen[importer] = current
+                    further.append(importer)
             level = further[:_WIDE]
             if not level:
                 return None
         return None
 
-    def _importers(self, path: str) -> list[str]:
-        stem = (
-            basename(path).partition(".")[0]
-            if not basename(path).startswith("sentry.")
-            else splitext(basename(path))[0]
-        )
-        if stem == "index":
-            stem = basename(dirname(path))
-        hits = self.files.search([stem]) if len(stem) > 2 else []
-        return [
-            hit
-            for hit in hits
-            if hit.endswith((*SUFFIXES, ".vue", ".svelte"))
-            and hit != path
-            and deployed(hit)
-            and path in self.imported(hit)
-        ]
+    def importers(self, path: str) -> list[str]:
+        """The files that import ``path``, tests left out."""
+        return [importer for importer, _ in self._importing([path])]
+
+    def _importing(self, paths: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """(the importing file, which of ``paths`` it imports), from one search for the names of all of them."""
+        stems = sorted({stem for stem in map(_stem, paths) if len(stem) > 2})
+        wanted = set(paths)
+        for hit in self.files.search(stems) if stems else ():
+            if hit.endswith(CODE) and deployed(hit):
+                for target in sorted(self.imported(hit) & wanted - {hit}):
+                    yield hit, target
 
     def _scripts(self) -> frozenset[str]:
         """The modules that ``index.html`` loads."""
@@ -172,6 +176,23 @@ class Loading:
             ("@/", [source, self.frontend.folder or "."]),
             ("~/", [join(self.frontend.folder, "app"), source]),
         ]
+
+
+def _commented(text: str, at: int) -> bool:
+    """Whether a place of a file is in a comment."""
+    row = text[text.rfind("\n", 0, at) + 1 : at]
+    if re.search(r"(^|\s)//", row):
+        return True
+    opened = text.rfind("/*", 0, at)  # after a blank: in a pattern of files ("src/**/*.ts") it opens nothing
+    blank = opened == 0 or text[opened - 1] in " \t\n;{}(),>"
+    return blank and opened > text.rfind("*/", 0, at) and text.find("*/", at) >= 0
+
+
+def _stem(path: str) -> str:
+    """What an import of ``path`` must contain: the name of the file, or of the folder of an ``index``."""
+    name = basename(path)
+    stem = splitext(name)[0] if name.startswith("sentry.") else name.partition(".")[0]
+    return basename(dirname(path)) if stem == "index" else stem
 
 
 def _back(seen: dict[str, str], path: str) -> list[str]:

@@ -11,7 +11,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SUFFIXES = (".ts", ".tsx", ".js", ".jsx", ".mjs", ".cjs", ".mts", ".cts")
-_FUNCTIONS = frozenset(
+#: Single-file components: what is read of them is their script.
+COMPONENTS = (".vue", ".svelte")
+CODE = (*SUFFIXES, *COMPONENTS)
+#: Nodes that are functions.
+FUNCTIONS = frozenset(
     {
         "function_declaration",
         "function_expression",
@@ -20,6 +24,8 @@ _FUNCTIONS = frozenset(
         "generator_function_declaration",
     }
 )
+_NAMED = frozenset({"function_declaration", "class_declaration", "abstract_class_declaration", "class"})
+_SCRIPT = re.compile(r"<script\b([^>]*)>(.*?)</script\s*>", re.DOTALL | re.IGNORECASE)
 _MINIFIED = 2000
 _LIMIT = 400_000
 
@@ -52,10 +58,18 @@ class Source:
     def __init__(self, path: str, text: str) -> None:
         self.path = path
         self.text = text
-        self.root = _parser(path.endswith((".ts", ".mts", ".cts"))).parse(text.encode()).root_node
+        typed = path.endswith((".ts", ".mts", ".cts"))
+        if path.endswith(COMPONENTS):
+            typed = 'lang="ts' in text or "lang='ts" in text
+            text = _script(text)
+        self.root = _parser(typed).parse(text.encode()).root_node
         self.imports: dict[str, Import] = {}
         self.constants: dict[str, Any] = {}
         self.functions: dict[str, Any] = {}
+        self.classes: dict[str, Any] = {}
+        self.bound: dict[str, tuple[str, Any]] = {}
+        self.exported: dict[str, Import] = {}
+        self.default: Any = None
         self._index()
 
     def error_line(self) -> int | None:
@@ -71,13 +85,45 @@ class Source:
             if node.type == "import_statement":
                 self._import(node)
             elif node.type == "variable_declarator":
-                name, value = node.child_by_field_name("name"), node.child_by_field_name("value")
-                if name is not None and value is not None and name.type == "identifier":
-                    self.constants.setdefault(text_of(name), value)
-                    if value.type in _FUNCTIONS:
-                        self.functions.setdefault(text_of(name), value)
-            elif node.type == "function_declaration" and (name := node.child_by_field_name("name")) is not None:
-                self.functions.setdefault(text_of(name), node)
+                self._declare(node.child_by_field_name("name"), node.child_by_field_name("value"))
+            elif node.type == "export_statement":
+                self._export(node)
+            elif node.type in _NAMED and (name := node.child_by_field_name("name")) is not None:
+                (self.classes if "class" in node.type else self.functions).setdefault(text_of(name), node)
+
+    def _declare(self, name: Any, value: Any) -> None:
+        if name is None or value is None:
+            return
+        if (module := _required(value)) is not None:
+            if name.type == "identifier":
+                self.imports.setdefault(text_of(name), Import(module, "*"))
+            elif name.type == "object_pattern":
+                for key, local in bound_names(name):
+                    self.imports.setdefault(local, Import(module, key))
+        elif name.type == "identifier":
+            self.constants.setdefault(text_of(name), value)
+            if value.type in FUNCTIONS:
+                self.functions.setdefault(text_of(name), value)
+            elif value.type == "class":
+                self.classes.setdefault(text_of(name), value)
+        elif name.type == "object_pattern":
+            for key, local in bound_names(name):
+                self.bound.setdefault(local, (key, value))
+
+    def _export(self, node: Any) -> None:
+        """``export default …``, and what is handed on from other files: ``export { a as b } from``, ``export * from``."""
+        source = node.child_by_field_name("source")
+        if source is None:
+            if any(child.type == "default" for child in node.children):
+                self.default = node.child_by_field_name("value") or node.child_by_field_name("declaration")
+            return
+        module = string_of(source) or ""
+        specifiers = [part for part in walk(node) if part.type == "export_specifier"]
+        for part in specifiers:
+            name, alias = part.child_by_field_name("name"), part.child_by_field_name("alias")
+            self.exported[text_of(alias or name)] = Import(module, text_of(name))
+        if not specifiers:
+            self.exported.setdefault(f"*{module}", Import(module, "*"))
 
     def _import(self, node: Any) -> None:
         source = node.child_by_field_name("source")
@@ -107,6 +153,43 @@ class Source:
                     known_ = self.imports.get(text_of(owner)) if owner is not None else None
                     if known_ is not None:
                         yield node, known_.module, text_of(function.child_by_field_name("property"))
+
+
+def _required(value: Any) -> str | None:
+    """The module of ``require("x")`` or ``await import("x")``."""
+    while value.type in {"await_expression", "parenthesized_expression"} and value.named_children:
+        value = value.named_children[0]
+    function = value.child_by_field_name("function") if value.type == "call_expression" else None
+    if function is None or text_of(function) not in {"require", "import"}:
+        return None
+    arguments = value.child_by_field_name("arguments")
+    return string_of(arguments.named_children[0]) if arguments is not None and arguments.named_children else None
+
+
+def bound_names(pattern: Any) -> Iterator[tuple[str, str]]:
+    """(the key, the local name) of each entry of ``{ a, b: c }`` on the left of an assignment or among parameters."""
+    for child in pattern.named_children:
+        if child.type == "shorthand_property_identifier_pattern":
+            yield text_of(child), text_of(child)
+        elif child.type == "object_assignment_pattern" and child.named_children:
+            yield text_of(child.named_children[0]), text_of(child.named_children[0])
+        elif child.type == "pair_pattern":
+            value = child.child_by_field_name("value")
+            if value is not None and value.type == "identifier":
+                yield text_of(child.child_by_field_name("key")), text_of(value)
+
+
+def _script(text: str) -> str:
+    """The scripts of a single-file component, each where it stands: all else is blank, so lines stay as they are."""
+    found, at = [], 0
+    for match in _SCRIPT.finditer(text):
+        found += [_blank(text[at : match.start(2)]), match[2]]
+        at = match.end(2)
+    return "".join([*found, _blank(text[at:])])
+
+
+def _blank(text: str) -> str:
+    return re.sub(r"[^\n]+", "", text)
 
 
 def walk(node: Any) -> Iterator[Any]:
@@ -167,7 +250,7 @@ def enclosing_functions(node: Any) -> list[Any]:
     found = []
     while node.parent is not None:
         node = node.parent
-        if node.type in _FUNCTIONS:
+        if node.type in FUNCTIONS:
             found.append(node)
     return found
 

@@ -87,10 +87,26 @@ class Values:
     def _name(self, name: str, source: Source, found: Origin, depth: int) -> None:
         if name in source.constants:
             self._follow(source.constants[name], source, found, depth + 1)
+        elif name in source.bound:
+            self._bound(name, source, found, depth)
         elif name in source.imports:
             self._imported(source, name, lambda other, node: self._follow(node, other, found, depth + 1), found)
         else:
             found.unknown.append(name)
+
+    def _bound(self, name: str, source: Source, found: Origin, depth: int) -> None:
+        """``const { name } = …``: a variable of the environment, or an entry of an object."""
+        key, value = source.bound[name]
+        match = _ENV.match(f"{text_of(value)}.{key}")
+        if match:
+            found.variables.append((key, match[1]))
+            found.trail.append(Evidence(source.path, line_of(value), None, None, f"{key} of {match[1]}"))
+            return
+        inside = _entry(source, source.constants.get(text_of(value), value), key, 0)
+        if inside is None:
+            found.unknown.append(f"{name} of {text_of(value)[:40]}")
+        else:
+            self._follow(inside, source, found, depth + 1)
 
     def _imported(self, source: Source, name: str, use: Callable[[Source, Any], None], found: Origin) -> None:
         known = source.imports[name]

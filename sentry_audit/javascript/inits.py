@@ -1,0 +1,168 @@
+"""The inits for browsers of a front end: which there are, what loads them, and whether anything calls them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from posixpath import basename
+from typing import TYPE_CHECKING, Any
+
+from sentry_audit.facts import FrontendSetup
+from sentry_audit.javascript.packages import is_browser_sdk
+from sentry_audit.javascript.syntax import COMPONENTS, enclosing_functions, line_of, name_of, text_of, walk
+from sentry_audit.model import Evidence
+from sentry_audit.python.paths import deployed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sentry_audit.javascript.analysis import Analysis
+    from sentry_audit.javascript.syntax import Source
+
+#: Frameworks whose modules and builders load files in ways that are not followed.
+DYNAMIC = ("nuxt", "angular", "gatsby")
+_SERVER = re.compile(
+    r"(^|/)(sentry\.(server|edge)\.config|instrumentation(\.node|\.server|\.edge)?|hooks\.server|entry\.server)\.\w+$"
+)
+_CLIENT_CONFIG = re.compile(r"(^|/)sentry\.client\.config\.\w+$")
+_LOADERS = ("js.sentry-cdn.com", "@sentry/nuxt/module", "sentryAstro", "Sentry.onLoad", "browser.sentry-cdn.com")
+_USES = frozenset(
+    {"call_expression", "jsx_self_closing_element", "jsx_opening_element", "arguments", "pair", "array", "new_expression",
+     "jsx_expression"}
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Init:
+    """One call of ``init`` of the SDK ``package``."""
+
+    source: Source
+    call: Any
+    package: str
+
+    @property
+    def evidence(self) -> Evidence:
+        """Where it stands."""
+        return Evidence(self.source.path, line_of(self.call), None, None, text_of(self.call).partition("\n")[0][:80])
+
+
+def find(analysis: Analysis) -> list[Init]:
+    """The inits for browsers in the files of a front end and of the packages that it uses."""
+    return [item for item in _everywhere(analysis) if not _SERVER.search(item.source.path)]
+
+
+def _everywhere(analysis: Analysis) -> Iterator[Init]:
+    for path in analysis.mentioning:
+        text = analysis.files.text(path) or ""
+        source = analysis.source(path) if re.search(r"\binit\b", text) else None
+        for call, module, name in source.calls() if source is not None else ():
+            if name == "init" and source is not None and is_browser_sdk(module):
+                yield Init(source, call, module)
+
+
+def never_loaded(analysis: Analysis, item: Init) -> str | None:
+    """Why an init never runs in a browser; None if it does."""
+    path = item.source.path
+    if _CLIENT_CONFIG.search(path) and analysis.frontend.framework == "nextjs":
+        if _turbopack(analysis):
+            return "Turbopack does not load sentry.client.config: use instrumentation-client"
+        if "withSentryConfig" not in analysis.config("next.config"):
+            return "next.config does not use withSentryConfig, which loads sentry.client.config"
+        return None
+    way = analysis.loading.way(path)
+    if way is None:
+        return f"nothing that the framework loads imports {path}"
+    return _uncalled(analysis, item, way)
+
+
+def _turbopack(analysis: Analysis) -> bool:
+    manifest = analysis.frontend.manifest
+    scripts = " ".join(manifest.scripts.values())
+    specifier = manifest.dependencies.get("next", ("", "", None))[0]
+    if "--webpack" in scripts:
+        return False
+    builds = " ".join(value for name, value in manifest.scripts.items() if "build" in name)
+    return "--turbo" in builds or (analysis.major("next") or 0) >= 16 or specifier in {"latest", "canary"}
+
+
+def _uncalled(analysis: Analysis, item: Init, way: list[str]) -> str | None:
+    """Why the function around an init is not used in a file that is loaded; None if it is, or if there is none."""
+    names = [
+        name for name in map(name_of, enclosing_functions(item.call)) if name and name not in {"register", "useEffect"}
+    ]
+    if not names:
+        return None
+    name = names[-1]
+    if used(analysis, item.source, name, way):
+        return None
+    return f"{name} in {item.source.path} initialises the SDK, and nothing calls or renders it"
+
+
+def used(analysis: Analysis, owner: Source, name: str, way: Sequence[str]) -> bool:
+    """Whether ``name``, which ``owner`` defines, is called or rendered there, on ``way``, or in a file that imports it."""
+    default = re.search(rf"export\s+default\s+(?:async\s+)?(?:function\s+|class\s+)?{re.escape(name)}\b", owner.text)
+    for path in dict.fromkeys((*way, owner.path, *analysis.loading.importers(owner.path))):
+        source = analysis.source(path)
+        if source is None:
+            if path.endswith(COMPONENTS):
+                return True
+            continue
+        local = [
+            key for key, value in source.imports.items() if value.name == name or (default and value.name == "default")
+        ]
+        if path == owner.path:
+            local = [name]
+        if any(_is_used(source, alias) for alias in local) or (path.endswith(COMPONENTS) and local):
+            return True
+    return False
+
+
+def _is_used(source: Source, name: str) -> bool:
+    """Whether a name is called, rendered or handed on in a file, not only imported, defined or exported."""
+    for node in walk(source.root):
+        if node.type in {"identifier", "jsx_identifier"} and text_of(node) == name:
+            if node.parent is not None and node.parent.type in _USES:
+                return True
+    return False
+
+
+def setup(analysis: Analysis, inits: Sequence[Init], loaded: Sequence[Init]) -> FrontendSetup:
+    """Whether any of the ``inits`` of a front end is among those that are ``loaded``; if none is, why."""
+    places = tuple(item.evidence for item in inits)
+    framework = analysis.frontend.framework
+    if loaded:
+        return FrontendSetup(present=True, loaded=True, evidence=tuple(item.evidence for item in loaded))
+    if analysis.problems:
+        broken = analysis.problems[0].evidence
+        reason = f"{broken} could not be parsed, so an init in it, or what loads one, would not be seen"
+        return FrontendSetup(unknown=reason, evidence=tuple(item.evidence for item in analysis.problems))
+    if not inits:
+        reason = "no file of the front end initialises the SDK in browsers"
+        loader = _loader(analysis)
+        if framework in DYNAMIC or loader:
+            return FrontendSetup(unknown=f"{reason} that could be followed", evidence=loader)
+        here = Evidence(analysis.frontend.manifest.path, None, None, None, "no Sentry.init in its folder")
+        return FrontendSetup(why_not=reason, evidence=(here,))
+    if framework in {"webpack", *DYNAMIC}:
+        reason = f"whether anything loads {inits[0].source.path} was not followed"
+        return FrontendSetup(unknown=reason, evidence=places)
+    reasons = {item.source.path: never_loaded(analysis, item) or "" for item in inits}
+    ignored = all("Turbopack" in reason for reason in reasons.values())
+    return FrontendSetup(
+        present=True, ignored=ignored, why_not="; ".join(dict.fromkeys(reasons.values())), evidence=places
+    )  # fmt: skip
+
+
+def _loader(analysis: Analysis) -> tuple[Evidence, ...]:
+    """A loader script or a module of the framework that may initialise instead."""
+    for path in analysis.files.search(_LOADERS):
+        if analysis.frontend.within(path) and deployed(path):
+            return (Evidence(path, None, None, None, "a loader of Sentry"),)
+    return ()
+
+
+def is_test(path: str) -> bool:
+    """Whether a file is a test's, a story's or a mock's by its name."""
+    return bool(re.search(r"\.(test|spec|stories)\.\w+$|(^|/)(__tests__|__mocks__|e2e|cypress)/", path)) or basename(
+        path
+    ).startswith("mock")
