@@ -440,3 +440,32 @@ def test_a_script_that_renews_a_secret_creates_none(tmp_path: Path) -> None:
     report = audit(tmp_path / "b", {**files, "setup.sh": ""})
     assert "setup-db.sh creates the secrets db" in message(report, "secret-script-covers-dsn")
     assert "deploy.sh" not in message(report, "secret-script-covers-dsn")
+
+
+def test_a_dsn_that_goes_into_a_secret_with_others_is_unknown(tmp_path: Path) -> None:
+    script = "for s in api db; do\n  gcloud secrets create $s\ndone\nbundle api key=API_KEY sentry_dsn=SENTRY_DSN\n"
+    assert statuses(audit(tmp_path / "a", {**BACKEND, "setup.sh": script}), "secret-script-covers-dsn") == {"unknown"}
+    both = "# for Sentry\ngcloud secrets create db\ngcloud run deploy shop --set-secrets=SENTRY_DSN=dsn:1\n"
+    assert statuses(audit(tmp_path / "b", {**BACKEND, "setup.sh": both}), "secret-script-covers-dsn") == {"gap"}
+
+
+def test_a_secret_of_terraform_is_of_the_environment_of_the_services_beside_it(tmp_path: Path) -> None:
+    terraform = """\
+        resource "google_secret_manager_secret" "db" {
+          secret_id = "db"
+        }
+        resource "google_cloud_run_v2_service" "api" {
+          name = "shop"
+          template {
+            containers {
+              env {
+                name  = "ENVIRONMENT"
+                value = "staging"
+              }
+            }
+          }
+        }
+        """
+    files = {**BACKEND, "infra/main.tf": terraform}
+    assert statuses(audit(tmp_path, files, "staging"), "terraform-dsn-secret") == {"gap"}
+    assert statuses(audit(tmp_path, files, "production"), "terraform-dsn-secret") == {"skipped"}

@@ -177,8 +177,9 @@ class Scripts:
                 seen = tuple(replace(item, build=True) for item in (*shell.env, *own))
                 self._keep(Change("build", "image", "", seen, source=bundled_in(words)), now, lines.of(words))
             elif (secret := _secrets(words))[0]:
-                for name in secret[0]:
-                    self.found.secret(shell.path, name.strip("\"'"), lines.of(words), shell.hints, secret[1])
+                for quoted in secret[0]:
+                    name = quoted.strip("\"'")
+                    self.found.secret(shell.path, name, lines.of(words), shell.hints, secret[1], shell.whole)
             else:
                 self._delegate(words, now)
         self._made(pending, shell.folder, None)

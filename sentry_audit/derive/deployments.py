@@ -213,14 +213,14 @@ def secrets(
 def _scripts(declared: Sequence[SecretDeclared]) -> list[Fact]:
     """Whether the scripts that create secrets know Sentry's: one of them is enough."""
     known = {fact.path for fact in declared if "sentry" in fact.name.lower()}
+    creating = [fact for fact in declared if fact.origin == "script"]
     scripts: dict[str, list[SecretDeclared]] = {}
-    for fact in declared:
-        if fact.origin == "script" and (not known or fact.path in known):
-            scripts.setdefault(fact.path, []).append(fact)
+    for fact in [item for item in creating if item.path in known] or creating:
+        scripts.setdefault(fact.path, []).append(fact)
     found: list[Fact] = []
     for path, listed in scripts.items():
         names = tuple(dict.fromkeys(item.name for item in listed))
-        open_ = "" if known or not any(item.unresolved for item in listed) else "a secret's name was not followed"
+        open_ = "" if known else next((item.unresolved for item in listed if item.unresolved), "")
         evidence = tuple(place for item in listed for place in item.evidence)
         found.append(SecretScript(path=path, covers=bool(known), names=names, unknown=open_, evidence=evidence))
     return found
