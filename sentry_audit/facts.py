@@ -374,12 +374,16 @@ class SdkInit(Fact):
 
 @fact
 class DsnArgument(Fact):
-    """Where the DSN that init is given comes from, followed to its end in one environment."""
+    """Where the DSN that init is given comes from, followed to its end in one environment.
+
+    ``also`` says what else may give it where ``variables`` are not set, and was not followed.
+    """
 
     resolves: bool = False
     dead_end: str = ""
     source: str = ""
     variables: tuple[str, ...] = ()
+    also: str = ""
 
 
 @fact

@@ -469,3 +469,45 @@ def test_a_secret_of_terraform_is_of_the_environment_of_the_services_beside_it(t
     files = {**BACKEND, "infra/main.tf": terraform}
     assert statuses(audit(tmp_path, files, "staging"), "terraform-dsn-secret") == {"gap"}
     assert statuses(audit(tmp_path, files, "production"), "terraform-dsn-secret") == {"skipped"}
+
+
+BUNDLED = """\
+    import json
+    import sentry_sdk
+    from fastapi import FastAPI
+    from pydantic import model_validator
+    from pydantic_settings import BaseSettings
+
+    class Settings(BaseSettings):
+        sentry_dsn: str = ""
+        provider_config: str = ""
+
+        @model_validator(mode="after")
+        def unpack(self):
+            found = json.loads(self.provider_config).get("sentry_dsn")
+            if found is not None:
+                self.sentry_dsn = found
+            return self
+
+    settings = Settings()
+    sentry_sdk.init(dsn=settings.sentry_dsn)
+    app = FastAPI()
+    """
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        BUNDLED,
+        BACKEND["main.py"].replace("init()", "init(dsn=os.getenv('SENTRY_DSN') or fetch('sentry-dsn'))")
+        + "import os\nfrom vault import fetch\n",
+    ],
+)
+def test_a_dsn_that_may_come_another_way_is_unknown_where_the_variable_is_not_passed(tmp_path: Path, code: str) -> None:
+    bare = "gcloud run deploy shop --set-secrets=PROVIDER_CONFIG=p:1\n"
+    report = audit(tmp_path / "a", {**BACKEND, "main.py": code, "d.sh": bare})
+    assert statuses(report, "deploy-dsn-declared") == {"unknown"}
+    passed = "gcloud run deploy shop --set-secrets=SENTRY_DSN=p:1\n"
+    assert statuses(audit(tmp_path / "b", {**BACKEND, "main.py": code, "d.sh": passed}), "deploy-dsn-declared") == {
+        "pass"
+    }

@@ -124,6 +124,9 @@ def _declared(
     if argument is not None and argument.unknown:
         seen = f"; {', '.join(similar)} is passed" if similar else ""
         return DeployedDsn(unknown=f"which variable it needs is not known{seen}", evidence=_places(mine))
+    if argument is not None and argument.also:
+        reason = f"{' or '.join(variables)} is not passed, and {argument.also}"
+        return DeployedDsn(variables=variables, unknown=reason, evidence=(*_places(mine), *argument.evidence[-1:]))
     lost = next((state.lost[name] for state in found for name in variables if name in state.lost), None)
     place = f"{mine[-1].evidence[0]} deploys {mine[-1].service or 'it'} without {' or '.join(variables)}"
     if lost is not None:
