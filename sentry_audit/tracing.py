@@ -162,7 +162,9 @@ def _files(name: str, environment: str, facts: Sequence[Fact], component: Compon
 def _deployed(name: str, environment: str, component: Component, matching: Matching) -> tuple[Step, Setting | None]:
     mine = matching.of(component.name, environment)
     if not mine:
+        others = sorted({item.environment for item in matching.elsewhere(component.name, environment)})
         reason = f"no deploy definition of {component.name} for {environment} was found in the repository"
+        reason += f", only for {', '.join(others)}" if others else ""
         return Step("deploy", Status.UNKNOWN, reason), None
     groups = by_service(states(mine, environment))
     return min((_given(name, environment, found) for found in groups), key=lambda pair: _BADLY.index(pair[0].status))
@@ -230,7 +232,8 @@ def _build(
                 steps.append(Step("build", status, f"the build gets {_shown(item)}", (here,)))
                 if item.secret:
                     steps.append(_secret(item, environment, facts))
-                return steps
+                bundled = not any(other.image for other in builds)  # no image is built: its ARGs do not count
+                return [step for step in steps if not (bundled and step.link == "image")]
     if provided:
         return steps
     late, _ = _deployed(name, environment, component, matching)
@@ -242,6 +245,9 @@ def _build(
     places = tuple(place for item in deployed for place in item.evidence)  # a build for tests proves nothing
     if places:
         return [*steps, Step("build", Status.GAP, f"what builds it does not give it {name}", places)]
+    if hosted := [item for item in builds if item.unresolved]:
+        reason = "; ".join(text for item in hosted for text in item.unresolved)
+        return [Step("build", Status.UNKNOWN, reason, tuple(place for item in hosted for place in item.evidence))]
     return [
         *steps,
         Step(

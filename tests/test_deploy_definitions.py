@@ -511,3 +511,48 @@ def test_a_dsn_that_may_come_another_way_is_unknown_where_the_variable_is_not_pa
     assert statuses(audit(tmp_path / "b", {**BACKEND, "main.py": code, "d.sh": passed}), "deploy-dsn-declared") == {
         "pass"
     }
+
+
+def test_a_literal_dsn_needs_no_deployment(tmp_path: Path) -> None:
+    dsn = "https://0123456789abcdef0123456789abcdef@o1.ingest.us.sentry.io/4"
+    code = BACKEND["main.py"].replace("init()", f"init(dsn={dsn!r})")
+    report = audit(tmp_path, {**BACKEND, "main.py": code, "d.sh": "gcloud run deploy shop-$ENV --image x\n"})
+    assert statuses(report, "deploy-dsn-declared") == {"pass"}
+    assert "the DSN is a literal" in message(report, "deploy-dsn-declared")
+
+
+# --- front ends ------------------------------------------------------------------------------------
+
+FRONTEND = {
+    "web/package.json": '{"scripts": {"build": "vite build"}, "dependencies": {"react": "19", "@sentry/react": "^10"},'
+    ' "devDependencies": {"vite": "7"}}',
+    "web/index.html": '<script type="module" src="/src/main.tsx"></script>',
+    "web/src/main.tsx": "import * as Sentry from '@sentry/react';\nSentry.init({ dsn: import.meta.env.VITE_SENTRY_DSN });\n",
+    "web/Dockerfile": "FROM node AS build\nCOPY . .\nRUN npm run build\n",
+}
+
+
+def test_what_another_host_builds_is_unknown(tmp_path: Path) -> None:
+    report = audit(tmp_path / "a", {**FRONTEND, "web/vercel.json": "{}"})
+    assert statuses(report, "frontend-dsn-provided") == {"unknown"}
+    assert "Vercel builds it (web/vercel.json)" in message(report, "frontend-dsn-provided")
+    assert statuses(audit(tmp_path / "b", FRONTEND), "frontend-dsn-provided") == {"gap"}
+
+
+def test_a_bundle_that_no_image_makes_needs_no_argument(tmp_path: Path) -> None:
+    workflow = """\
+        on: {push: {branches: [main]}}
+        jobs:
+          ship:
+            environment: staging
+            defaults: {run: {working-directory: web}}
+            env: {VITE_SENTRY_DSN: "${{ secrets.DSN }}"}
+            steps:
+            - run: npm run build
+            - run: gcloud storage cp -r dist gs://shop
+        """
+    report = audit(tmp_path / "a", {**FRONTEND, ".github/workflows/web.yml": workflow})
+    assert statuses(report, "frontend-dsn-provided") == {"pass"}
+    image = "        - run: docker build -t gcr.io/p/web .\n"
+    report = audit(tmp_path / "b", {**FRONTEND, ".github/workflows/web.yml": workflow + image})
+    assert "web/Dockerfile has no ARG VITE_SENTRY_DSN" in message(report, "frontend-dsn-provided")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from posixpath import basename
 from typing import TYPE_CHECKING
 
-from sentry_audit.deployment import compose, knative, makefiles, python_commands, terraform
+from sentry_audit.deployment import compose, hosts, knative, makefiles, python_commands, terraform
 from sentry_audit.deployment.cloudbuild import CloudBuild, is_cloudbuild
 from sentry_audit.deployment.found import Found
 from sentry_audit.deployment.makefiles import is_makefile
@@ -73,6 +73,7 @@ class _Reading:
                     self._start(path)
                     knative.read(self.files, self.found, path)
         self._compose()
+        hosts.read(self.files, self.found)
         terraform.read(self.files, self.found)
         self.found.facts = settled(self.found.facts)
         return self.found

@@ -48,16 +48,25 @@ def deployed(
         variables: tuple[str, ...] = ()
     else:
         variables = (argument.variables if argument else ()) or _DEFAULT
+    literal = _needless(argument, matching) if argument is not None and not variables else []
     if not mine:
-        return _nowhere(component, matching, environment) if variables else []
+        return _nowhere(component, matching, environment) if variables else literal
     groups = by_service(states(mine, environment))
     theirs = [[item for state in group for item in state.deployments] for group in groups]
     both = list(zip(groups, theirs, strict=True))
     facts: list[Fact] = [_worst(_labelled(found, own, label, baked, environment) for found, own in both)]
+    facts += literal
     if variables:
         facts.append(_worst(_declared(found, own, argument, variables, baked, image) for found, own in both))
         facts += [fact for found in groups for fact in _wipes(found, variables)]
     return facts
+
+
+def _needless(argument: DsnArgument, matching: Matching) -> list[Fact]:
+    """That no deployment has to pass a DSN which stands in the code, where something is deployed."""
+    if not matching.owners and not matching.ownerless:
+        return []
+    return [DeployedDsn(declared=True, source="it needs none, the DSN is a literal", evidence=argument.evidence[-1:])]
 
 
 def _worst(facts: Iterable[_Judged]) -> _Judged:
