@@ -289,7 +289,8 @@ class Deployment(Fact):
 class SecretDeclared(Fact):
     """A place that creates a secret or lists secret names: Terraform, a script.
 
-    ``name`` as far as it could be followed; ``environment`` as for deployments; ``origin``: terraform or script.
+    ``name`` as far as it could be followed; ``environment`` as for deployments; ``origin``: terraform, script, or
+    version for one that a script only gives a value.
     """
 
     path: str
@@ -373,12 +374,16 @@ class SdkInit(Fact):
 
 @fact
 class DsnArgument(Fact):
-    """Where the DSN that init is given comes from, followed to its end in one environment."""
+    """Where the DSN that init is given comes from, followed to its end in one environment.
+
+    ``also`` says what else may give it where ``variables`` are not set, and was not followed.
+    """
 
     resolves: bool = False
     dead_end: str = ""
     source: str = ""
     variables: tuple[str, ...] = ()
+    also: str = ""
 
 
 @fact

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sentry_audit.deployment.environments import canonical, rendered, speaks_of
 from sentry_audit.deployment.promotion import promoted
-from sentry_audit.deployment.state import states
+from sentry_audit.deployment.state import by_service, states
 from sentry_audit.facts import Deployment, DsnArgument, EnvVar, Image, SecretDeclared
 from sentry_audit.model import Evidence, Status
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from sentry_audit.deployment.matching import Matching
     from sentry_audit.deployment.promotion import Promotion
+    from sentry_audit.deployment.state import State
     from sentry_audit.facts import Component, Fact, Setting
     from sentry_audit.python.program import Files
 
@@ -25,6 +26,7 @@ _PUBLIC = re.compile(
     r"^(NEXT_PUBLIC_|VITE_|REACT_APP_|GATSBY_|PUBLIC_|EXPO_PUBLIC_|VUE_APP_)"
 )  # Nuxt reads its own later
 _CODE = (".py", ".ts", ".tsx", ".js", ".jsx", ".mjs", ".cjs", ".mts", ".cts", ".vue", ".svelte", ".astro")
+_BADLY = (Status.GAP, Status.UNKNOWN, Status.PASS)
 _COMMENT = re.compile(r"^\s*(#|//|\*|/\*|\{/\*)")
 
 
@@ -179,9 +181,16 @@ def _files(name: str, environment: str, facts: Sequence[Fact], component: Compon
 def _deployed(name: str, environment: str, component: Component, matching: Matching) -> tuple[Step, Setting | None]:
     mine = matching.of(component.name, environment)
     if not mine:
+        others = sorted({item.environment for item in matching.elsewhere(component.name, environment)})
         reason = f"no deploy definition of {component.name} for {environment} was found in the repository"
+        reason += f", only for {', '.join(others)}" if others else ""
         return Step("deploy", Status.UNKNOWN, reason), None
-    found = states(mine, environment)
+    groups = by_service(states(mine, environment))
+    return min((_given(name, environment, found) for found in groups), key=lambda pair: _BADLY.index(pair[0].status))
+
+
+def _given(name: str, environment: str, found: Sequence[State]) -> tuple[Step, Setting | None]:
+    """What the definitions of one service do with a variable."""
     for state in found:
         if name in state.variables:
             item, deployment = state.variables[name]
@@ -196,11 +205,12 @@ def _deployed(name: str, environment: str, component: Component, matching: Match
         if name in state.lost:
             item, deployment = state.lost[name]
             return Step("deploy", Status.GAP, f"{deployment.evidence[0]} drops it again", deployment.evidence), None
-    places = tuple(place for item in mine for place in item.evidence)
+    deployments = [item for state in found for item in state.deployments]
+    places = tuple(place for item in deployments for place in item.evidence)
     unresolved = [text for state in found for text in state.unresolved]
     if unresolved:
         return Step("deploy", Status.UNKNOWN, "; ".join(dict.fromkeys(unresolved)), places), None
-    service = rendered(mine[-1].service, environment) or "the service"
+    service = rendered(deployments[-1].service, environment) or "the service"
     return Step("deploy", Status.GAP, f"{service} is deployed without {name}", places), None
 
 
@@ -241,7 +251,8 @@ def _build(
                 steps.append(Step("build", status, f"the build gets {_shown(item)}", (here,)))
                 if item.secret:
                     steps.append(_secret(item, environment, facts))
-                return steps
+                bundled = not any(other.image for other in builds)  # no image is built: its ARGs do not count
+                return [step for step in steps if not (bundled and step.link == "image")]
     if provided:
         return steps
     late, _ = _deployed(name, environment, component, matching)
@@ -253,6 +264,9 @@ def _build(
     places = tuple(place for item in deployed for place in item.evidence)  # a build for tests proves nothing
     if places:
         return [*steps, Step("build", Status.GAP, f"what builds it does not give it {name}", places)]
+    if hosted := [item for item in builds if item.unresolved]:
+        reason = "; ".join(text for item in hosted for text in item.unresolved)
+        return [Step("build", Status.UNKNOWN, reason, tuple(place for item in hosted for place in item.evidence))]
     return [
         *steps,
         Step(

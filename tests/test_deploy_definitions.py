@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sentry_audit.deployment.environments import named_in
+from sentry_audit.deployment.matching import Matching
+from sentry_audit.deployment.reading import read
+from sentry_audit.facts import Component
 from tests.test_deployments import BACKEND, deployments, only, variables
-from tests.trees import audit, message, statuses
+from tests.trees import Texts, audit, findings, message, statuses
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -295,13 +298,261 @@ def test_the_environment_that_a_service_is_told_decides_where_nothing_else_does(
         {
             "a.sh": "gcloud run deploy shop --set-env-vars=APP_ENV=production,NODE_ENV=staging\n",
             "b.sh": "gcloud run deploy shop-stg --set-env-vars=APP_ENV=production\n",
-            "c.sh": "gcloud run deploy shop --set-env-vars=NODE_ENV=production,SENTRY_ENVIRONMENT=production\n",
+            "c.sh": "gcloud run deploy mail --set-env-vars=NODE_ENV=production,SENTRY_ENVIRONMENT=production\n",
             "main.tf": terraform,
         }
     )
     assert [(item.environment, item.rule.partition(" says")[0]) for item in found] == [
-        ("production", "the variable APP_ENV"),
+        ("production", "the service's variable APP_ENV"),
         ("staging", "the service's name"),
         ("", ""),
-        ("staging", "the variable ENVIRONMENT"),
+        ("staging", "the service's variable ENVIRONMENT"),
     ]
+
+
+def test_what_is_done_to_the_same_service_is_of_the_same_environment(tmp_path: Path) -> None:
+    script = """\
+        gcloud run deploy shop --set-env-vars=APP_ENV=production --set-secrets=SENTRY_DSN=dsn:1
+        gcloud run services update shop --set-secrets=CORS=cors:1
+        """
+    report = audit(tmp_path / "a", {**BACKEND, "deploy.sh": script}, "production")
+    assert statuses(report, "deploy-wipes-dsn") == {"gap"}
+    other = "gcloud run deploy shop --set-secrets=DB=db:1\n"
+    report = audit(tmp_path / "b", {**BACKEND, "a.sh": script.partition("\n")[0], "b.sh": other}, "production")
+    assert "b.sh:1 replaces all secrets of shop and leaves out SENTRY_DSN" in message(report, "deploy-wipes-dsn")
+    assert statuses(audit(tmp_path / "b", {}, "staging"), "deploy-dsn-declared") == {"unknown"}
+
+
+def test_a_new_image_says_nothing_about_an_environment_that_nothing_names(tmp_path: Path) -> None:
+    files = {
+        **BACKEND,
+        "a.sh": "gcloud run deploy shop --project acme-prod --set-secrets=SENTRY_DSN=dsn:1\n",
+        "b.sh": "gcloud run services update shop --image gcr.io/p/shop\n",
+    }
+    report = audit(tmp_path, files)
+    assert statuses(report, "deploy-dsn-declared") == {"unknown"}
+    assert "to production, not to staging" in message(report, "deploy-dsn-declared")
+
+
+# --- which component, which service ----------------------------------------------------------------
+
+
+def test_a_placeholder_image_does_not_hide_whose_service_it_is(tmp_path: Path) -> None:
+    terraform = """\
+        resource "google_cloud_run_v2_service" "app" {
+          name = "acme"
+          template {
+            containers {
+              image = "us-docker.pkg.dev/cloudrun/container/hello"
+              env {
+                name  = "ENVIRONMENT"
+                value = "staging"
+              }
+              env {
+                name  = "SENTRY_DSN"
+                value = "x"
+              }
+            }
+          }
+          lifecycle {
+            ignore_changes = [template[0].containers[0].image]
+          }
+        }
+        """
+    build = """\
+        steps:
+        - {name: gcr.io/cloud-builders/docker, args: [build, -t, gcr.io/p/acme, .]}
+        - {name: gcr.io/cloud-builders/gcloud, args: [run, deploy, acme, --image, gcr.io/p/acme, --project, acme-stg]}
+        """
+    files = {**BACKEND, "web/package.json": '{"name": "web", "dependencies": {"next": "15"}}', "web/pages/_app.js": ""}
+    report = audit(tmp_path, {**files, "infra/main.tf": terraform, "cloudbuild.yaml": build})
+    [finding] = [item for item in findings(report, "deploy-dsn-declared") if item.component != "web"]
+    assert finding.status.value == "pass"
+
+
+def test_a_component_with_a_service_of_its_own_is_not_given_another() -> None:
+    components = [Component(name=name, path=".") for name in ("acme-main", "acme-queue-worker")]
+    script = """\
+        docker build -t gcr.io/p/shop .
+        docker build -t gcr.io/p/worker -f Dockerfile.worker .
+        gcloud run deploy shop --image gcr.io/p/shop
+        gcloud run deploy worker --image gcr.io/p/worker
+        """
+    matching = Matching(components, read(Texts({"deploy.sh": script})).facts)
+    assert {name: [item.service for item in found] for name, found in matching.owners.items()} == {
+        "acme-main": ["shop"],
+        "acme-queue-worker": ["worker"],
+    }
+
+
+def test_each_service_of_a_component_needs_the_variable(tmp_path: Path) -> None:
+    script = """\
+        docker build -t gcr.io/p/api backend
+        gcloud run deploy shop-api --image gcr.io/p/api --update-secrets=SENTRY_DSN=dsn:1
+        gcloud run deploy shop-queue --image gcr.io/p/api --set-secrets=DB=db:1
+        gcloud run jobs deploy shop-migrate --image gcr.io/p/api --set-secrets=DB=db:1
+        """
+    files = {f"backend/{name}": text for name, text in BACKEND.items()}
+    report = audit(tmp_path, {**files, "web/package.json": "{}", "deploy.sh": script})
+    assert "deploy.sh:3 deploys shop-queue without SENTRY_DSN" in message(report, "deploy-dsn-declared")
+    assert statuses(report, "deploy-wipes-dsn") == {"pass"}
+
+
+def test_the_dockerfile_says_whose_image_it_is(tmp_path: Path) -> None:
+    files = {
+        **{f"services/{name}/{path}": text for name in ("api", "mail") for path, text in BACKEND.items()},
+        "services/api/Dockerfile": "FROM python\n",
+        "services/mail/Dockerfile": "FROM python\n",
+        "deploy.sh": """\
+            docker build -f services/api/Dockerfile -t gcr.io/p/one .
+            docker build -f services/mail/Dockerfile -t gcr.io/p/two .
+            gcloud run deploy front --image gcr.io/p/one --update-secrets=SENTRY_DSN=dsn:1
+            gcloud run deploy letters --image gcr.io/p/two --update-secrets=DB=db:1
+            """,
+    }
+    report = audit(tmp_path, files)
+    assert statuses(report, "deploy-dsn-declared", "api") == {"pass"}
+    assert statuses(report, "deploy-dsn-declared", "mail") == {"gap"}
+
+
+def test_a_script_that_a_build_starts_is_no_pipeline_of_its_own(tmp_path: Path) -> None:
+    build = """\
+        steps:
+        - {name: gcr.io/cloud-builders/gcloud, entrypoint: bash, args: [ci/deploy.sh]}
+        - name: gcr.io/cloud-builders/gcloud
+          args: [run, services, update, shop, --update-secrets=SENTRY_DSN=dsn:1]
+        """
+    files = {"ci/deploy.sh": "gcloud run deploy shop --set-secrets=DB=db:1\n", "ci/cloudbuild.yaml": build}
+    assert {item.pipeline for item in deployments(files)} == {"ci/cloudbuild.yaml"}
+    report = audit(tmp_path, {**BACKEND, **files})
+    assert statuses(report, "deploy-dsn-declared") == {"pass"}
+    assert statuses(report, "deploy-wipes-dsn") == {"pass"}
+
+
+def test_a_script_that_renews_a_secret_creates_none(tmp_path: Path) -> None:
+    files = {
+        **BACKEND,
+        "deploy.sh": "gcloud secrets versions add cors --data-file=-\ngcloud run deploy shop --set-secrets=A=a:1\n",
+        "setup-db.sh": "gcloud secrets create db\n",
+        "setup.sh": "for s in api sentry-dsn; do\n  gcloud secrets create $s\ndone\n",
+    }
+    assert statuses(audit(tmp_path / "a", files), "secret-script-covers-dsn") == {"pass"}
+    report = audit(tmp_path / "b", {**files, "setup.sh": ""})
+    assert "setup-db.sh creates the secrets db" in message(report, "secret-script-covers-dsn")
+    assert "deploy.sh" not in message(report, "secret-script-covers-dsn")
+
+
+def test_a_dsn_that_goes_into_a_secret_with_others_is_unknown(tmp_path: Path) -> None:
+    script = "for s in api db; do\n  gcloud secrets create $s\ndone\nbundle api key=API_KEY sentry_dsn=SENTRY_DSN\n"
+    assert statuses(audit(tmp_path / "a", {**BACKEND, "setup.sh": script}), "secret-script-covers-dsn") == {"unknown"}
+    both = "# for Sentry\ngcloud secrets create db\ngcloud run deploy shop --set-secrets=SENTRY_DSN=dsn:1\n"
+    assert statuses(audit(tmp_path / "b", {**BACKEND, "setup.sh": both}), "secret-script-covers-dsn") == {"gap"}
+
+
+def test_a_secret_of_terraform_is_of_the_environment_of_the_services_beside_it(tmp_path: Path) -> None:
+    terraform = """\
+        resource "google_secret_manager_secret" "db" {
+          secret_id = "db"
+        }
+        resource "google_cloud_run_v2_service" "api" {
+          name = "shop"
+          template {
+            containers {
+              env {
+                name  = "ENVIRONMENT"
+                value = "staging"
+              }
+            }
+          }
+        }
+        """
+    files = {**BACKEND, "infra/main.tf": terraform}
+    assert statuses(audit(tmp_path, files, "staging"), "terraform-dsn-secret") == {"gap"}
+    assert statuses(audit(tmp_path, files, "production"), "terraform-dsn-secret") == {"skipped"}
+
+
+BUNDLED = """\
+    import json
+    import sentry_sdk
+    from fastapi import FastAPI
+    from pydantic import model_validator
+    from pydantic_settings import BaseSettings
+
+    class Settings(BaseSettings):
+        sentry_dsn: str = ""
+        provider_config: str = ""
+
+        @model_validator(mode="after")
+        def unpack(self):
+            found = json.loads(self.provider_config).get("sentry_dsn")
+            if found is not None:
+                self.sentry_dsn = found
+            return self
+
+    settings = Settings()
+    sentry_sdk.init(dsn=settings.sentry_dsn)
+    app = FastAPI()
+    """
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        BUNDLED,
+        BACKEND["main.py"].replace("init()", "init(dsn=os.getenv('SENTRY_DSN') or fetch('sentry-dsn'))")
+        + "import os\nfrom vault import fetch\n",
+    ],
+)
+def test_a_dsn_that_may_come_another_way_is_unknown_where_the_variable_is_not_passed(tmp_path: Path, code: str) -> None:
+    bare = "gcloud run deploy shop --set-secrets=PROVIDER_CONFIG=p:1\n"
+    report = audit(tmp_path / "a", {**BACKEND, "main.py": code, "d.sh": bare})
+    assert statuses(report, "deploy-dsn-declared") == {"unknown"}
+    passed = "gcloud run deploy shop --set-secrets=SENTRY_DSN=p:1\n"
+    assert statuses(audit(tmp_path / "b", {**BACKEND, "main.py": code, "d.sh": passed}), "deploy-dsn-declared") == {
+        "pass"
+    }
+
+
+def test_a_literal_dsn_needs_no_deployment(tmp_path: Path) -> None:
+    dsn = "https://0123456789abcdef0123456789abcdef@o1.ingest.us.sentry.io/4"
+    code = BACKEND["main.py"].replace("init()", f"init(dsn={dsn!r})")
+    report = audit(tmp_path, {**BACKEND, "main.py": code, "d.sh": "gcloud run deploy shop-$ENV --image x\n"})
+    assert statuses(report, "deploy-dsn-declared") == {"pass"}
+    assert "the DSN is a literal" in message(report, "deploy-dsn-declared")
+
+
+# --- front ends ------------------------------------------------------------------------------------
+
+FRONTEND = {
+    "web/package.json": '{"scripts": {"build": "vite build"}, "dependencies": {"react": "19", "@sentry/react": "^10"},'
+    ' "devDependencies": {"vite": "7"}}',
+    "web/index.html": '<script type="module" src="/src/main.tsx"></script>',
+    "web/src/main.tsx": "import * as Sentry from '@sentry/react';\nSentry.init({ dsn: import.meta.env.VITE_SENTRY_DSN });\n",
+    "web/Dockerfile": "FROM node AS build\nCOPY . .\nRUN npm run build\n",
+}
+
+
+def test_what_another_host_builds_is_unknown(tmp_path: Path) -> None:
+    report = audit(tmp_path / "a", {**FRONTEND, "web/vercel.json": "{}"})
+    assert statuses(report, "frontend-dsn-provided") == {"unknown"}
+    assert "Vercel builds it (web/vercel.json)" in message(report, "frontend-dsn-provided")
+    assert statuses(audit(tmp_path / "b", FRONTEND), "frontend-dsn-provided") == {"gap"}
+
+
+def test_a_bundle_that_no_image_makes_needs_no_argument(tmp_path: Path) -> None:
+    workflow = """\
+        on: {push: {branches: [main]}}
+        jobs:
+          ship:
+            environment: staging
+            defaults: {run: {working-directory: web}}
+            env: {VITE_SENTRY_DSN: "${{ secrets.DSN }}"}
+            steps:
+            - run: npm run build
+            - run: gcloud storage cp -r dist gs://shop
+        """
+    report = audit(tmp_path / "a", {**FRONTEND, ".github/workflows/web.yml": workflow})
+    assert statuses(report, "frontend-dsn-provided") == {"pass"}
+    image = "        - run: docker build -t gcr.io/p/web .\n"
+    report = audit(tmp_path / "b", {**FRONTEND, ".github/workflows/web.yml": workflow + image})
+    assert "web/Dockerfile has no ARG VITE_SENTRY_DSN" in message(report, "frontend-dsn-provided")

@@ -32,6 +32,9 @@ _PARAMETER = re.compile(
     re.IGNORECASE,
 )
 
+#: What tells the environment when the service's own variables do.
+TOLD_SERVICE = "the service's variable"
+
 #: (a text, what the text is): "shop-staging", "the project".
 Hint = tuple[str, str]
 
@@ -75,7 +78,7 @@ def names_environment(variable: str) -> bool:
 def labels(settings: Iterable[Setting]) -> list[Hint]:
     """The variables in which a service is told its environment; Sentry's own are judged, not believed."""
     return [
-        (item.value, f"the variable {item.name}")
+        (item.value, f"{TOLD_SERVICE} {item.name}")
         for item in settings
         if is_parameter(item.name) and item.name not in _MODES and not item.name.startswith("SENTRY_")
     ]

@@ -22,6 +22,8 @@ KINDS = frozenset(
     {"deployment", "deployed_dsn", "deployed_environment", "deploy_wipe", "terraform_dsn", "secret_script"}
 )
 
+_TAKEN = re.compile(r"\w*SENTRY\w*=[\w-]+(?=:)")
+
 
 @dataclass
 class Found:
@@ -100,11 +102,14 @@ class Found:
         self.problems.append(Problem("repo", KINDS, reason, "audit what it renders to", here))
 
     def secret(
-        self, path: str, name: str, line: int | None, hints: Iterable[Hint] = (), origin: str = "script"
+        self, path: str, name: str, line: int | None, hints: Iterable[Hint] = (), origin: str = "script", text: str = ""
     ) -> None:
-        """Keep that a script, or Terraform, creates the secret ``name``."""
+        """Keep that the script ``text`` creates the secret ``name`` (``origin`` version: gives it a value)."""
         environment, _ = told([*hints, (name, "the name"), (basename(path), "the file's name")])
         here = Evidence(path, line, None, None, name)
+        unresolved = "its name was not followed" if "$" in name else ""
+        if not unresolved and _speaks(text):
+            unresolved = "the script speaks of Sentry, and which secret that goes into was not followed"
         self._keep(
             SecretDeclared(
                 path=path,
@@ -113,9 +118,15 @@ class Found:
                 environment=environment,
                 line=line,
                 evidence=(here,),
-                unresolved="its name was not followed" if "$" in name else "",
+                unresolved=unresolved,
             )
         )
+
+
+def _speaks(text: str) -> bool:
+    """Whether a script names Sentry, other than in a comment or as a variable that a service takes from a secret."""
+    rows = (row for row in text.splitlines() if not row.lstrip().startswith("#"))
+    return any("sentry" in _TAKEN.sub("", row).lower() for row in rows)
 
 
 def _saw(change: Change) -> str:

@@ -86,10 +86,16 @@ class Matching:
         return found
 
     def of(self, component: str, environment: str) -> list[Deployment]:
-        """What deploys ``component`` in ``environment``: definitions that name it, else those that name none."""
+        """What deploys ``component`` in ``environment``: definitions that name it, else those that name none.
+
+        Those that name none and only change the image say nothing where others are of other environments.
+        """
         mine = [item for item in self.owners.get(component, []) if speaks_of(item.environment, environment)]
         named = [item for item in mine if item.environment or parameter_in(item.service)]
-        return named or mine
+        if named or not self.elsewhere(component, environment):
+            return named or mine
+        says = any(item.settings or item.unresolved or item.declarative for item in mine)
+        return mine if says else []
 
     def elsewhere(self, component: str, environment: str) -> list[Deployment]:
         """What deploys ``component`` in other environments only."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from posixpath import basename
 from typing import TYPE_CHECKING
 
-from sentry_audit.deployment import compose, knative, makefiles, python_commands, terraform
+from sentry_audit.deployment import compose, hosts, knative, makefiles, python_commands, terraform
 from sentry_audit.deployment.cloudbuild import CloudBuild, is_cloudbuild
 from sentry_audit.deployment.found import Found
 from sentry_audit.deployment.makefiles import is_makefile
 from sentry_audit.deployment.scripts import Scripts, is_script
+from sentry_audit.deployment.settling import settled
 from sentry_audit.deployment.workflows import Workflows, is_workflow
 from sentry_audit.mentions import DEPLOYS
 from sentry_audit.python.paths import deployed
@@ -52,18 +53,19 @@ class _Reading:
                 makefiles.read(self.scripts, path)
         scripts = [path for path in mentioned if is_script(path) or self._shebang(path)]
         self._add_callers(scripts)
-        for path in sorted(scripts, key=lambda item: (self._called(item, scripts), item)):
-            if path not in self.scripts.called:
-                self._start(path)
+        builds = [path for path in self.files.paths if is_cloudbuild(path)]
+        for path in self._callers_first([*scripts, *builds]):
+            if path in self.scripts.called:
+                continue
+            self._start(path)
+            if is_cloudbuild(path) and not is_script(path):
+                self.builds.read(path)
+            else:
                 self.scripts.script(path)
         for path in mentioned:
             if path.endswith(".py"):
                 self._start(path)
                 python_commands.read(self.files, self.scripts, path)
-        for path in sorted(self.files.paths):
-            if is_cloudbuild(path) and path not in self.scripts.called:
-                self._start(path)
-                self.builds.read(path)
         for path in mentioned:
             if path.endswith((".yaml", ".yml", ".tmpl")) and path not in self.scripts.called:
                 text = self.files.text(path) or ""
@@ -71,7 +73,9 @@ class _Reading:
                     self._start(path)
                     knative.read(self.files, self.found, path)
         self._compose()
+        hosts.read(self.files, self.found)
         terraform.read(self.files, self.found)
+        self.found.facts = settled(self.found.facts)
         return self.found
 
     def _compose(self) -> None:
@@ -100,9 +104,13 @@ class _Reading:
     def _shebang(self, path: str) -> bool:
         return "." not in basename(path) and (self.files.text(path) or "").startswith("#!") and not is_makefile(path)
 
-    def _called(self, path: str, scripts: Sequence[str]) -> bool:
-        name = basename(path)
-        return any(name in (self.files.text(other) or "") for other in scripts if other != path)
+    def _callers_first(self, paths: Sequence[str]) -> list[str]:
+        """``paths`` with those that another one names after it, as far as they do not name each other."""
+        texts = {path: self.files.text(path) or "" for path in paths}
+        names = {path: basename(path) for path in paths}
+        called = {path: sum(names[path] in texts[other] for other in paths if other != path) for path in paths}
+        calls = {path: any(names[other] in texts[path] for other in paths if other != path) for path in paths}
+        return sorted(paths, key=lambda path: (called[path] > 0, not calls[path], path))
 
     def _follow(self, change: Change, path: str, hints: Sequence[Hint]) -> bool:
         """Read what a command hands on: a build configuration, a manifest."""

@@ -176,9 +176,10 @@ class Scripts:
                 own = _exported(takewhile(lambda word: "=" in word, words))
                 seen = tuple(replace(item, build=True) for item in (*shell.env, *own))
                 self._keep(Change("build", "image", "", seen, source=bundled_in(words)), now, lines.of(words))
-            elif names := _secrets(words):
-                for name in names:
-                    self.found.secret(shell.path, name.strip("\"'"), lines.of(words), shell.hints)
+            elif (secret := _secrets(words))[0]:
+                for quoted in secret[0]:
+                    name = quoted.strip("\"'")
+                    self.found.secret(shell.path, name, lines.of(words), shell.hints, secret[1], shell.whole)
             else:
                 self._delegate(words, now)
         self._made(pending, shell.folder, None)
@@ -342,13 +343,15 @@ def _evaluated(words: tuple[str, ...]) -> tuple[str, ...]:
     return words
 
 
-def _secrets(words: Sequence[str]) -> list[str]:
-    """The secret that ``gcloud secrets create NAME`` (or ``versions add NAME``) speaks of."""
+def _secrets(words: Sequence[str]) -> tuple[list[str], str]:
+    """The secret that ``gcloud secrets create NAME`` creates or ``versions add NAME`` gives a value, and which it is."""
     rest = list(words)
     at = next((index for index, word in enumerate(rest) if basename(word) == "gcloud"), None)
     if at is None or rest[at + 1 : at + 2] != ["secrets"]:
-        return []
-    tail = rest[at + 2 :]
-    if tail[:1] == ["create"]:
-        return [word for word in tail[1:2] if not word.startswith("-")]
-    return [word for word in tail[2:3] if not word.startswith("-")] if tail[:2] == ["versions", "add"] else []
+        return [], ""
+    match rest[at + 2 :]:
+        case ["create", name, *_] if not name.startswith("-"):
+            return [name], "script"
+        case ["versions", "add", name, *_] if not name.startswith("-"):
+            return [name], "version"
+    return [], ""
