@@ -556,3 +556,86 @@ def test_a_bundle_that_no_image_makes_needs_no_argument(tmp_path: Path) -> None:
     image = "        - run: docker build -t gcr.io/p/web .\n"
     report = audit(tmp_path / "b", {**FRONTEND, ".github/workflows/web.yml": workflow + image})
     assert "web/Dockerfile has no ARG VITE_SENTRY_DSN" in message(report, "frontend-dsn-provided")
+
+
+# --- what a step of a workflow finds out -----------------------------------------------------------
+
+
+def test_a_step_may_tell_those_after_it_which_service_they_deploy() -> None:
+    found = deployments(
+        {
+            ".github/workflows/d.yml": """\
+                on: {workflow_dispatch: {inputs: {target: {}}}}
+                env: {PROJECT: acme-dev-tooling}
+                jobs:
+                  ship:
+                    steps:
+                    - id: info
+                      run: |
+                        if [ ${{ github.event.inputs.target }} == 'production' ]; then
+                          echo "service=shop" >> "$GITHUB_OUTPUT"
+                          echo "environment=${{ github.event.inputs.target }}" >> "$GITHUB_OUTPUT"
+                        else
+                          echo "service=shop-staging" >> "$GITHUB_OUTPUT"
+                          echo "environment=staging" >> "$GITHUB_OUTPUT"
+                        fi
+                        echo "tag=1" >> "$GITHUB_OUTPUT"
+                    - uses: google-github-actions/deploy-cloudrun@v2
+                      with:
+                        service: ${{ steps.info.outputs.service }}
+                        image: gcr.io/p/shop:${{ steps.info.outputs.tag }}
+                """
+        }
+    )
+    assert [(item.service, item.environment, item.image) for item in found] == [
+        ("shop", "production", "gcr.io/p/shop:1"),
+        ("shop-staging", "staging", "gcr.io/p/shop:1"),
+    ]
+
+
+def test_a_job_may_tell_another_its_environment() -> None:
+    found = deployments(
+        {
+            ".github/workflows/d.yml": """\
+                on: {push: {branches: [main, develop]}}
+                jobs:
+                  setup:
+                    outputs: {name: "${{ steps.pick.outputs.env }}"}
+                    steps:
+                    - id: pick
+                      run: |
+                        case "${{ github.ref_name }}" in
+                          main) NAME=production ;;
+                          *) NAME=staging ;;
+                        esac
+                        echo "env=$NAME" >> $GITHUB_OUTPUT
+                  ship:
+                    needs: setup
+                    environment: ${{ needs.setup.outputs.name }}
+                    steps:
+                    - run: echo "SECRET=dsn-${{ needs.setup.outputs.name }}" >> $GITHUB_ENV
+                    - run: gcloud run deploy shop --update-secrets=SENTRY_DSN=$SECRET:1
+                """
+        }
+    )
+    assert [(item.environment, variables(item)["SENTRY_DSN"][1]) for item in found] == [
+        ("production", "dsn-production"),
+        ("staging", "dsn-staging"),
+    ]
+
+
+def test_an_output_that_tells_no_environment_makes_no_second_way() -> None:
+    step = 'if [ "$X" ]; then echo "tag=a" >> $GITHUB_OUTPUT; fi'
+    found = only(
+        {
+            ".github/workflows/d.yml": f"""\
+                on: push
+                jobs:
+                  ship:
+                    steps:
+                    - {{id: t, run: '{step}'}}
+                    - run: gcloud run deploy shop --image gcr.io/p/shop:${{{{ steps.t.outputs.tag }}}}
+                """
+        }
+    )
+    assert found.service == "shop"

@@ -14,6 +14,7 @@ from sentry_audit.deployment.environments import Hint, canonical, named_in, name
 from sentry_audit.deployment.expressions import Context, combinations, fill, holds
 from sentry_audit.deployment.found import KINDS
 from sentry_audit.deployment.gcloud import Change, setting
+from sentry_audit.deployment.outputs import written
 from sentry_audit.scanners.nodes import at, children, compose, items, line_of, text_of
 
 if TYPE_CHECKING:
@@ -76,8 +77,43 @@ class Workflows:
                 branch = _branches(events)
                 last = [(branch, "the branch")] if branch and inputs is None else []
                 run = _Job(path, text, context, [*told, *hints], depth=depth)
-                for name, job in children(at(node, "jobs")).items():
-                    self._job(self._with(run, at(node, "env")), name, job, last)
+                self._jobs(self._with(run, at(node, "env")), children(at(node, "jobs")), last)
+
+    def _jobs(self, run: _Job, jobs: Mapping[str, Any], last: Sequence[Hint]) -> None:
+        """The jobs in order; one that takes what another found out runs once for each way of that."""
+        ways: dict[str, list[_Job]] = {}
+        for name, node in jobs.items():
+            text = run.text[node.start_mark.index : node.end_mark.index]
+            needed = next((other for other in ways if f"needs.{other}.outputs" in text), "")
+            for known in ways.get(needed, [run]):
+                self._job(known, name, node, last)
+            if given := children(at(node, "outputs")):
+                ways[name] = [self._given(run, name, given, way) for way in self._ways(run, items(at(node, "steps")))]
+
+    def _ways(self, job: _Job, steps: Sequence[Any]) -> list[_Job]:
+        """``job`` after ``steps`` as far as these write outputs, in each way that they may."""
+        found = [job]
+        for step in steps:
+            found = [after for way in found for after in self._after(way, step)][:_LIMIT]
+        return found
+
+    def _given(self, run: _Job, name: str, outputs: Mapping[str, Any], way: _Job) -> _Job:
+        more = {f"needs.{name}.outputs.{key}": fill(text_of(value), way.context) for key, value in outputs.items()}
+        return replace(run, context={**run.context, **more}, hints=way.hints)
+
+    def _after(self, job: _Job, step: Any) -> list[_Job]:
+        """``job`` as the steps after ``step`` see it, in each way through it."""
+        fields = children(step)
+        if "run" not in fields:
+            return [job]
+        found = []
+        for way in written(fill(text_of(fields["run"]), job.context), _plain(job)):
+            context = {**job.context, **{f"env.{name}": value for name, value in way.env.items()}}
+            context |= {f"steps.{text_of(fields.get('id'))}.outputs.{key}": value for key, value in way.outputs.items()}
+            line = line_of(fields["run"])
+            env = {name: setting(name, value, "set", "plain", line, build=True) for name, value in way.env.items()}
+            found.append(replace(job, context=context, hints=[*way.hints(), *job.hints], env={**job.env, **env}))
+        return found or [job]
 
     def _with(self, job: _Job, node: Any) -> _Job:
         """``job`` with the variables of an ``env`` mapping."""
@@ -115,8 +151,17 @@ class Workflows:
             if uses := text_of(fields.get("uses")):
                 self._call(job, uses, fields.get("with"))
             self.scripts.inputs.made.clear()  # each job begins with a fresh checkout
-            for step in items(fields.get("steps")):
-                self._step(job, step)
+            self._steps(job, items(fields.get("steps")))
+
+    def _steps(self, job: _Job, steps: Sequence[Any]) -> None:
+        for at_, step in enumerate(steps):
+            self._step(job, step)
+            ways = self._after(job, step)
+            if len(ways) > 1:
+                for way in ways:
+                    self._steps(way, steps[at_ + 1 :])
+                return
+            job = ways[0]
 
     def _call(self, job: _Job, uses: str, arguments: Any) -> None:
         target = normpath(uses.removeprefix("./"))
@@ -140,8 +185,7 @@ class Workflows:
             defaults = {name: text_of(at(value, "default")) for name, value in children(at(node, "inputs")).items()}
             context = {f"inputs.{name}": value for name, value in {**defaults, **inputs}.items()}
             inner = replace(job, path=path, text=text, context={**job.context, **context}, depth=job.depth + 1)
-            for step in items(at(node, "runs", "steps")):
-                self._step(inner, step)
+            self._steps(inner, items(at(node, "runs", "steps")))
 
     def _step(self, job: _Job, node: Any) -> None:
         fields = children(node)
