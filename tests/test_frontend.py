@@ -574,6 +574,25 @@ def test_what_an_entry_exports_is_run_by_what_loads_it(tmp_path: Path) -> None:
     assert statuses(audit(tmp_path, next_app(**{"pages/_app.tsx": page})), "frontend-init-present", "web") == {"pass"}
 
 
+def test_the_entry_of_a_webpack_configuration(tmp_path: Path) -> None:
+    manifest = {
+        "scripts": {"build": "webpack"},
+        "dependencies": {"@sentry/react": "^10"},
+        "devDependencies": {"webpack": "5"},
+    }
+    init = "import * as Sentry from '@sentry/react';\nSentry.init({ dsn: window.config.dsn });\n"
+    files = {
+        "package.json": json.dumps(manifest),
+        "webpack.config.ts": "export default { entry: path.resolve(__dirname, 'src/index.tsx') };\n",
+        "src/index.tsx": "import './sentry';\n",
+        "src/sentry.ts": init,
+        "src/other.ts": "export const x = 1;\n",
+    }
+    assert statuses(audit(tmp_path / "a", files), "frontend-init-present") == {"pass"}
+    files["src/index.tsx"] = "import './other';\n"
+    assert statuses(audit(tmp_path / "b", files), "frontend-init-present") == {"unknown"}
+
+
 # --- single-file components ----------------------------------------------------------------------
 
 

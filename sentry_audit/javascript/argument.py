@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from sentry_audit.facts import DsnGuard, FrontendDsn
 from sentry_audit.guard import judge
 from sentry_audit.javascript.conditions import Condition, guards
-from sentry_audit.javascript.inits import DYNAMIC
 from sentry_audit.javascript.syntax import text_of
 from sentry_audit.javascript.values import Variable
 from sentry_audit.model import Evidence
@@ -55,7 +54,7 @@ def _argument(analysis: Analysis, item: Init, origin: Origin) -> FrontendDsn:
             literal = any("://" in text for text in origin.literals)
             analysis.variables[name] = Variable(name, how == "$env/dynamic/public", literal)
             return FrontendDsn(variable=name, source=f"the variable {name}", evidence=trail)
-        if framework in {"webpack", *DYNAMIC}:
+        if not analysis.loading.is_followed:
             reason = f"whether the bundler puts {hidden[0]} in was not followed"
             return FrontendDsn(variable=hidden[0], unknown=reason, evidence=trail)
         wanted = "/".join(_PREFIXES[framework])

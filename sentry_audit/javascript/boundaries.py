@@ -90,7 +90,7 @@ def _classes(analysis: Analysis, classes: list[tuple[Source, Any, str, Capture]]
     rendered = {
         source.path
         for source, _, name, _ in classes
-        if (way := analysis.loading.way(source.path)) is not None and used(analysis, source, name, way)
+        if analysis.loading.runs(source.path) and used(analysis, source, name, analysis.loading.way(source.path) or [])
     }
     some = any(item[3].sends for item in classes if item[0].path in rendered) or analysis.has_sentry_boundary
     for source, node, name, capture in classes:
@@ -172,7 +172,7 @@ def _rendered(analysis: Analysis, captures: Captures, source: Source) -> Iterato
     if not sentry and not library and "useRouteError" not in source.text:
         return
     found = [*_of_libraries(captures, source, sentry, library), *_of_routes(captures, source)]
-    if found and analysis.loading.way(source.path) is not None:
+    if found and analysis.loading.runs(source.path):
         yield from found
 
 

@@ -6,7 +6,6 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from sentry_audit.facts import FrontendUser
-from sentry_audit.javascript.inits import DYNAMIC
 from sentry_audit.javascript.syntax import enclosing_functions, entries, line_of, options_of, text_of, walk
 from sentry_audit.model import Evidence
 from sentry_audit.python.paths import deployed
@@ -36,8 +35,7 @@ def user(analysis: Analysis) -> FrontendUser:
     """One fact about who events are said to be of."""
     known = _authentication(analysis)
     setters = [place for path in analysis.mentioning for place in _setters(analysis, path)]
-    if setters and analysis.frontend.framework not in {"webpack", *DYNAMIC}:
-        setters = [item for item in setters if _runs(analysis, item[0].path or "")]
+    setters = [item for item in setters if analysis.loading.runs(item[0].path or "")]
     given = [here for here, empty in setters if empty is not True]
     cleared = [here for here, empty in setters if empty is True]
     unsure = next((here for here, empty in setters if empty is None), None)
@@ -66,11 +64,6 @@ def _authentication(analysis: Analysis) -> Evidence | None:
         if analysis.frontend.within(path) and _FILES.search(path) and deployed(path):
             return Evidence(path, saw=path.rpartition("/")[2])
     return None
-
-
-def _runs(analysis: Analysis, path: str) -> bool:
-    """Whether a file is loaded into browsers; a class or a helper of which nothing is imported is not."""
-    return analysis.loading.way(path) is not None
 
 
 def _setters(analysis: Analysis, path: str) -> Iterator[tuple[Evidence, bool | None]]:

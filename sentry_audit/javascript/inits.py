@@ -8,6 +8,7 @@ from posixpath import basename
 from typing import TYPE_CHECKING, Any
 
 from sentry_audit.facts import FrontendSetup
+from sentry_audit.javascript.loading import DYNAMIC
 from sentry_audit.javascript.packages import is_browser_sdk
 from sentry_audit.javascript.syntax import (
     COMPONENTS,
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from sentry_audit.javascript.analysis import Analysis
     from sentry_audit.javascript.syntax import Source
 
-#: Frameworks whose modules and builders load files in ways that are not followed.
-DYNAMIC = ("nuxt", "angular", "gatsby")
 _SERVER = re.compile(r"(^|/)(sentry\.edge\.config|instrumentation|[\w.-]+\.(server|edge|node)(\.config)?)\.\w+$")
 _INSTRUMENTATION = re.compile(r"(^|/)instrumentation-client\.\w+$")
 _CLIENT_CONFIG = re.compile(r"(^|/)sentry\.client\.config\.\w+$")
@@ -52,6 +51,11 @@ class Init:
     def evidence(self) -> Evidence:
         """Where it stands."""
         return Evidence(self.source.path, line_of(self.call), None, None, text_of(self.call).partition("\n")[0][:80])
+
+    def at(self, node: Any, option: str) -> Evidence:
+        """Where an option stands."""
+        saw = f"{option}: {text_of(node)}".partition("\n")[0][:80]
+        return Evidence(self.source.path, line_of(node), saw=saw)
 
 
 def find(analysis: Analysis) -> list[Init]:
@@ -185,7 +189,7 @@ def setup(analysis: Analysis, inits: Sequence[Init], loaded: Sequence[Init]) -> 
             return FrontendSetup(unknown=f"{reason} that could be followed", evidence=loader)
         here = Evidence(analysis.frontend.manifest.path, None, None, None, "no Sentry.init in its folder")
         return FrontendSetup(why_not=reason, evidence=(here,))
-    if framework in {"webpack", *DYNAMIC}:
+    if not analysis.loading.is_followed:
         reason = f"whether anything loads {inits[0].source.path} was not followed"
         return FrontendSetup(unknown=reason, evidence=places)
     reasons = {item.source.path: never_loaded(analysis, item) or "" for item in inits}

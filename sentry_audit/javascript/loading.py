@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 _FROM = re.compile(r"""(?:\bfrom\s*|\bimport\s*\(?\s*|\brequire\s*\(\s*)["'`]([^"'`\n]+)["'`]""")
 _SCRIPT = re.compile(r"""<script[^>]*\bsrc=["']([^"']+)["']""", re.IGNORECASE)
-_ENTRY = re.compile(r"\bentry\s*[:=]\s*(\{[^}]*\}|\[[^\]]*\]|[^,\n]*)", re.DOTALL)
+_ENTRY = re.compile(r"\bentry\s*[:=]\s*(\{[^}]*\}|\[[^\]]*\]|[^\n]*)", re.DOTALL)
+_BUNDLERS = re.compile(r"(webpack|rspack)[^/]*(/[^/]+)?\.[cm]?[jt]s$")
+#: Frameworks whose modules and builders load files in ways that are not followed.
+DYNAMIC = ("nuxt", "angular", "gatsby")
 _ROUTE = re.compile(r"(^|/)(page|layout|template|error|global-error|not-found|loading|default)\.(tsx|ts|jsx|js)$")
 _DEPTH = 8
 _WIDE = 400
@@ -48,6 +51,15 @@ class Loading:
         self.scripts = self._scripts()
         self._imported: dict[str, frozenset[str]] = {}
         self._located: dict[tuple[str, str], str | None] = {}
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether a file that nothing was found to load is really not loaded."""
+        return self.frontend.framework not in {"webpack", *DYNAMIC}
+
+    def runs(self, path: str) -> bool:
+        """Whether a file is loaded into browsers, as far as that can be followed."""
+        return not self.is_followed or self.way(path) is not None
 
     def locate(self, module: str, importer: str) -> str | None:
         """The file that ``module`` means in ``importer``, None if it is no file of the repository."""
@@ -140,12 +152,8 @@ class Loading:
 
     def _webpack(self) -> Iterator[str]:
         """The modules that a webpack configuration names as entries."""
-        for path in self.files.search(["webpack", "rspack"]):
-            if (
-                self.frontend.within(path)
-                and ("webpack" in path or "rspack" in path)
-                and path.endswith((".js", ".ts", ".cjs", ".mjs"))
-            ):
+        for path in sorted(self.files.paths):
+            if _BUNDLERS.search(path) and self.frontend.within(path):
                 for block in _ENTRY.findall(self.files.text(path) or ""):
                     for item in re.findall(r"""["']([^"']*/[^"']+)["']""", block):
                         yield from (item, *(item + suffix for suffix in SUFFIXES))
