@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from sentry_audit.deployment.names import may_deploy
 from sentry_audit.errors import NothingAudited
 from sentry_audit.javascript.packages import discover as discover_frontends
 from sentry_audit.javascript.packages import is_browser_sdk
@@ -87,6 +88,7 @@ def collect(tree: Tree, root: Path, settings: Settings) -> Collected:
     problems += unread
     if any(is_browser_sdk(name) for item in frontends for name in item.manifest.dependencies):
         tree.prefetch(POLICIES)
+    tree.probe(sorted(path for path in tree.paths if may_deploy(path) and deployed(path)))
     if frontends or tree.search(DEPLOYS):
         from sentry_audit.deployment.reading import read as read_deployments
 

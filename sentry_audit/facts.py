@@ -238,6 +238,7 @@ class Setting:
     ``operation``: set (replaces all others of its sort), update, remove, clear (all of its sort; no name).
     ``sort``: plain or secret. ``value`` is shown only where it cannot be secret, a DSN redacted; ``secret`` and
     ``version`` name the Secret Manager secret. ``build`` settings exist while the image is built, not when it runs.
+    ``path`` is the file that ``line`` is in, where that is another than the deployment's.
     """
 
     name: str
@@ -249,6 +250,7 @@ class Setting:
     version: str = ""
     line: int | None = None
     build: bool = False
+    path: str = ""
 
 
 @fact
@@ -258,9 +260,11 @@ class Deployment(Fact):
     ``origin``: gcloud, deploy-cloudrun, knative, terraform, script, docker-build. ``resource``: service, job, image.
     ``service`` is its name as far as it could be followed. ``environment`` is the one it speaks of (``""``: none),
     ``rule`` says what told so. ``declarative`` ones give the whole state (Terraform, Knative), the others change it.
-    ``image`` and ``source`` (a folder) say what is deployed; ``order`` is its place among the steps of its file.
+    ``image`` and ``source`` (a folder, ``dockerfile`` in or below it) say what is deployed; ``order`` is its place among
+    the steps of its file.
     ``unresolved`` says what could not be followed: then a variable that is not listed may still be there.
-    ``pipeline`` is the file that starts it all: the workflow that calls a script.
+    ``pipeline`` is the file that starts it all: the workflow that calls a script. ``ignored`` says what stands there
+    to no effect.
     """
 
     path: str
@@ -274,16 +278,19 @@ class Deployment(Fact):
     settings: tuple[Setting, ...] = ()
     image: str = ""
     source: str = ""
+    dockerfile: str = ""
     order: int = 0
     line: int | None = None
     unresolved: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
 
 
 @fact
 class SecretDeclared(Fact):
     """A place that creates a secret or lists secret names: Terraform, a script.
 
-    ``name`` as far as it could be followed; ``environment`` as for deployments; ``origin``: terraform or script.
+    ``name`` as far as it could be followed; ``environment`` as for deployments; ``origin``: terraform, script, or
+    version for one that a script only gives a value.
     """
 
     path: str
@@ -367,12 +374,16 @@ class SdkInit(Fact):
 
 @fact
 class DsnArgument(Fact):
-    """Where the DSN that init is given comes from, followed to its end in one environment."""
+    """Where the DSN that init is given comes from, followed to its end in one environment.
+
+    ``also`` says what else may give it where ``variables`` are not set, and was not followed.
+    """
 
     resolves: bool = False
     dead_end: str = ""
     source: str = ""
     variables: tuple[str, ...] = ()
+    also: str = ""
 
 
 @fact

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sentry_audit.deployment.environments import canonical, rendered, speaks_of
-from sentry_audit.deployment.state import states
+from sentry_audit.deployment.promotion import promoted
+from sentry_audit.deployment.state import by_service, states
 from sentry_audit.facts import Deployment, DsnArgument, EnvVar, Image, SecretDeclared
 from sentry_audit.model import Evidence, Status
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sentry_audit.deployment.matching import Matching
+    from sentry_audit.deployment.promotion import Promotion
+    from sentry_audit.deployment.state import State
     from sentry_audit.facts import Component, Fact, Setting
     from sentry_audit.python.program import Files
 
@@ -23,6 +26,7 @@ _PUBLIC = re.compile(
     r"^(NEXT_PUBLIC_|VITE_|REACT_APP_|GATSBY_|PUBLIC_|EXPO_PUBLIC_|VUE_APP_)"
 )  # Nuxt reads its own later
 _CODE = (".py", ".ts", ".tsx", ".js", ".jsx", ".mjs", ".cjs", ".mts", ".cts", ".vue", ".svelte", ".astro")
+_BADLY = (Status.GAP, Status.UNKNOWN, Status.PASS)
 _COMMENT = re.compile(r"^\s*(#|//|\*|/\*|\{/\*)")
 
 
@@ -126,11 +130,15 @@ def _rest(
     *,
     at_run_time: bool = False,
 ) -> list[Step]:
-    compiled = is_public(name) and not at_run_time
-    steps = _files(name, environment, facts, component if compiled else None)
-    if compiled:
-        build = _build(name, environment, component, facts, matching, bool(steps))
-        return [*steps, *build]
+    if is_public(name) and not at_run_time:
+        shared = promoted(matching, component, environment)
+        files = _files(name, "production" if shared else environment, facts, component)
+        steps = [*files, *_build(name, environment, component, facts, matching, bool(files), shared)]
+        if shared and steps and all(step.status is not Status.GAP for step in steps):
+            carried = f"{shared}: they all carry this one value"
+            steps.append(Step("promotion", Status.PASS, carried, shared.evidence))
+        return steps
+    steps = _files(name, environment, facts)
     deployed, item = _deployed(name, environment, component, matching)
     if deployed.status is not Status.PASS and steps and not matching.owners.get(component.name):
         return steps
@@ -164,7 +172,7 @@ def _files(name: str, environment: str, facts: Sequence[Fact], component: Compon
             continue
         if fact.environment and canonical(fact.environment) != canonical(environment):
             continue
-        if fact.origin == "compose" or (component is not None and not _inside(fact.path, component, [component])):
+        if component is not None and (fact.origin == "compose" or not _inside(fact.path, component, [component])):
             continue
         found.append(Step(fact.origin, Status.PASS, f"{fact.path} sets {name}", fact.evidence))
     return found
@@ -173,13 +181,20 @@ def _files(name: str, environment: str, facts: Sequence[Fact], component: Compon
 def _deployed(name: str, environment: str, component: Component, matching: Matching) -> tuple[Step, Setting | None]:
     mine = matching.of(component.name, environment)
     if not mine:
+        others = sorted({item.environment for item in matching.elsewhere(component.name, environment)})
         reason = f"no deploy definition of {component.name} for {environment} was found in the repository"
+        reason += f", only for {', '.join(others)}" if others else ""
         return Step("deploy", Status.UNKNOWN, reason), None
-    found = states(mine, environment)
+    groups = by_service(states(mine, environment))
+    return min((_given(name, environment, found) for found in groups), key=lambda pair: _BADLY.index(pair[0].status))
+
+
+def _given(name: str, environment: str, found: Sequence[State]) -> tuple[Step, Setting | None]:
+    """What the definitions of one service do with a variable."""
     for state in found:
         if name in state.variables:
             item, deployment = state.variables[name]
-            here = Evidence(deployment.path, item.line or deployment.line, None, None, _shown(item))
+            here = Evidence(item.path or deployment.path, item.line or deployment.line, None, None, _shown(item))
             if not item.is_set:
                 return Step("deploy", Status.GAP, f"{deployment.service} gets it empty", (here,)), item
             told = f" ({deployment.rule})" if deployment.rule else ""
@@ -190,18 +205,23 @@ def _deployed(name: str, environment: str, component: Component, matching: Match
         if name in state.lost:
             item, deployment = state.lost[name]
             return Step("deploy", Status.GAP, f"{deployment.evidence[0]} drops it again", deployment.evidence), None
-    places = tuple(place for item in mine for place in item.evidence)
+    deployments = [item for state in found for item in state.deployments]
+    places = tuple(place for item in deployments for place in item.evidence)
     unresolved = [text for state in found for text in state.unresolved]
     if unresolved:
         return Step("deploy", Status.UNKNOWN, "; ".join(dict.fromkeys(unresolved)), places), None
-    service = rendered(mine[-1].service, environment) or "the service"
+    service = rendered(deployments[-1].service, environment) or "the service"
     return Step("deploy", Status.GAP, f"{service} is deployed without {name}", places), None
 
 
 def _build(
-    name: str, environment: str, component: Component, facts: Sequence[Fact], matching: Matching, provided: bool
-) -> list[Step]:
+    name: str, environment: str, component: Component, facts: Sequence[Fact], matching: Matching, provided: bool,
+    shared: Promotion | None,
+) -> list[Step]:  # fmt: skip
     """A variable that is compiled in: the image's ARG, and who gives it a value while it builds."""
+    builds = matching.images(component, environment)
+    if shared is not None and shared.build not in builds:
+        builds.append(shared.build)
     steps: list[Step] = []
     for image in facts:
         if isinstance(image, Image) and _inside(image.path, component, [component]):
@@ -223,15 +243,16 @@ def _build(
                         (Evidence(image.path),),
                     )
                 )
-    for deployment in matching.images(component, environment):
+    for deployment in builds:
         for item in deployment.settings:
             if item.name == name:
-                here = Evidence(deployment.path, item.line or deployment.line, None, None, _shown(item))
+                here = Evidence(item.path or deployment.path, item.line or deployment.line, None, None, _shown(item))
                 status = Status.PASS if item.is_set else Status.GAP
                 steps.append(Step("build", status, f"the build gets {_shown(item)}", (here,)))
                 if item.secret:
                     steps.append(_secret(item, environment, facts))
-                return steps
+                bundled = not any(other.image for other in builds)  # no image is built: its ARGs do not count
+                return [step for step in steps if not (bundled and step.link == "image")]
     if provided:
         return steps
     late, _ = _deployed(name, environment, component, matching)
@@ -239,10 +260,13 @@ def _build(
         reason = f"{name} is set only for the running service: it is compiled in at build, so that is without effect"
         return [*steps, Step("build", Status.GAP, reason, late.evidence, late=True)]
     pipelines = {item.pipeline for item in matching.of(component.name, environment)}
-    deployed = [item for item in matching.images(component, environment) if item.pipeline in pipelines]
+    deployed = [item for item in builds if item.pipeline in pipelines]
     places = tuple(place for item in deployed for place in item.evidence)  # a build for tests proves nothing
     if places:
         return [*steps, Step("build", Status.GAP, f"what builds it does not give it {name}", places)]
+    if hosted := [item for item in builds if item.unresolved]:
+        reason = "; ".join(text for item in hosted for text in item.unresolved)
+        return [Step("build", Status.UNKNOWN, reason, tuple(place for item in hosted for place in item.evidence))]
     return [
         *steps,
         Step(

@@ -42,6 +42,7 @@ def variables(deployment: Deployment) -> dict[str, tuple[str, str]]:
     ("text", "expected"),
     [
         ("A=1,B=2", [("A", ""), ("B", "")]),
+        ("/etc/key=key:1,A=a:1", [("A", "")]),
         ("^@^A=1,2@SENTRY_ENVIRONMENT=staging", [("A", ""), ("SENTRY_ENVIRONMENT", "staging")]),
         (
             "SENTRY_DSN=https://0123456789abcdef0123456789abcdef@o1.ingest.us.sentry.io/4",

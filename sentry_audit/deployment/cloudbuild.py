@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from posixpath import basename, dirname, join, normpath
 from typing import TYPE_CHECKING, Any
 
+from sentry_audit.deployment.bundling import bundled_in, is_frontend_build
 from sentry_audit.deployment.environments import Hint, is_parameter
 from sentry_audit.deployment.found import KINDS
 from sentry_audit.deployment.gcloud import Change, build, setting, understand
-from sentry_audit.deployment.scripts import is_frontend_build
-from sentry_audit.scanners.nodes import at, children, compose, items, line_of, text_of, twice
+from sentry_audit.scanners.nodes import at, children, compose, items, line_of, text_of
 from sentry_audit.scanners.shell import expand
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _SHELLS = frozenset({"bash", "sh"})
 
 def is_cloudbuild(path: str) -> bool:
     """Whether the name, or its folder's, is that of a Cloud Build configuration."""
-    return path.endswith((".yaml", ".yml")) and bool(_NAME.search(path))
+    return path.endswith((".yaml", ".yml", ".json")) and bool(_NAME.search(path))
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,11 @@ class CloudBuild:
         text = self.files.text(path)
         if text is None or "steps" not in text:
             return
-        nodes, problems = compose(path, text, KINDS)
+        source = text.replace("\t", " ") if path.endswith(".json") else text  # JSON may indent with tabs, YAML not
+        nodes, problems = compose(path, source, KINDS)
         self.found.problems += problems
         for node in nodes:
-            self.found.twice(path, twice(node))
+            self.found.unsound(path, node)
             self._build(path, text, node, given, hints)
 
     def _build(self, path: str, text: str, node: Any, given: Mapping[str, str] | None, hints: Sequence[Hint]) -> None:
@@ -105,9 +106,9 @@ class CloudBuild:
             change: Change | None = build(words, step.line)
         else:
             command = words if words[:1] == [program] else [program, *words]
-            change = understand(tuple(command), step.line)
+            change = understand(tuple(command), step.line, self.scripts.inputs.seen_from(step.folder))
             if change is None and is_frontend_build(command):
-                change = Change("build", "image", "", step.env, source=step.folder or ".")
+                change = Change("build", "image", "", step.env, source=bundled_in(command))
         if change is not None:
             self.scripts.keep(
                 change,

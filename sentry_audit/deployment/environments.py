@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from sentry_audit.facts import Setting
+
 _WORDS = {
     "production": "production", "prod": "production", "prd": "production", "live": "production",
     "staging": "staging", "stage": "staging", "stg": "staging", "stag": "staging", "preprod": "staging", "uat": "uat",
@@ -16,12 +18,22 @@ _WORDS = {
 }  # fmt: skip
 _SPLIT = re.compile(r"[^a-z0-9]+|(?<=[a-z])(?=[0-9])")
 
+#: A host below the domain .dev (``europe-docker.pkg.dev/…``): a registry, no environment.
+_HOST = re.compile(r"(?<![\w.-])[\w-]+(?:\.[\w-]+)*\.dev(?=[/:])|\bpkg\.dev\b")
+
+#: Variables that choose how a library runs: staging runs in their "production" too.
+_MODES = frozenset({"NODE_ENV", "RAILS_ENV", "RACK_ENV", "MIX_ENV", "FLASK_ENV", "BABEL_ENV", "PYTHON_ENV"})
+_NAMING = re.compile(r"(?:^|_)(?:ENV|ENVIRONMENT|STAGE|PROJECT|SERVICE)(?:_|$)", re.IGNORECASE)
+
 #: A variable that holds the name of the environment, or a script's first argument.
 _PARAMETER = re.compile(
     r"\$\{?((?:(?:inputs|env|vars|matrix|github\.event\.inputs)\.)?_?(?:\w+_)?(?:env|environment|stage)(?:_name)?|1)"
     r"(?::?-[^{}]*)?(?:\}|(?!\w))",
     re.IGNORECASE,
 )
+
+#: What tells the environment when the service's own variables do.
+TOLD_SERVICE = "the service's variable"
 
 #: (a text, what the text is): "shop-staging", "the project".
 Hint = tuple[str, str]
@@ -34,7 +46,7 @@ def canonical(name: str) -> str:
 
 def named_in(text: str) -> set[str]:
     """The environments whose names are words of ``text``."""
-    return {_WORDS[word] for word in _SPLIT.split(text.lower()) if word in _WORDS}
+    return {_WORDS[word] for word in _SPLIT.split(_HOST.sub(" ", text.lower())) if word in _WORDS}
 
 
 def told(hints: Iterable[Hint]) -> tuple[str, str]:
@@ -56,6 +68,20 @@ def speaks_of(environment: str, wanted: str) -> bool:
 def is_parameter(name: str) -> bool:
     """Whether a variable of that name holds the name of an environment."""
     return _PARAMETER.fullmatch(f"${name}") is not None
+
+
+def names_environment(variable: str) -> bool:
+    """Whether the value of a variable of that name may tell the environment: ``DEPLOY_ENV``, ``GCP_PROJECT_ID``."""
+    return variable not in _MODES and bool(_NAMING.search(variable))
+
+
+def labels(settings: Iterable[Setting]) -> list[Hint]:
+    """The variables in which a service is told its environment; Sentry's own are judged, not believed."""
+    return [
+        (item.value, f"{TOLD_SERVICE} {item.name}")
+        for item in settings
+        if is_parameter(item.name) and item.name not in _MODES and not item.name.startswith("SENTRY_")
+    ]
 
 
 def parameter_in(text: str) -> str:

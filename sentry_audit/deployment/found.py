@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 from posixpath import basename, dirname
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sentry_audit.deployment.environments import Hint, told
+from sentry_audit.deployment.environments import Hint, labels, told
 from sentry_audit.facts import Deployment, SecretDeclared
 from sentry_audit.model import Evidence, Problem
+from sentry_audit.scanners.nodes import templated, twice
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 KINDS = frozenset(
     {"deployment", "deployed_dsn", "deployed_environment", "deploy_wipe", "terraform_dsn", "secret_script"}
 )
+
+_TAKEN = re.compile(r"\w*SENTRY\w*=[\w-]+(?=:)")
 
 
 @dataclass
@@ -49,7 +52,9 @@ class Found:
             (change.project, "the project"),
             (change.service, "the service's name"),
             (basename(path), "the file's name"),
+            (basename(self.pipeline), "the name of the file that starts it"),
             (dirname(path), "the folder"),
+            *labels(change.settings),
         ]
         environment, rule = told(told_by)
         self._keep(
@@ -64,10 +69,12 @@ class Found:
                 settings=tuple(_placed(text, item, line) for item in change.settings),
                 image=change.image,
                 source=change.source,
+                dockerfile=change.file if change.resource == "image" else "",
                 declarative=declarative,
                 order=len(self.facts),
                 line=line,
                 unresolved=(*change.unresolved, *unresolved),
+                ignored=change.ignored,
                 evidence=(Evidence(path, line, None, None, _saw(change)),),
             )
         )
@@ -79,19 +86,30 @@ class Found:
             self._seen.add(same)
             self.facts.append(fact)
 
-    def twice(self, path: str, keys: Iterable[tuple[str, int]]) -> None:
-        """Keep that keys stand twice in a file: what it sets cannot be told."""
-        for name, line in keys:
+    def unsound(self, path: str, node: Any) -> None:
+        """Keep what makes it unknown what a YAML document says: keys that stand twice, a template's expressions."""
+        for name, line in twice(node):
             here = Evidence(path, line, None, None, f"{name} is there twice")
             reason = f"the key {name!r} is there twice, and readers differ in which one counts"
             self.problems.append(Problem("repo", KINDS, reason, f"keep one of them in {path}", here))
+        if (begins := templated(node)) is not None:
+            self.template(path, begins)
+
+    def template(self, path: str, line: int) -> None:
+        """Keep that a file is made into what is deployed by something that was not followed."""
+        here = Evidence(path, line, None, None, "a template")
+        reason = "a template: what it becomes is not known"
+        self.problems.append(Problem("repo", KINDS, reason, "audit what it renders to", here))
 
     def secret(
-        self, path: str, name: str, line: int | None, hints: Iterable[Hint] = (), origin: str = "script"
+        self, path: str, name: str, line: int | None, hints: Iterable[Hint] = (), origin: str = "script", text: str = ""
     ) -> None:
-        """Keep that a script, or Terraform, creates the secret ``name``."""
+        """Keep that the script ``text`` creates the secret ``name`` (``origin`` version: gives it a value)."""
         environment, _ = told([*hints, (name, "the name"), (basename(path), "the file's name")])
         here = Evidence(path, line, None, None, name)
+        unresolved = "its name was not followed" if "$" in name else ""
+        if not unresolved and _speaks(text):
+            unresolved = "the script speaks of Sentry, and which secret that goes into was not followed"
         self._keep(
             SecretDeclared(
                 path=path,
@@ -100,9 +118,15 @@ class Found:
                 environment=environment,
                 line=line,
                 evidence=(here,),
-                unresolved="its name was not followed" if "$" in name else "",
+                unresolved=unresolved,
             )
         )
+
+
+def _speaks(text: str) -> bool:
+    """Whether a script names Sentry, other than in a comment or as a variable that a service takes from a secret."""
+    rows = (row for row in text.splitlines() if not row.lstrip().startswith("#"))
+    return any("sentry" in _TAKEN.sub("", row).lower() for row in rows)
 
 
 def _saw(change: Change) -> str:
@@ -112,8 +136,8 @@ def _saw(change: Change) -> str:
 
 
 def _placed(text: str, item: Setting, start: int | None) -> Setting:
-    """The setting with the line on which its name stands, at or after the command's."""
-    if not item.name or start is None:
+    """The setting with the line on which its name stands, at or after the command's, unless its own line is known."""
+    if not item.name or start is None or item.path or item.line not in {None, start}:
         return item
     pattern = re.compile(rf"\b{re.escape(item.name)}\b")
     for number, row in enumerate(text.splitlines()[start - 1 :], start):

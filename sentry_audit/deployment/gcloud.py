@@ -7,12 +7,17 @@ Semantics: cloud.google.com/sdk/gcloud/reference/run/deploy. ``--set-env-vars`` 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from posixpath import basename
+from typing import TYPE_CHECKING
 
 from sentry_audit import dsn
+from sentry_audit.deployment.inputs import Input, Unread, flags, variables
 from sentry_audit.facts import Setting
 from sentry_audit.scanners.variables import shown
+
+if TYPE_CHECKING:
+    from sentry_audit.deployment.inputs import Look
 
 _GROUPS = frozenset({"alpha", "beta"})
 _CHANGES = {
@@ -42,7 +47,8 @@ _REFERENCE = re.compile(r"^(?:projects/[^/]+/secrets/)?([^:/]+)(?:/versions/|:)?
 class Change:
     """One command that changes a service or job, or builds an image. ``verb``: deploy, update, replace, build.
 
-    ``file`` is the manifest of ``services replace``, or the Dockerfile of a build; ``unresolved`` what was not followed.
+    ``file`` is the manifest of ``services replace``, or the Dockerfile of a build; ``unresolved`` what was not followed,
+    ``ignored`` what is without effect.
     """
 
     verb: str
@@ -55,54 +61,79 @@ class Change:
     file: str = ""
     unresolved: tuple[str, ...] = ()
     substitutions: tuple[tuple[str, str], ...] = ()
+    ignored: tuple[str, ...] = ()
 
 
-def understand(words: tuple[str, ...], line: int | None = None) -> Change | None:
-    """What a command changes, or None if it deploys and builds nothing."""
+def _not_read(name: str) -> Input:
+    return Input(reason=f"{name} was not read")
+
+
+def understand(words: tuple[str, ...], line: int | None = None, look: Look = _not_read) -> Change | None:
+    """What a command changes, or None if it deploys and builds nothing; ``look`` gives the files that it takes."""
     at = next((index for index, word in enumerate(words) if basename(word) in {"gcloud", "docker", "podman"}), None)
     if at is None:
         return None
     program, rest = basename(words[at]), list(words[at + 1 :])
     if program == "gcloud":
-        flags = []
+        rest, unread = _flags_files(rest, look)
+        first = []
         while rest and rest[0].startswith("-"):
-            flags += rest[:1] if "=" in rest[0] or rest[0] in _SWITCHES else rest[:2]
+            first += rest[:1] if "=" in rest[0] or rest[0] in _SWITCHES else rest[:2]
             rest = rest[1:] if "=" in rest[0] or rest[0] in _SWITCHES else rest[2:]
-        return _gcloud([*(word for index, word in enumerate(rest) if word not in _GROUPS or index > 1), *flags], line)
+        plain = [word for index, word in enumerate(rest) if word not in _GROUPS or index > 1]
+        change = _gcloud([*plain, *first], line, look)
+        return change and replace(change, unresolved=(*change.unresolved, *unread))
     if rest[:1] == ["buildx"]:
         rest = rest[1:]
     return build(rest[1:], line) if rest[:1] == ["build"] else None
 
 
-def _gcloud(words: list[str], line: int | None) -> Change | None:
+def _flags_files(words: list[str], look: Look) -> tuple[list[str], list[str]]:
+    """(the words with the flags of each ``--flags-file`` in its place, why some were not read)."""
+    found: list[str] = []
+    unread: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        if word != "--flags-file" and not word.startswith("--flags-file="):
+            found.append(word)
+            continue
+        name = word.partition("=")[2] or next(rest, "")
+        try:
+            found += flags(look, name)
+        except Unread as error:
+            unread.append(f"--flags-file={name}: {error}")
+    return found, unread
+
+
+def _gcloud(words: list[str], line: int | None, look: Look) -> Change | None:
     match words[:3]:
         case ["run", "deploy", *_]:
-            return _run("deploy", "service", words[2:], line)
+            return _run("deploy", "service", words[2:], line, look)
         case ["run", "services", "update"]:
-            return _run("update", "service", words[3:], line)
-        case ["run", "services", "replace"]:
-            flags, plain = _flags(words[3:])
-            return Change("replace", "service", "", file=plain[0] if plain else "", project=_last(flags, "--project"))
+            return _run("update", "service", words[3:], line, look)
+        case ["run", ("services" | "jobs" | "worker-pools") as kind, "replace"]:
+            given, plain = _flags(words[3:])
+            return Change("replace", kind[:-1], "", file=plain[0] if plain else "", project=_last(given, "--project"))
         case ["run", "worker-pools", ("deploy" | "update") as verb]:
-            return _run(verb, "worker-pool", words[3:], line)
+            return _run(verb, "worker-pool", words[3:], line, look)
         case ["run", "jobs", ("create" | "update" | "deploy") as verb]:
-            return _run("update" if verb == "update" else "deploy", "job", words[3:], line)
+            return _run("update" if verb == "update" else "deploy", "job", words[3:], line, look)
         case ["builds", "submit", *_]:
-            flags, plain = _flags(words[2:])
-            tag = _last(flags, "--tag", "-t")
+            given, plain = _flags(words[2:])
+            tag = _last(given, "--tag", "-t")
             source = plain[0] if plain else "."
-            pairs = [part.partition("=") for part in _last(flags, "--substitutions").split(",")]
-            given = tuple((name.strip(), value.strip()) for name, mark, value in pairs if mark)
+            pairs = [part.partition("=") for part in _last(given, "--substitutions").split(",")]
+            substitutions = tuple((name.strip(), value.strip()) for name, mark, value in pairs if mark)
             return Change(
-                "build", "image", "", image=tag, source=source, project=_last(flags, "--project"),
-                file=_last(flags, "--config"), substitutions=given,
+                "build", "image", "", image=tag, source=source, project=_last(given, "--project"),
+                file=_last(given, "--config"), substitutions=substitutions,
             )  # fmt: skip
     return None
 
 
 def _flags(words: list[str]) -> tuple[list[tuple[str, str]], list[str]]:
     """(flags with their values, plain arguments)."""
-    flags: list[tuple[str, str]] = []
+    found: list[tuple[str, str]] = []
     plain: list[str] = []
     at = 0
     while at < len(words):
@@ -112,26 +143,26 @@ def _flags(words: list[str]) -> tuple[list[tuple[str, str]], list[str]]:
             plain.append(word)
         elif "=" in word:
             name, _, value = word.partition("=")
-            flags.append((name, value))
+            found.append((name, value))
         elif word in _SWITCHES or at >= len(words) or words[at].startswith("--"):
-            flags.append((word, ""))
+            found.append((word, ""))
         else:
-            flags.append((word, words[at]))
+            found.append((word, words[at]))
             at += 1
-    return flags, plain
+    return found, plain
 
 
-def _last(flags: list[tuple[str, str]], *names: str) -> str:
-    return next((value for name, value in reversed(flags) if name in names), "")
+def _last(given: list[tuple[str, str]], *names: str) -> str:
+    return next((value for name, value in reversed(given) if name in names), "")
 
 
-def _run(verb: str, resource: str, words: list[str], line: int | None) -> Change:
-    flags, plain = _flags(words)
+def _run(verb: str, resource: str, words: list[str], line: int | None, look: Look) -> Change:
+    given, plain = _flags(words)
     found: list[Setting] = []
     unresolved: list[str] = []
     container = ""
     main = ""
-    for name, value in flags:
+    for name, value in given:
         if name == "--container":
             container = value
             main = main or container
@@ -139,19 +170,31 @@ def _run(verb: str, resource: str, words: list[str], line: int | None) -> Change
             continue
         operation, sort = _CHANGES[name]
         if operation == "file":
-            unresolved.append(f"--env-vars-file={value} was not read")
+            more, reason = from_file(value, "set", line, look)
+            found += more
+            unresolved += [f"{name}={value}: {reason}"] if reason else []
         elif operation == "clear":
             found.append(Setting("", "clear", sort, line=line))
         else:
             found += settings(value, operation, sort, line)
             if _open(value):
                 unresolved.append(f"{name}={value[:40]} is a variable that was not followed")
-    if any(name == "--flags-file" for name, _ in flags):
-        unresolved.append("--flags-file was not read")
     return Change(
-        verb, resource, plain[0] if plain else "", tuple(found), _last(flags, "--image"), _last(flags, "--source"),
-        _last(flags, "--project"), "", tuple(unresolved),
+        verb, resource, plain[0] if plain else "", tuple(found), _last(given, "--image"), _last(given, "--source"),
+        _last(given, "--project"), "", tuple(unresolved),
     )  # fmt: skip
+
+
+def from_file(
+    name: str, operation: str, line: int | None, look: Look, *, plain: bool = False
+) -> tuple[list[Setting], str]:
+    """The plain variables of the file ``name``, and why they are not known; what ``set`` replaces is gone either way."""
+    replaced = [Setting("", "clear", "plain", line=line)] if operation == "set" else []
+    try:
+        rows = variables(name, look(name), plain=plain)
+    except Unread as error:
+        return replaced, str(error)
+    return [replace(setting(row.name, row.value, operation, "plain", row.line), path=row.path) for row in rows], ""
 
 
 def _open(value: str) -> bool:
@@ -166,8 +209,8 @@ def settings(text: str, operation: str, sort: str, line: int | None, separator: 
     found: list[Setting] = []
     for part in (part.strip() for part in text.split(separator)):
         name, mark, value = part.partition("=")
-        if not name or (not mark and operation != "remove"):
-            continue
+        if not name or name.startswith("/") or (not mark and operation != "remove"):
+            continue  # /path=secret:1 is a file
         found.append(setting(name.strip(), value.strip(), operation, sort, line))
     return found or [Setting("", "clear" if operation == "set" else operation, sort, line=line)]
 
@@ -190,7 +233,7 @@ def setting(name: str, value: str, operation: str, sort: str, line: int | None, 
 
 def build(words: list[str], line: int | None) -> Change:
     """The arguments of ``docker build`` (or kaniko's executor)."""
-    flags: list[tuple[str, str]] = []
+    given: list[tuple[str, str]] = []
     plain: list[str] = []
     at = 0
     while at < len(words):
@@ -198,19 +241,19 @@ def build(words: list[str], line: int | None) -> Change:
         at += 1
         if "=" in word and word.startswith("--"):
             name, _, value = word.partition("=")
-            flags.append((name, value))
+            given.append((name, value))
         elif word in _BUILD_VALUES and at < len(words):
-            flags.append((word, words[at]))
+            given.append((word, words[at]))
             at += 1
         elif not word.startswith("-"):
             plain.append(word)
     arguments = []
-    for name, value in flags:
+    for name, value in given:
         if name == "--build-arg":
-            key, mark, given = value.partition("=")
-            arguments.append(setting(key, given if mark else f"${key}", "set", "plain", line, build=True))
-    source = _last(flags, "--context") or (plain[-1] if plain else ".")
+            key, mark, text = value.partition("=")
+            arguments.append(setting(key, text if mark else f"${key}", "set", "plain", line, build=True))
+    source = _last(given, "--context") or (plain[-1] if plain else ".")
     return Change(
-        "build", "image", "", tuple(arguments), _last(flags, "-t", "--tag", "--destination"), source.removeprefix("dir://"), "",
-        _last(flags, "-f", "--file", "--dockerfile"),
+        "build", "image", "", tuple(arguments), _last(given, "-t", "--tag", "--destination"), source.removeprefix("dir://"), "",
+        _last(given, "-f", "--file", "--dockerfile"),
     )  # fmt: skip

@@ -18,6 +18,8 @@ _WORD = re.compile(r"[a-z]+|\d+")
 _VARIABLE = re.compile(r"\$[({]?[\w.]+[)}]?")
 _PLAIN = frozenset({"service", "cloud", "run", "cloudrun", "gcr", "docker", "image", "latest"})
 _RUNS = frozenset({"service", "job", "worker-pool"})
+_WEAK = 20  # built from the root, like everything else that is there
+_TOLD = 1000  # the user's settings say it
 
 
 def words(name: str) -> frozenset[str]:
@@ -47,45 +49,82 @@ class Matching:
         self.owners: dict[str, list[Deployment]] = {}
         self.ownerless: list[Deployment] = []
         everything = runs(facts)
-        names = {words(item.service) for item in everything}
+        linked = self._linked(everything)
+        names = {words(item.service) for item in everything} - {frozenset()}
         for item in everything:
-            owners = self._owners(item)
-            if not owners and len(components) == 1 and len(names) == 1:
+            owners = linked[id(item)]
+            if not owners and len(components) == 1 and len(names) <= 1:
                 owners = [components[0].name]
             for name in owners:
                 self.owners.setdefault(name, []).append(item)
             if not owners:
                 self.ownerless.append(item)
 
+    def _linked(self, everything: Sequence[Deployment]) -> dict[int, list[str]]:
+        """The owners of each deployment: those of its service, whichever of its definitions shows them best.
+
+        A component that has a service of its own is not also given those which are only built from the same folder.
+        """
+        services: dict[object, dict[str, int]] = {}
+        for item in everything:
+            scores = services.setdefault(words(item.service) or id(item), {})
+            for name, score in self._scores(item).items():
+                scores[name] = max(score, scores.get(name, 0))
+        strong = {
+            name
+            for scores in services.values()
+            for name, score in scores.items()
+            if score > _WEAK and score == max(scores.values())
+        }
+        found: dict[int, list[str]] = {}
+        for item in everything:
+            scores = services[words(item.service) or id(item)]
+            best = max(scores.values(), default=0)
+            owners = [name for name, score in scores.items() if score == best and best > 0]
+            others = [name for name in owners if name not in strong]
+            found[id(item)] = others if best <= _WEAK and others else owners
+        return found
+
     def of(self, component: str, environment: str) -> list[Deployment]:
-        """What deploys ``component`` in ``environment``: definitions that name it, else those that name none."""
+        """What deploys ``component`` in ``environment``: definitions that name it, else those that name none.
+
+        Those that name none and only change the image say nothing where others are of other environments.
+        """
         mine = [item for item in self.owners.get(component, []) if speaks_of(item.environment, environment)]
         named = [item for item in mine if item.environment or parameter_in(item.service)]
-        return named or mine
+        if named or not self.elsewhere(component, environment):
+            return named or mine
+        says = any(item.settings or item.unresolved or item.declarative for item in mine)
+        return mine if says else []
 
     def elsewhere(self, component: str, environment: str) -> list[Deployment]:
         """What deploys ``component`` in other environments only."""
         return [item for item in self.owners.get(component, []) if not speaks_of(item.environment, environment)]
 
     def images(self, component: Component, environment: str) -> list[Deployment]:
-        """The image builds (and bundles) that are made of ``component``'s folder."""
-        mine = [item for item in self.builds if self._built(component, item)]
-        return [item for item in mine if speaks_of(item.environment, environment)]
+        """The image builds (and bundles) of ``environment`` that are made of ``component``'s folder."""
+        return [item for item in self.made_of(component) if speaks_of(item.environment, environment)]
+
+    def made_of(self, component: Component) -> list[Deployment]:
+        """Likewise for all environments."""
+        return [item for item in self.builds if self._built(component, item)]
 
     def _built(self, component: Component, item: Deployment) -> bool:
-        folder = _clean(item.source)
+        folder = self._folder(item)
         if folder or component.path == ".":
             return _within(folder, component.path)
         named = words(_image(item.image))
         return (bool(named) and bool(named & words(component.name))) or len(self.components) == 1
 
-    def _owners(self, item: Deployment) -> list[str]:
-        told = [name for name, service in self.services.items() if service == item.service]
-        if told:
-            return told
-        scores = {component.name: self._score(component, item) for component in self.components}
-        best = max(scores.values(), default=0)
-        return [name for name, score in scores.items() if score == best and best > 0]
+    def _folder(self, item: Deployment) -> str:
+        """The folder that is built: the Dockerfile's, where that is a component's and the context is wider."""
+        beside = dirname(item.dockerfile)
+        own = any(component.path != "." and _within(beside, component.path) for component in self.components)
+        return beside if own else _clean(item.source)
+
+    def _scores(self, item: Deployment) -> dict[str, int]:
+        told = {name: _TOLD for name, service in self.services.items() if service == item.service}
+        return told or {component.name: self._score(component, item) for component in self.components}
 
     def _score(self, component: Component, item: Deployment) -> int:
         mine, theirs = words(component.name), words(item.service)
@@ -95,11 +134,11 @@ class Matching:
         elif mine & theirs:
             score = 30 + 20 * len(mine & theirs) // len(mine | theirs)
         built = self.folders.get(_image(item.image)) if item.image else None
-        source = _clean(item.source) if item.source else _clean(built.source) if built else ""
+        source = self._folder(item) if item.source else self._folder(built) if built else ""
         if source and component.path != "." and _within(source, component.path):
             score += 60
         elif (item.source or built) and not source and component.path == ".":
-            score += 20
+            score += _WEAK
         if component.path != "." and _within(dirname(item.path), component.path):
             score += 40
         return score

@@ -6,33 +6,44 @@ A function that builds one is read once for each set of known arguments that the
 from __future__ import annotations
 
 import ast
+import re
+from posixpath import dirname
 from typing import TYPE_CHECKING
 
 from sentry_audit.deployment.environments import Hint, canonical, is_parameter
+from sentry_audit.deployment.found import KINDS
 from sentry_audit.deployment.gcloud import understand
 from sentry_audit.deployment.python_texts import Scope, each, pairs, resolve, split, text, values, words
+from sentry_audit.model import Evidence, Problem
 from sentry_audit.python import syntax
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sentry_audit.deployment.found import Found
+    from sentry_audit.deployment.scripts import Scripts
     from sentry_audit.python.program import Files
 
+_DEPLOYS = re.compile(r"gcloud\W+(?:\w+\W+)?run\W+(?:deploy|services|jobs|worker)")
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 _CALLERS = 3
 _MOST = 32
 
 
-def read(files: Files, found: Found, path: str) -> None:
-    """The deployments that the commands of a Python file make. A file that Python cannot parse is left out."""
-    content = files.text(path) or ""
+def read(files: Files, scripts: Scripts, path: str) -> None:
+    """The deployments that the commands of a Python file make; a problem for one that Python cannot parse."""
+    content = files.text(path)
+    if content is None:
+        return  # the tree says why
     try:
         tree = syntax.parse(content)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return  # said where the program is read
-    _Script(tree, path, content, found).read()
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        if _DEPLOYS.search(content):
+            here = Evidence(path, getattr(error, "lineno", None), None, None, "syntax error")
+            reason = "Python cannot parse it, and it may deploy"
+            scripts.found.problems.append(Problem("repo", KINDS, reason, f"fix the syntax of {path}", here))
+        return
+    _Script(tree, path, content, scripts).read()
 
 
 def _collect(body: list[ast.stmt], scope: Scope) -> None:
@@ -59,11 +70,12 @@ def _collect(body: list[ast.stmt], scope: Scope) -> None:
 
 
 class _Script:
-    def __init__(self, tree: ast.Module, path: str, content: str, found: Found) -> None:
+    def __init__(self, tree: ast.Module, path: str, content: str, scripts: Scripts) -> None:
         self.tree = tree
         self.path = path
         self.content = content
-        self.found = found
+        self.scripts = scripts
+        self.look = scripts.inputs.seen_from("", dirname(path), path=path)
         self.parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
         self.module: Scope = {}
         self.calls: dict[str, list[ast.Call]] = {}
@@ -172,9 +184,9 @@ class _Script:
         return ["gcloud", *given] if given[:1] in (["run"], ["beta"], ["alpha"], ["builds"]) else []
 
     def _keep(self, command: list[str], line: int, hints: list[Hint]) -> None:
-        change = understand(tuple(command), line) if command else None
+        change = understand(tuple(command), line, self.look) if command else None
         if change is not None:
-            self.found.change(self.path, self.content, change, line, "script", hints)
+            self.scripts.keep(change, self.path, self.content, line, "script", hints, "")
 
     # --- callers -----------------------------------------------------------------------------------
 

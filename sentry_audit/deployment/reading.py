@@ -5,13 +5,16 @@ from __future__ import annotations
 from posixpath import basename
 from typing import TYPE_CHECKING
 
-from sentry_audit.deployment import knative, python_commands, terraform
+from sentry_audit.deployment import compose, hosts, knative, makefiles, python_commands, terraform
 from sentry_audit.deployment.cloudbuild import CloudBuild, is_cloudbuild
 from sentry_audit.deployment.found import Found
-from sentry_audit.deployment.scripts import Scripts, is_makefile, is_script
+from sentry_audit.deployment.makefiles import is_makefile
+from sentry_audit.deployment.scripts import Scripts, is_script
+from sentry_audit.deployment.settling import settled
 from sentry_audit.deployment.workflows import Workflows, is_workflow
 from sentry_audit.mentions import DEPLOYS
 from sentry_audit.python.paths import deployed
+from sentry_audit.scanners.processes import is_compose
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
     from sentry_audit.deployment.environments import Hint
     from sentry_audit.deployment.gcloud import Change
     from sentry_audit.python.program import Files
+
+#: How many scripts may stand between the one that is started and the one that deploys.
+_CALLS = 3
 
 
 def read(files: Files) -> Found:
@@ -40,34 +46,56 @@ class _Reading:
         mentioned = [path for path in self.files.search(DEPLOYS) if deployed(path) or is_workflow(path)]
         started = sorted(path for path in self.files.paths if is_workflow(path) or is_makefile(path))
         for path in started:
-            self.found.pipeline = path
+            self._start(path)
             if is_workflow(path):
                 self.workflows.read(path)
             elif path in mentioned or self._starts(path):
-                self.scripts.makefile(path)
+                makefiles.read(self.scripts, path)
         scripts = [path for path in mentioned if is_script(path) or self._shebang(path)]
-        callers = self.files.search([basename(path) for path in scripts], ".sh") if scripts else []
-        scripts += [path for path in callers if path not in scripts and deployed(path)]
-        for path in sorted(scripts, key=lambda item: (not self._calls(item, scripts), item)):
-            if path not in self.scripts.called:
-                self.found.pipeline = path
+        self._add_callers(scripts)
+        builds = [path for path in self.files.paths if is_cloudbuild(path)]
+        for path in self._callers_first([*scripts, *builds]):
+            if path in self.scripts.called:
+                continue
+            self._start(path)
+            if is_cloudbuild(path) and not is_script(path):
+                self.builds.read(path)
+            else:
                 self.scripts.script(path)
         for path in mentioned:
             if path.endswith(".py"):
-                self.found.pipeline = path
-                python_commands.read(self.files, self.found, path)
-        for path in sorted(self.files.paths):
-            if is_cloudbuild(path) and path not in self.scripts.called:
-                self.found.pipeline = path
-                self.builds.read(path)
+                self._start(path)
+                python_commands.read(self.files, self.scripts, path)
         for path in mentioned:
             if path.endswith((".yaml", ".yml", ".tmpl")) and path not in self.scripts.called:
                 text = self.files.text(path) or ""
                 if any(mark in text for mark in knative.MARKS):
-                    self.found.pipeline = path
+                    self._start(path)
                     knative.read(self.files, self.found, path)
+        self._compose()
+        hosts.read(self.files, self.found)
         terraform.read(self.files, self.found)
+        self.found.facts = settled(self.found.facts)
         return self.found
+
+    def _compose(self) -> None:
+        for path in sorted(filter(is_compose, self.files.paths)):
+            text = self.files.text(path) if deployed(path) else None
+            if text is not None:
+                compose.read(self.found, path, text)
+
+    def _start(self, path: str) -> None:
+        """Begin a pipeline: what another one made is gone."""
+        self.found.pipeline = path
+        self.scripts.inputs.made.clear()
+
+    def _add_callers(self, scripts: list[str]) -> None:
+        """Add the scripts that call ``scripts``, and those that call these."""
+        new = scripts
+        for _ in range(_CALLS):
+            found = self.files.search([basename(path) for path in new], ".sh") if new else []
+            new = [path for path in found if path not in scripts and deployed(path)]
+            scripts += new
 
     def _starts(self, path: str) -> bool:
         text = self.files.text(path) or ""
@@ -76,16 +104,19 @@ class _Reading:
     def _shebang(self, path: str) -> bool:
         return "." not in basename(path) and (self.files.text(path) or "").startswith("#!") and not is_makefile(path)
 
-    def _calls(self, path: str, scripts: Sequence[str]) -> bool:
-        text = self.files.text(path) or ""
-        return any(basename(other) in text for other in scripts if other != path)
+    def _callers_first(self, paths: Sequence[str]) -> list[str]:
+        """``paths`` with those that another one names after it, as far as they do not name each other."""
+        texts = {path: self.files.text(path) or "" for path in paths}
+        names = {path: basename(path) for path in paths}
+        called = {path: sum(names[path] in texts[other] for other in paths if other != path) for path in paths}
+        calls = {path: any(names[other] in texts[path] for other in paths if other != path) for path in paths}
+        return sorted(paths, key=lambda path: (called[path] > 0, not calls[path], path))
 
     def _follow(self, change: Change, path: str, hints: Sequence[Hint]) -> bool:
         """Read what a command hands on: a build configuration, a manifest."""
         more = [*hints, (change.project, "the project")]
-        if change.verb == "replace" and path.endswith((".yaml", ".yml")):
-            knative.read(self.files, self.found, path, more)
-            return True
+        if change.verb == "replace":
+            return knative.read(self.files, self.found, path, more)
         if change.verb == "build" and path.endswith((".yaml", ".yml", ".json")):
             self.builds.read(path, dict(change.substitutions), more)
             return True

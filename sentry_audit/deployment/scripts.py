@@ -1,38 +1,46 @@
-"""Shell scripts and Makefiles that deploy, also through one another."""
+"""Shell scripts that deploy, also through one another."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import replace
-from itertools import dropwhile, takewhile
+from dataclasses import dataclass, replace
+from itertools import takewhile
 from posixpath import basename, dirname, join, normpath
 from typing import TYPE_CHECKING
 
+from sentry_audit.deployment import knative
 from sentry_audit.deployment.branches import branches
-from sentry_audit.deployment.environments import canonical, is_parameter
+from sentry_audit.deployment.bundling import bundled_in, is_frontend_build
+from sentry_audit.deployment.environments import canonical, is_parameter, names_environment
 from sentry_audit.deployment.gcloud import Change, setting, understand
-from sentry_audit.scanners.shell import commands, expand
+from sentry_audit.deployment.inputs import Input, Inputs, Part
+from sentry_audit.deployment.lines import Lines
+from sentry_audit.deployment.manifests import LIVE, Manifests
+from sentry_audit.deployment.places import Places
+from sentry_audit.deployment.written import TAKES, writes
+from sentry_audit.scanners.shell import assigned, here_documents, simple_commands
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from sentry_audit.deployment.environments import Hint
     from sentry_audit.deployment.found import Found
+    from sentry_audit.deployment.written import Write
     from sentry_audit.facts import Setting
     from sentry_audit.python.program import Files
 
-_ARRAY = re.compile(r"^\s*(?:declare\s+-a\s+|readonly\s+)?(\w+)=\(([^)]*)\)", re.MULTILINE)
-_TARGET = re.compile(r"^([\w./%-]+(?:\s+[\w./%-]+)*)\s*:(?!=)[^\n]*$", re.MULTILINE)
-_MAKE_VARIABLE = re.compile(r"^(?:export\s+)?(\w+)\s*[?:]?:?=\s*(.*)$", re.MULTILINE)
+_ARRAY = re.compile(r"^[ \t]*(?:declare\s+-a\s+|readonly\s+|local\s+(?:-a\s+)?)?(\w+)(\+?)=\(([^)]*)\)", re.MULTILINE)
+_ASSIGNED = re.compile(r"[A-Za-z_]\w*=")
+_SOURCES = re.compile(r"^[ \t]*(?:source|\.)[ \t]+([^\n;&|#]+?)[ \t]*$", re.MULTILINE)
+_SUBSTITUTED = re.compile(r"\$\([^/]*\)|`[^`]*`")
 _DEFAULT = re.compile(r"\$\{(\w+):?-[^{}]*\}")
 _REQUIRED = re.compile(r"\$\{(\w+):?\?[^{}]*\}")
 _ITEMS = re.compile(r"\$\{(\w+)\[[@*]\]\}")
 #: What a text must hold for anything in it to deploy, build or hand on.
 _WORTH = re.compile(
-    r"gcloud|docker|podman|\.sh\b|\b(npm|pnpm|yarn|bun|npx|next|vite)\b[^\n]*\bbuild|(^|\s)(\./|scripts?/|bin/)[\w-]+"
+    r"gcloud|docker|podman|\.sh\b|envsubst|\.ya?ml\b|\b(npm|pnpm|yarn|bun|npx|next|vite)\b[^\n]*\bbuild|(^|\s)(\./|scripts?/|bin/)[\w-]+"
 )
 _DEPTH = 3
-_BUILDS = re.compile(r"^(npm|pnpm|yarn|bun|npx|next|vite)$")
 
 
 def is_script(path: str) -> bool:
@@ -40,19 +48,36 @@ def is_script(path: str) -> bool:
     return path.endswith((".sh", ".bash"))
 
 
-def is_makefile(path: str) -> bool:
-    """Whether the name is a Makefile's."""
-    return basename(path) in {"Makefile", "makefile", "GNUmakefile"} or path.endswith(".mk")
+@dataclass(frozen=True)
+class _Shell:
+    """One shell: the text it runs, where that stands, and what it and its processes see."""
+
+    path: str
+    text: str
+    whole: str
+    origin: str
+    hints: Sequence[Hint]
+    folder: str
+    start: int
+    depth: int
+    variables: Mapping[str, str]
+    env: tuple[Setting, ...]
 
 
 class Scripts:
-    """Reads scripts of one tree; ``called`` are those that something calls with arguments."""
+    """Reads scripts of one tree; ``called`` are those that something calls with arguments.
+
+    ``inputs`` are the files that commands take; those that were made belong to one run, and are forgotten with it.
+    """
 
     def __init__(self, files: Files, found: Found) -> None:
         self.files = files
         self.found = found
+        self.places = Places(files)
+        self.inputs = Inputs(files, self.places)
         self.called: set[str] = set()
         self.follow: Callable[[Change, str, Sequence[Hint]], bool] = lambda *_: False
+        self._manifests: dict[str, Manifests] = {}
 
     def script(
         self,
@@ -62,13 +87,14 @@ class Scripts:
         origin: str = "script",
         depth: int = 0,
         folder: str | None = None,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
-        """The deployments of a script that is started with ``arguments`` in ``folder``."""
+        """The deployments of a script that is started in ``folder`` with ``arguments``, and sees ``variables``."""
         text = self.files.text(path) or ""
         folder = self._folder(path) if folder is None else folder
-        variables = {str(number): value for number, value in enumerate(arguments, 1)}
+        given = {**(variables or {}), **{str(number): value for number, value in enumerate(arguments, 1)}}
         more = [(value, "the script's argument") for value in arguments if "$" not in value]
-        self.text(path, text, variables, [*hints, *more], origin, depth, folder=folder)
+        self.text(path, text, given, [*hints, *more, *_told_by(variables or {})], origin, depth, folder=folder)
 
     def _folder(self, path: str) -> str:
         """Where a script is taken to be started: its own folder if an image can be built there, else the root."""
@@ -95,10 +121,15 @@ class Scripts:
 
         ``whole`` is the text of the whole file, when ``text`` is a part of it; ``env`` is what its processes see.
         """
-        if not _WORTH.search(text):
+        whole = whole or text
+        if not _WORTH.search(text) and not any(word in whole for word in TAKES):
             return
-        given = variables or {}
-        text = _ARRAY.sub(lambda match: f'{match[1]}="{_words(match[2])}"', _REQUIRED.sub(r"${\1}", text))
+        text, documents = here_documents(text, len(self.manifests.documents))
+        for name, (body, line) in documents.items():
+            self.manifests.documents[name] = (body, line + start - 1)
+            self.inputs.made[name] = Input((Part(path, "\n" * (line + start - 2) + body),))
+        given = {**self._sourced(text, folder, path), **(variables or {})}
+        text = _ARRAY.sub(_one_word, _REQUIRED.sub(r"${\1}", text))
         text = _ITEMS.sub(r"${\1}", text)
         text = _DEFAULT.sub(
             lambda match: f"${{{match[1]}}}" if is_parameter(match[1]) and match[1] not in given else match[0], text
@@ -108,42 +139,69 @@ class Scripts:
         for environment, word, branch in [part for part in parts if part[0] in told] or parts:
             more = [(environment, "the script's condition")] if environment else []
             known = {**({"1": word} if word else {}), **given}
-            self._text(path, branch, known, [*more, *hints], origin, depth, start, folder, whole or text, env)
+            self._run(_Shell(path, branch, whole, origin, [*more, *hints], folder, start, depth, known, env))
 
-    def _text(
-        self,
-        path: str,
-        text: str,
-        variables: dict[str, str] | None,
-        hints: Sequence[Hint],
-        origin: str,
-        depth: int,
-        start: int,
-        folder: str,
-        whole: str,
-        env: tuple[Setting, ...],
-    ) -> None:
-        lines = _Lines(text, start)
-        here = folder
-        for words in (_evaluated(given) for given in commands(text, variables)):
-            if words[0] == "cd" and len(words) > 1 and "$" not in words[1]:
-                here = normpath(join(here, words[1]))
+    @property
+    def manifests(self) -> Manifests:
+        """What the pipeline that is being read has said about files."""
+        return self._manifests.setdefault(self.found.pipeline, Manifests(self.files, self.places))
+
+    def _sourced(self, text: str, folder: str, path: str) -> dict[str, str]:
+        """The variables of the files that a script sources."""
+        known: dict[str, str] = {}
+        for name in _SOURCES.findall(text):
+            target = self.places.file(_SUBSTITUTED.sub("$_", name.strip("\"'")).replace('"', ""), folder, path)
+            if target and target != path and (is_script(target) or "." not in basename(target)):
+                known = assigned(self.files.text(target) or "", known)
+        return known
+
+    def _run(self, shell: _Shell) -> None:
+        lines = Lines(shell.text, shell.start)
+        pending = _writes(shell)
+        here = shell.folder
+        for command in simple_commands(shell.text, dict(shell.variables)):
+            self.manifests.note(command, here, shell.path)
+            words = _evaluated(command.words)
+            now = replace(shell, folder=here)
+            if words[0] in {"cd", "pushd"} and len(words) > 1:
+                here = self._moved(words[1], here, shell.path)
             elif words[0] == "export" and len(words) > 1:
-                env = (*env, *_exported(words[1:]))
+                shell = replace(shell, env=(*shell.env, *_exported(words[1:])))
             elif (change := understand(words)) is not None:
                 line = lines.of(words)
-                self.keep(understand(words, line) or change, path, whole, line, origin, hints, here, depth, env)
+                pending = self._made(pending, shell.folder, line)
+                look = self.inputs.seen_from(here, shell.folder, dirname(shell.path), path=shell.path)
+                self._keep(understand(words, line, look) or change, now, line)
             elif is_frontend_build(words):
                 own = _exported(takewhile(lambda word: "=" in word, words))
-                bundled = Change(
-                    "build", "image", "", tuple(replace(item, build=True) for item in (*env, *own)), source=here
-                )
-                self.keep(bundled, path, whole, lines.of(words), origin, hints, here, depth, env)
-            elif names := _secrets(words):
-                for name in names:
-                    self.found.secret(path, name.strip("\"'"), lines.of(words), hints)
+                seen = tuple(replace(item, build=True) for item in (*shell.env, *own))
+                self._keep(Change("build", "image", "", seen, source=bundled_in(words)), now, lines.of(words))
+            elif (secret := _secrets(words))[0]:
+                for quoted in secret[0]:
+                    name = quoted.strip("\"'")
+                    self.found.secret(shell.path, name, lines.of(words), shell.hints, secret[1], shell.whole)
             else:
-                self._delegate(words, here, path, hints, origin, depth)
+                self._delegate(words, now)
+        self._made(pending, shell.folder, None)
+
+    def _made(self, pending: list[Write], folder: str, line: int | None) -> list[Write]:
+        """Make the files that are written up to ``line``; those that are left are returned."""
+        for write in pending:
+            if line is None or write.line <= line:
+                write.apply(self.inputs, folder)
+        return [write for write in pending if line is not None and write.line > line]
+
+    def _moved(self, name: str, folder: str, path: str) -> str:
+        """The folder after ``cd name``; the one before it if that cannot be told."""
+        found = self.places.folder(name, folder, path)
+        if found is not None:
+            return found
+        return folder if "$" in name or name.startswith(("/", "~", "-")) else normpath(join(folder, name))
+
+    def _keep(self, change: Change, shell: _Shell, line: int | None) -> None:
+        self.keep(
+            change, shell.path, shell.whole, line, shell.origin, shell.hints, shell.folder, shell.depth, shell.env
+        )
 
     def keep(
         self,
@@ -158,67 +216,89 @@ class Scripts:
         env: tuple[Setting, ...] = (),
     ) -> None:
         """Keep ``change``, seen from ``folder``; what it hands on to another file is read there."""
-        if change.verb in {"build", "replace"} and change.file and depth < _DEPTH:
-            target = normpath(join(folder, change.file))
-            target = target if target in self.files.paths else normpath(change.file)
-            if target in self.files.paths and self.follow(change, target, hints):
+        if change.verb == "replace":
+            self._replaced(change, path, text, line, origin, hints, folder)
+            return
+        if change.verb == "build" and change.file and depth < _DEPTH:
+            target = self.places.file(change.file, folder, path)
+            if target and self.follow(change, target, hints):
                 self.called.add(target)
                 return
-        here = normpath(join(folder, change.source)) if change.source and not change.source.startswith("$") else ""
+        here = self._built(change.source, folder, path)
         passed = tuple(_from(item, env) for item in change.settings)
-        self.found.change(path, text, replace(change, source=here, settings=passed), line, origin, hints)
+        file = self.places.file(change.file, folder, path) if change.file else ""
+        self.found.change(path, text, replace(change, source=here, file=file, settings=passed), line, origin, hints)
 
-    def _delegate(
-        self, words: tuple[str, ...], folder: str, path: str, hints: Sequence[Hint], origin: str, depth: int
+    def _built(self, source: str, folder: str, path: str) -> str:
+        """The folder that is built, seen from ``folder``; ``""`` if that cannot be told."""
+        found = self.places.folder(source, folder, path) if source else None
+        if found is not None:
+            return found or "."
+        return normpath(join(folder, source)) if source and "$" not in source else ""
+
+    def _replaced(
+        self, change: Change, path: str, text: str, line: int | None, origin: str, hints: Sequence[Hint], folder: str
     ) -> None:
-        """``./deploy.sh staging``, ``bash scripts/deploy.sh``: follow it with its arguments."""
-        rest = list(words)
-        if basename(rest[0]) in {"bash", "sh", "source", "."} and len(rest) > 1:
+        """Read the manifest that ``gcloud run services replace`` is given, or keep that it was not found."""
+        target = self.manifests.origin(change.file, folder, path)
+        if target == LIVE:
+            return
+        if target in self.manifests.documents:
+            body, first = self.manifests.documents[target]
+            more = [*hints, (change.project, "the project")]
+            knative.declared("\n" * (first - 1) + body, self.found, path, more)
+        elif target and self.follow(change, target, hints):
+            self.called.add(target)
+        else:
+            unread = (f"the manifest {change.file or 'it is given'} was not found in the repository",)
+            made = self.inputs.get(change.file, (folder,), path) if change.file else Input()
+            if made.parts and not made.reason and self._rendered(made, change, hints):
+                return
+            self.found.change(path, text, change, line, origin, hints, unread, declarative=True)
+
+    def _rendered(self, made: Input, change: Change, hints: Sequence[Hint]) -> bool:
+        """Read a manifest that commands have put together; whether it is one."""
+        more = [*hints, (change.project, "the project")]
+        found = [knative.declared(part.text, self.found, part.path, more) for part in made.parts]
+        self.called.update(part.path for part in made.parts)
+        return any(found)
+
+    def _delegate(self, words: tuple[str, ...], shell: _Shell) -> None:
+        """``ENV=x ./deploy.sh staging``, ``bash scripts/deploy.sh``: follow it with its arguments and variables."""
+        given = dict(word.split("=", 1) for word in takewhile(_ASSIGNED.match, words))
+        rest = list(words[len(given) :])
+        if rest and basename(rest[0]) in {"bash", "sh", "zsh", "source", ".", "sudo", "env"} and len(rest) > 1:
             rest = [word for word in rest[1:] if not word.startswith("-")] or rest
-        name = rest[0].removeprefix("$(dirname $0)/").removeprefix("$_/")
-        target = next(
-            (
-                item
-                for item in (
-                    normpath(join(folder, name)),
-                    normpath(name.lstrip("/")),
-                    join(dirname(path), basename(name)),
-                )
-                if item in self.files.paths
-            ),
-            "",
-        )
-        if not target or not (is_script(target) or "." not in basename(target)) or target == path or depth >= _DEPTH:
+        if not rest or shell.depth >= _DEPTH:
+            return
+        target = self.places.file(rest[0], shell.folder, shell.path)
+        if not target and (beside := join(dirname(shell.path), basename(rest[0]))) in self.files.paths:
+            target = beside
+        if not target or not (is_script(target) or "." not in basename(target)) or target == shell.path:
             return
         text = self.files.text(target) or ""
-        if "gcloud" in text or "docker build" in text:
+        if any(mark in text for mark in ("gcloud", "docker build", ".sh")):
             self.called.add(target)
-            self.script(target, rest[1:], [*hints], origin, depth + 1, folder)
-
-    def makefile(self, path: str) -> None:
-        """The deployments of a Makefile: each target's recipe, with the target's name as a hint."""
-        text = self.files.text(path) or ""
-        variables = {name: value.strip() for name, value in _MAKE_VARIABLE.findall(text)}
-        variables = {name: expand(_shell(value), variables) for name, value in variables.items()}
-        targets = list(_TARGET.finditer(text))
-        for index, match in enumerate(targets):
-            end = targets[index + 1].start() if index + 1 < len(targets) else len(text)
-            rows = [row[1:].lstrip("@-") if row.startswith("\t") else "" for row in text[match.end() : end].split("\n")]
-            recipe = _shell("\n".join(rows))
-            if "gcloud" in recipe or "docker" in recipe or ".sh" in recipe:
-                start = text.count("\n", 0, match.end()) + 1
-                hints = [(match[1], "the target's name")]
-                self.text(path, recipe, variables, hints, "makefile", 0, start, dirname(path), whole=text)
+            seen = {name: value for name, value in shell.variables.items() if not name.isdigit()}
+            seen.update({item.name: item.value for item in shell.env if item.value and item.sort == "plain"})
+            hints = [*_told_by(given), *shell.hints]
+            self.script(target, rest[1:], hints, shell.origin, shell.depth + 1, shell.folder, {**seen, **given})
 
 
-def is_frontend_build(words: Sequence[str]) -> bool:
-    """``npm run build``, ``pnpm --filter web build``, ``next build``, ``vite build``."""
-    rest = list(dropwhile(lambda word: "=" in word, words))
-    return (
-        bool(rest)
-        and bool(_BUILDS.match(basename(rest[0])))
-        and any(word.partition(":")[0] == "build" for word in rest[1:])
-    )
+def _writes(shell: _Shell) -> list[Write]:
+    """The files that a shell makes, if anything in the whole file takes one."""
+    if not any(word in shell.whole for word in TAKES):
+        return []
+    return writes(shell.path, shell.text, shell.start, shell.variables)
+
+
+def _told_by(variables: Mapping[str, str]) -> list[Hint]:
+    """The variables that may tell the environment."""
+    return [
+        (value, f"the variable {name}")
+        for name, value in variables.items()
+        if is_parameter(name) and names_environment(name) and "$" not in value
+    ]
 
 
 def _exported(words: Iterable[str]) -> tuple[Setting, ...]:
@@ -238,9 +318,10 @@ def _from(item: Setting, env: tuple[Setting, ...]) -> Setting:
     )
 
 
-def _shell(text: str) -> str:
-    """Make's ``$(NAME)`` and ``$$`` as the shell writes them."""
-    return re.sub(r"\$\((\w+)\)", r"${\1}", text).replace("$$", "$")
+def _one_word(match: re.Match[str]) -> str:
+    """An array as one variable that holds its words; the lines that it took stay."""
+    before = f"${{{match[1]}}} " if match[2] else ""
+    return f'{match[1]}="{before}{_words(match[3])}"' + "\n" * match[0].count("\n")
 
 
 def _words(text: str) -> str:
@@ -262,36 +343,15 @@ def _evaluated(words: tuple[str, ...]) -> tuple[str, ...]:
     return words
 
 
-def _secrets(words: Sequence[str]) -> list[str]:
-    """The secret that ``gcloud secrets create NAME`` (or ``versions add NAME``) speaks of."""
+def _secrets(words: Sequence[str]) -> tuple[list[str], str]:
+    """The secret that ``gcloud secrets create NAME`` creates or ``versions add NAME`` gives a value, and which it is."""
     rest = list(words)
     at = next((index for index, word in enumerate(rest) if basename(word) == "gcloud"), None)
     if at is None or rest[at + 1 : at + 2] != ["secrets"]:
-        return []
-    tail = rest[at + 2 :]
-    if tail[:1] == ["create"]:
-        return [word for word in tail[1:2] if not word.startswith("-")]
-    return [word for word in tail[2:3] if not word.startswith("-")] if tail[:2] == ["versions", "add"] else []
-
-
-class _Lines:
-    """The line of each command: the next line on which its program stands and that is no comment."""
-
-    def __init__(self, text: str, start: int) -> None:
-        self.rows = text.split("\n")
-        self.start = start
-        self.at: dict[str, int] = {}
-
-    def of(self, words: Sequence[str]) -> int | None:
-        program = next((basename(word) for word in words if basename(word) in {"gcloud", "docker", "podman"}), words[0])
-        verb = next(
-            (word for word in words if word in {"deploy", "update", "replace", "build", "create", "submit", "add"}), ""
-        )
-        begin = self.at.get(program, 0)
-        order: list[int] = [*range(begin, len(self.rows)), *range(begin)]
-        for index in order:  # a loop's body comes again
-            row = self.rows[index]
-            if program in row and not row.lstrip().startswith("#") and verb in "".join(self.rows[index : index + 4]):
-                self.at[program] = index + 1
-                return index + self.start
-        return None
+        return [], ""
+    match rest[at + 2 :]:
+        case ["create", name, *_] if not name.startswith("-"):
+            return [name], "script"
+        case ["versions", "add", name, *_] if not name.startswith("-"):
+            return [name], "version"
+    return [], ""

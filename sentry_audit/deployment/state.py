@@ -26,15 +26,22 @@ class State:
     """
 
     pipeline: str
+    service: str = ""
+    resource: str = "service"
     variables: dict[str, tuple[Setting, Deployment]] = field(default_factory=dict)
     replaced: dict[str, Deployment] = field(default_factory=dict)
     lost: dict[str, tuple[Setting, Deployment]] = field(default_factory=dict)
     unresolved: list[str] = field(default_factory=list)
-    last: Deployment | None = None
+    deployments: list[Deployment] = field(default_factory=list)
+
+    @property
+    def last(self) -> Deployment | None:
+        """The deployment that runs last."""
+        return self.deployments[-1] if self.deployments else None
 
     def apply(self, deployment: Deployment, environment: str) -> None:
         """Run one deployment of the pipeline."""
-        self.last = deployment
+        self.deployments.append(deployment)
         self.unresolved += deployment.unresolved
         if deployment.declarative:
             for sort in ("plain", "secret"):
@@ -71,8 +78,22 @@ def states(deployments: Iterable[Deployment], environment: str) -> list[State]:
     found: dict[tuple[str, str], State] = {}
     for item in sorted(deployments, key=lambda item: item.order):
         key = (item.pipeline, rendered(item.service, environment))
-        found.setdefault(key, State(item.pipeline)).apply(item, environment)
+        found.setdefault(key, State(*key, item.resource)).apply(item, environment)
     return list(found.values())
+
+
+def by_service(found: Iterable[State]) -> list[list[State]]:
+    """The states of each service; those of jobs where there is no service.
+
+    A definition whose service is not known by name goes with the only one that is.
+    """
+    groups: dict[str, list[State]] = {}
+    for state in found:
+        groups.setdefault("" if "$" in state.service else state.service, []).append(state)
+    if len(groups) == 2 and "" in groups:
+        return [[state for group in groups.values() for state in group]]
+    services = [group for group in groups.values() if any(state.resource == "service" for state in group)]
+    return services or list(groups.values())
 
 
 def first(found: Sequence[State], names: Iterable[str]) -> tuple[Setting, Deployment] | None:

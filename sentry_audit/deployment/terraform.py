@@ -8,7 +8,7 @@ from posixpath import basename, dirname
 from typing import TYPE_CHECKING
 
 from sentry_audit import dsn
-from sentry_audit.deployment.environments import canonical, named_in, told
+from sentry_audit.deployment.environments import canonical, labels, named_in, told
 from sentry_audit.deployment.terraform_containers import PATHS, Contents, Reader, of_arguments
 from sentry_audit.deployment.terraform_data import Unknown, text_of
 from sentry_audit.deployment.terraform_layers import Layers, outside
@@ -184,7 +184,7 @@ class _Writer:
     def _deployment(
         self, instance: Instance, block: Block, name: Value, kind: str, contents: Contents, hints: list[Hint]
     ) -> None:
-        environment, rule = told(hints)
+        environment, rule = told([*hints, *labels(contents.settings)])
         service = text_of(name)
         calls = [(item.call_block.path, item.call_block.line) for item in _chain(instance) if item.call_block]
         text = self.modules.files.text(block.path) or ""

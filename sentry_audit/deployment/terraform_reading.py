@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _NAMES = frozenset({"file", "fileexists", "yamldecode", "jsondecode"})
 _DEEP = 20
+#: Merges of merges multiply: with so many aliases they cannot become many.
+_ALIASES = 30
 
 
 def read_file(
@@ -44,6 +46,8 @@ def _places(given: str, folders: Sequence[str]) -> list[str]:
 def _decoded(name: str, text: str, budget: Budget) -> Value:
     import yaml
 
+    if text.count("*") > _ALIASES and "<<" in text:
+        return Unknown(f"${{{name}(…)}}", "it merges too many aliases", failed=True)
     try:
         return _data(json.loads(text) if name == "jsondecode" else yaml.safe_load(text), budget)
     except (yaml.YAMLError, ValueError, RecursionError, OverflowError):

@@ -1,22 +1,21 @@
 """GitHub workflows: jobs that build images, bundle front ends and deploy to Cloud Run.
 
-Semantics: docs.github.com/actions/reference/workflows-and-actions/workflow-syntax and the README of
-google-github-actions/deploy-cloudrun (``env_vars`` and ``secrets`` merge unless the strategy is ``overwrite``).
+Semantics: docs.github.com/actions/reference/workflows-and-actions/workflow-syntax.
 """
 
 from __future__ import annotations
 
-import re
-import shlex
 from dataclasses import dataclass, field, replace
 from posixpath import join, normpath
 from typing import TYPE_CHECKING, Any
 
-from sentry_audit.deployment.environments import Hint, canonical, named_in
+from sentry_audit.deployment import action
+from sentry_audit.deployment.environments import Hint, canonical, named_in, names_environment
 from sentry_audit.deployment.expressions import Context, combinations, fill, holds
 from sentry_audit.deployment.found import KINDS
-from sentry_audit.deployment.gcloud import Change, setting, settings, understand
-from sentry_audit.scanners.nodes import at, children, compose, items, line_of, text_of, twice
+from sentry_audit.deployment.gcloud import Change, setting
+from sentry_audit.deployment.outputs import written
+from sentry_audit.scanners.nodes import at, children, compose, items, line_of, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -70,7 +69,7 @@ class Workflows:
             events = _events(node)
             if inputs is None and set(events) == {"workflow_call"}:
                 continue
-            self.found.twice(path, twice(node))
+            self.found.unsound(path, node)
             for given in [inputs] if inputs is not None else _choices(events):
                 context = {f"inputs.{name}": value for name, value in given.items()}
                 context.update({f"github.event.{name}": value for name, value in context.items()})
@@ -78,8 +77,43 @@ class Workflows:
                 branch = _branches(events)
                 last = [(branch, "the branch")] if branch and inputs is None else []
                 run = _Job(path, text, context, [*told, *hints], depth=depth)
-                for name, job in children(at(node, "jobs")).items():
-                    self._job(self._with(run, at(node, "env")), name, job, last)
+                self._jobs(self._with(run, at(node, "env")), children(at(node, "jobs")), last)
+
+    def _jobs(self, run: _Job, jobs: Mapping[str, Any], last: Sequence[Hint]) -> None:
+        """The jobs in order; one that takes what another found out runs once for each way of that."""
+        ways: dict[str, list[_Job]] = {}
+        for name, node in jobs.items():
+            text = run.text[node.start_mark.index : node.end_mark.index]
+            needed = next((other for other in ways if f"needs.{other}.outputs" in text), "")
+            for known in ways.get(needed, [run]):
+                self._job(known, name, node, last)
+            if given := children(at(node, "outputs")):
+                ways[name] = [self._given(run, name, given, way) for way in self._ways(run, items(at(node, "steps")))]
+
+    def _ways(self, job: _Job, steps: Sequence[Any]) -> list[_Job]:
+        """``job`` after ``steps`` as far as these write outputs, in each way that they may."""
+        found = [job]
+        for step in steps:
+            found = [after for way in found for after in self._after(way, step)][:_LIMIT]
+        return found
+
+    def _given(self, run: _Job, name: str, outputs: Mapping[str, Any], way: _Job) -> _Job:
+        more = {f"needs.{name}.outputs.{key}": fill(text_of(value), way.context) for key, value in outputs.items()}
+        return replace(run, context={**run.context, **more}, hints=way.hints)
+
+    def _after(self, job: _Job, step: Any) -> list[_Job]:
+        """``job`` as the steps after ``step`` see it, in each way through it."""
+        fields = children(step)
+        if "run" not in fields:
+            return [job]
+        found = []
+        for way in written(fill(text_of(fields["run"]), job.context), _plain(job)):
+            context = {**job.context, **{f"env.{name}": value for name, value in way.env.items()}}
+            context |= {f"steps.{text_of(fields.get('id'))}.outputs.{key}": value for key, value in way.outputs.items()}
+            line = line_of(fields["run"])
+            env = {name: setting(name, value, "set", "plain", line, build=True) for name, value in way.env.items()}
+            found.append(replace(job, context=context, hints=[*way.hints(), *job.hints], env={**job.env, **env}))
+        return found or [job]
 
     def _with(self, job: _Job, node: Any) -> _Job:
         """``job`` with the variables of an ``env`` mapping."""
@@ -116,8 +150,18 @@ class Workflows:
             )
             if uses := text_of(fields.get("uses")):
                 self._call(job, uses, fields.get("with"))
-            for step in items(fields.get("steps")):
-                self._step(job, step)
+            self.scripts.inputs.made.clear()  # each job begins with a fresh checkout
+            self._steps(job, items(fields.get("steps")))
+
+    def _steps(self, job: _Job, steps: Sequence[Any]) -> None:
+        for at_, step in enumerate(steps):
+            self._step(job, step)
+            ways = self._after(job, step)
+            if len(ways) > 1:
+                for way in ways:
+                    self._steps(way, steps[at_ + 1 :])
+                return
+            job = ways[0]
 
     def _call(self, job: _Job, uses: str, arguments: Any) -> None:
         target = normpath(uses.removeprefix("./"))
@@ -137,11 +181,11 @@ class Workflows:
         nodes, problems = compose(path, text, KINDS)
         self.found.problems += problems
         for node in nodes[:1]:
+            self.found.unsound(path, node)
             defaults = {name: text_of(at(value, "default")) for name, value in children(at(node, "inputs")).items()}
             context = {f"inputs.{name}": value for name, value in {**defaults, **inputs}.items()}
             inner = replace(job, path=path, text=text, context={**job.context, **context}, depth=job.depth + 1)
-            for step in items(at(node, "runs", "steps")):
-                self._step(inner, step)
+            self._steps(inner, items(at(node, "runs", "steps")))
 
     def _step(self, job: _Job, node: Any) -> None:
         fields = children(node)
@@ -154,7 +198,7 @@ class Workflows:
         if "run" in fields:
             self._run(job, fields)
         elif "deploy-cloudrun" in uses:
-            self._deploy(job, fields.get("with"), line_of(node))
+            self._deploy(job, fields.get("with"), line_of(node), uses)
         elif uses.startswith("docker/build-push-action"):
             self._image(job, fields.get("with"), line_of(node))
         elif uses.startswith("./"):
@@ -171,30 +215,10 @@ class Workflows:
             env=tuple(job.env.values()),
         )  # fmt: skip
 
-    def _deploy(self, job: _Job, node: Any, line: int) -> None:
+    def _deploy(self, job: _Job, node: Any, line: int, uses: str) -> None:
         given = {name: fill(text_of(value), job.context) for name, value in children(node).items()}
-        found: list[Setting] = []
-        for name, sort in (("env_vars", "plain"), ("secrets", "secret")):
-            if name in given:
-                strategy = given.get(f"{name}_update_strategy", "merge")
-                operation = "set" if strategy == "overwrite" else "update"
-                listed = ",".join(_rows(given[name]))
-                found += settings(listed, operation, sort, line)
-        change = Change(
-            "deploy", "job" if given.get("job") else "service", given.get("job") or given.get("service", "")
-        )
-        flags = _words(given.get("flags", ""))
-        more = understand(("gcloud", "run", "deploy", "service", *flags), line)
-        unresolved = more.unresolved if more else ()
-        if "env_vars_file" in given:
-            unresolved = (*unresolved, f"{given['env_vars_file']} was not read")
-        change = replace(
-            change, settings=(*found, *(more.settings if more else ())), image=given.get("image", ""),
-            source=given.get("source", ""), project=given.get("project_id", ""), unresolved=unresolved,
-        )  # fmt: skip
-        metadata = given.get("metadata", "")
-        if metadata and self.scripts.follow(replace(change, verb="replace"), normpath(metadata), job.hints):
-            return
+        given = {name: value for name, value in given.items() if value}
+        change = action.change(given, action.major(uses, job.text, line), line, self.scripts.inputs.seen_from(""))
         self.scripts.keep(
             change, job.path, job.text, line, "deploy-cloudrun", job.hints, "", env=tuple(job.env.values())
         )
@@ -218,23 +242,11 @@ def _plain(job: _Job) -> dict[str, str]:
     return {name.removeprefix("env."): value for name, value in job.context.items() if name.startswith("env.")}
 
 
-def _rows(text: str) -> list[str]:
-    rows = [row.strip().rstrip(",") for row in text.splitlines()]
-    return [row for row in rows if row and not row.startswith("#")]
-
-
-def _words(text: str) -> list[str]:
-    try:
-        return shlex.split(text, comments=True)
-    except ValueError:
-        return text.split()
-
-
 def _env_hints(context: Context) -> list[Hint]:
     return [
         (value, f"the variable {name.removeprefix('env.')}")
         for name, value in context.items()
-        if name.startswith("env.") and re.search(r"ENV|STAGE|PROJECT|SERVICE", name, re.IGNORECASE)
+        if name.startswith("env.") and names_environment(name.removeprefix("env."))
     ]
 
 

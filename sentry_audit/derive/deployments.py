@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from sentry_audit.deployment.environments import canonical, named_in, rendered, speaks_of
-from sentry_audit.deployment.state import State, first, states
+from sentry_audit.deployment.state import State, by_service, first, states
 from sentry_audit.facts import (
     DeployedDsn,
     DeployedEnvironment,
@@ -20,12 +20,13 @@ from sentry_audit.facts import (
 from sentry_audit.model import Evidence
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from sentry_audit.deployment.matching import Matching
     from sentry_audit.facts import Component, Fact, Image, Setting
 
 _DEFAULT = ("SENTRY_DSN",)
+_Judged = TypeVar("_Judged", DeployedDsn, DeployedEnvironment)
 
 
 def deployed(
@@ -47,14 +48,30 @@ def deployed(
         variables: tuple[str, ...] = ()
     else:
         variables = (argument.variables if argument else ()) or _DEFAULT
+    literal = _needless(argument, matching) if argument is not None and not variables else []
     if not mine:
-        return _nowhere(component, matching, environment) if variables else []
-    found = states(mine, environment)
-    facts: list[Fact] = [_labelled(found, mine, label, baked, environment)]
+        return _nowhere(component, matching, environment) if variables else literal
+    groups = by_service(states(mine, environment))
+    theirs = [[item for state in group for item in state.deployments] for group in groups]
+    both = list(zip(groups, theirs, strict=True))
+    facts: list[Fact] = [_worst(_labelled(found, own, label, baked, environment) for found, own in both)]
+    facts += literal
     if variables:
-        facts.append(_declared(found, mine, argument, variables, baked, image))
-        facts += _wipes(found, variables)
+        facts.append(_worst(_declared(found, own, argument, variables, baked, image) for found, own in both))
+        facts += [fact for found in groups for fact in _wipes(found, variables)]
     return facts
+
+
+def _needless(argument: DsnArgument, matching: Matching) -> list[Fact]:
+    """That no deployment has to pass a DSN which stands in the code, where something is deployed."""
+    if not matching.owners and not matching.ownerless:
+        return []
+    return [DeployedDsn(declared=True, source="it needs none, the DSN is a literal", evidence=argument.evidence[-1:])]
+
+
+def _worst(facts: Iterable[_Judged]) -> _Judged:
+    """Of what is so for each service of a component, the worst: each has its own variables."""
+    return min(facts, key=lambda fact: (not fact.problem, not fact.unknown))
 
 
 def _nowhere(component: Component, matching: Matching, environment: str) -> list[Fact]:
@@ -82,7 +99,7 @@ def _at(item: Setting, deployment: Deployment) -> Evidence:
         shown += f" from the secret {item.secret}" + (f":{item.version}" if item.version else "")
     elif item.value:
         shown += f"={item.value}"
-    return Evidence(deployment.path, item.line or deployment.line, None, None, shown)
+    return Evidence(item.path or deployment.path, item.line or deployment.line, None, None, shown)
 
 
 def _declared(
@@ -92,7 +109,7 @@ def _declared(
     variables: tuple[str, ...],
     baked: set[str],
     image: Image | None,
-) -> Fact:
+) -> DeployedDsn:
     hit = first(found, variables)
     if hit is not None:
         item, deployment = hit
@@ -116,13 +133,17 @@ def _declared(
     if argument is not None and argument.unknown:
         seen = f"; {', '.join(similar)} is passed" if similar else ""
         return DeployedDsn(unknown=f"which variable it needs is not known{seen}", evidence=_places(mine))
+    if argument is not None and argument.also:
+        reason = f"{' or '.join(variables)} is not passed, and {argument.also}"
+        return DeployedDsn(variables=variables, unknown=reason, evidence=(*_places(mine), *argument.evidence[-1:]))
     lost = next((state.lost[name] for state in found for name in variables if name in state.lost), None)
     place = f"{mine[-1].evidence[0]} deploys {mine[-1].service or 'it'} without {' or '.join(variables)}"
     if lost is not None:
         place = f"{lost[1].evidence[0]} replaces all {_sort(lost[0])} and drops {lost[0].name} again"
     elif similar:
         place += f": it passes {', '.join(similar)}, which the code does not read"
-    return DeployedDsn(variables=variables, problem=place, evidence=_places(mine))
+    ignored = [f"; {text}" for item in mine for text in item.ignored]
+    return DeployedDsn(variables=variables, problem=place + "".join(ignored[:1]), evidence=_places(mine))
 
 
 def _sort(item: Setting) -> str:
@@ -147,7 +168,7 @@ def _wipes(found: Sequence[State], variables: Sequence[str]) -> list[Fact]:
             facts.append(DeployWipe(unknown="; ".join(dict.fromkeys(state.unresolved)), evidence=wiper.evidence))
         else:
             manner = "declares all variables" if wiper.declarative else f"replaces all {_sort(item)}"
-            where = "" if setter is wiper else f", which {setter.path}:{item.line or setter.line} sets"
+            where = "" if setter is wiper else f", which {_at(item, setter)} sets"
             problem = (
                 f"{wiper.evidence[0]} {manner} of {wiper.service or 'the service'} and leaves out {item.name}{where}"
             )
@@ -158,7 +179,7 @@ def _wipes(found: Sequence[State], variables: Sequence[str]) -> list[Fact]:
 
 def _labelled(
     found: Sequence[State], mine: Sequence[Deployment], label: tuple[str, ...] | None, baked: set[str], environment: str
-) -> Fact:
+) -> DeployedEnvironment:
     if label == ():
         return DeployedEnvironment(declared=True, source="the code", evidence=_places(mine))
     names = label or ("SENTRY_ENVIRONMENT",)
@@ -188,16 +209,7 @@ def secrets(
     """Whether scripts and Terraform that create secrets know the DSN's, and by the name that is deployed."""
     declared = [fact for fact in facts if isinstance(fact, SecretDeclared)]
     found: list[Fact] = []
-    scripts: dict[str, list[SecretDeclared]] = {}
-    for fact in declared:
-        if fact.origin == "script":
-            scripts.setdefault(fact.path, []).append(fact)
-    for path, listed in scripts.items():
-        names = tuple(dict.fromkeys(item.name for item in listed))
-        covers = any("sentry" in name.lower() for name in names)
-        open_ = "" if covers or not any(item.unresolved for item in listed) else "a secret's name was not followed"
-        evidence = tuple(place for item in listed for place in item.evidence)
-        found.append(SecretScript(path=path, covers=covers, names=names, unknown=open_, evidence=evidence))
+    found += _scripts(declared)
     here = [item for item in declared if speaks_of(item.environment, environment)]
     found += _terraform(component, matching, [item for item in here if item.origin == "terraform"], dsn, environment)
     known = {rendered(item.name, environment): item for item in here if "sentry" in item.name.lower()}
@@ -207,6 +219,22 @@ def secrets(
         problem = "" if agrees else f"the deployment takes the DSN from {dsn.secret}, but what is created is {others}"
         evidence = (*dsn.evidence, *(place for item in known.values() for place in item.evidence))
         found.append(SecretName(name=dsn.secret, agrees=agrees, problem=problem, evidence=evidence))
+    return found
+
+
+def _scripts(declared: Sequence[SecretDeclared]) -> list[Fact]:
+    """Whether the scripts that create secrets know Sentry's: one of them is enough."""
+    known = {fact.path for fact in declared if "sentry" in fact.name.lower()}
+    creating = [fact for fact in declared if fact.origin == "script"]
+    scripts: dict[str, list[SecretDeclared]] = {}
+    for fact in [item for item in creating if item.path in known] or creating:
+        scripts.setdefault(fact.path, []).append(fact)
+    found: list[Fact] = []
+    for path, listed in scripts.items():
+        names = tuple(dict.fromkeys(item.name for item in listed))
+        open_ = "" if known else next((item.unresolved for item in listed if item.unresolved), "")
+        evidence = tuple(place for item in listed for place in item.evidence)
+        found.append(SecretScript(path=path, covers=bool(known), names=names, unknown=open_, evidence=evidence))
     return found
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from sentry_audit.deployment.promotion import promoted
 from sentry_audit.derive.gates import enabled
 from sentry_audit.derive.labels import labelled
+from sentry_audit.derive.promoted import told_apart
 from sentry_audit.facts import FrontendVariable
 from sentry_audit.model import Status
 
@@ -43,10 +45,12 @@ class Frontends:
         def provided(name: str) -> FrontendVariable:
             return self._variable(frontend, name, environment, matching)
 
-        more: list[Fact] = [
-            self._given(frontend, variable, environment, matching) for variable in analysis.variables.values()
-        ]
-        more += [labelled(label, environment, provided) for label in analysis.labels]
+        shared = promoted(matching, frontend.fact, environment)
+        given = [self._given(frontend, item, environment, matching) for item in analysis.variables.values()]
+        compiled = [fact for fact in given if fact.provided and not analysis.variables[fact.name].at_run_time]
+        more: list[Fact] = [*given]
+        more += [told_apart(shared, fact, analysis.labels) for fact in compiled] if shared else []
+        more += [labelled(label, environment, provided, shared) for label in analysis.labels]
         more += enabled(analysis, environment, self.facts, matching, provided)
         more += content_policies(analysis, self._policies, self.facts, found, environment)
         return [*found, *more], analysis.problems
@@ -100,6 +104,5 @@ class Frontends:
             )
         if unknown := next((step for step in steps if step.status is Status.UNKNOWN and step.link != "secret"), None):
             return FrontendVariable(name=name, unknown=unknown.message, evidence=places)
-        return FrontendVariable(
-            name=name, provided=True, given=True, source=steps[-1].message if steps else "", evidence=places
-        )
+        source = "; ".join(step.message for step in steps[-2:] if step is steps[-1] or steps[-1].link == "promotion")
+        return FrontendVariable(name=name, provided=True, given=True, source=source, evidence=places)

@@ -5,17 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sentry_audit.deployment.environments import canonical
+from sentry_audit.derive.promoted import mislabelled
 from sentry_audit.facts import DeployedEnvironment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sentry_audit.deployment.promotion import Promotion
     from sentry_audit.facts import FrontendVariable
     from sentry_audit.javascript.labels import Label
 
 
-def labelled(label: Label, environment: str, provided: Callable[[str], FrontendVariable]) -> DeployedEnvironment:
-    """Whether events carry the environment's name. ``provided`` tells whether the build gets a variable."""
+def labelled(
+    label: Label, environment: str, provided: Callable[[str], FrontendVariable], shared: Promotion | None = None
+) -> DeployedEnvironment:
+    """Whether events carry the environment's name. ``provided`` tells whether the build gets a variable.
+
+    ``shared``: the build makes the image of other environments too.
+    """
     wanted = canonical(environment)
     if label.open:
         return DeployedEnvironment(declared=True, source="the code", evidence=label.evidence)
@@ -24,7 +31,9 @@ def labelled(label: Label, environment: str, provided: Callable[[str], FrontendV
         if fact.unknown:
             return DeployedEnvironment(unknown=fact.unknown, evidence=(*label.evidence, *fact.evidence))
         if fact.provided:
-            return DeployedEnvironment(declared=True, source=name, evidence=(*label.evidence, *fact.evidence))
+            problem = mislabelled(shared, name, environment)
+            places = (*label.evidence, *fact.evidence)
+            return DeployedEnvironment(declared=not problem, source=name, problem=problem, evidence=places)
     built = (label.mode, *label.modes) if "MODE" in label.builds else ("production",) if label.builds else ()
     said = built or label.literals or (("production",) if not label.given else ())
     if wanted in {canonical(name) for name in said}:

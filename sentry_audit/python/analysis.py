@@ -393,11 +393,13 @@ def dsn_argument(component: str, item: Reached, resolver: Resolver, *, guarded_b
     leaves = value.leaves()
     variables = tuple(dict.fromkeys(name for leaf in leaves for name in leaf.names))
     if variables:
+        others = [leaf.reason for leaf in leaves if leaf.kind in {"env", "dynamic"} and leaf.reason]
         return DsnArgument(
             component=component,
             resolves=True,
             source=f"the variable {' or '.join(variables)}",
             variables=variables,
+            also=next(iter(others), ""),
             evidence=trail,
         )
     if any(leaf.kind == "literal" and isinstance(leaf.literal, str) and leaf.literal.strip() for leaf in leaves):

@@ -8,7 +8,7 @@ without prefix; a keyword argument at the call wins over the environment.
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sentry_audit.python.module import FunctionNode, Module
@@ -79,6 +79,9 @@ def field_value(resolver: Resolver, base: Value, name: str, at: Evidence) -> Val
         if filled.kind == "env" and filled.default is None and declared is not None and declared.kind == "literal":
             filled = Value("env", names=filled.names, default=declared, cast=filled.cast, trail=filled.trail)
         return filled.via(at)
+    if declared is not None and declared.kind == "env" and filled is not None and filled.kind == "dynamic":
+        also = f"{base.cls.node.name} may fill {name} itself: {filled.reason or 'not followed'}"
+        return replace(declared, reason=declared.reason or also).via(at)
     if declared is not None:
         return declared.via(at)
     where = base.cls.node

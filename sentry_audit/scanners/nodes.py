@@ -34,19 +34,35 @@ def compose(path: str, text: str, kinds: frozenset[str]) -> tuple[list[Any], lis
 
 
 def children(node: Any) -> dict[str, Any]:
-    """The entries of a mapping node, merges (``<<``) put in; nothing for any other node. The last of equal keys wins."""
+    """The entries of a mapping node, merges (``<<``) put in; nothing for any other node. The last of equal keys wins.
+
+    Each node is merged once, however often it is named: nested merges would multiply.
+    """
+    found: dict[str, Any] = {}
+    _merge(node, found, set())
+    return found
+
+
+def _merge(root: Any, found: dict[str, Any], seen: set[int]) -> None:
+    """Put the entries of ``root`` into ``found``, and behind them what it merges in: the earlier of them counts."""
     import yaml
 
-    if not isinstance(node, yaml.MappingNode):
-        return {}
-    found: dict[str, Any] = {}
-    for key, value in node.value:
-        if key.value == "<<":
-            for part in value.value if isinstance(value, yaml.SequenceNode) else [value]:
-                found = {**children(part), **found}
-        elif isinstance(key.value, str):
-            found[key.value] = value
-    return found
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        if not isinstance(node, yaml.MappingNode) or id(node) in seen:
+            continue
+        seen.add(id(node))
+        own: dict[str, Any] = {}
+        merged: list[Any] = []
+        for key, value in node.value:
+            if key.value == "<<":
+                merged += value.value if isinstance(value, yaml.SequenceNode) else [value]
+            elif isinstance(key.value, str):
+                own[key.value] = value
+        for name, value in own.items():
+            found.setdefault(name, value)
+        stack += reversed(merged)
 
 
 def items(node: Any) -> list[Any]:
@@ -75,21 +91,33 @@ def at(node: Any, *path: str) -> Any:
 
 def twice(node: Any) -> Iterator[tuple[str, int]]:
     """Keys that stand twice in one mapping, with the line of the second; YAML readers differ in which one wins."""
+    for mapping in _mappings(node):
+        seen: set[str] = set()
+        for key, _ in mapping.value:
+            name = text_of(key)
+            if name in seen and name not in {"", "<<"}:
+                yield name, line_of(key)
+            seen.add(name)
+
+
+def templated(node: Any) -> int | None:
+    """The line of the first ``{{ … }}`` that is no text: to YAML it is a mapping as the key of a mapping."""
+    lines = [line_of(key) for mapping in _mappings(node) for key, _ in mapping.value if not isinstance(key.value, str)]
+    return min(lines, default=None)
+
+
+def _mappings(node: Any) -> Iterator[Any]:
+    """The mapping nodes at and below ``node``, each once, however many aliases name it."""
     import yaml
 
-    stack, seen_nodes = [node], set()
+    stack, seen = [node], set()
     while stack:
         current = stack.pop()
-        if id(current) in seen_nodes:
+        if id(current) in seen:
             continue
-        seen_nodes.add(id(current))
+        seen.add(id(current))
         if isinstance(current, yaml.MappingNode):
-            seen: set[str] = set()
-            for key, value in current.value:
-                name = text_of(key)
-                if name in seen and name != "<<":
-                    yield name, line_of(key)
-                seen.add(name)
-                stack.append(value)
+            yield current
+            stack.extend(value for _, value in current.value)
         elif isinstance(current, yaml.SequenceNode):
             stack.extend(current.value)

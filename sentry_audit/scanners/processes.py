@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sentry_audit.facts import Fact, Process
 from sentry_audit.model import Evidence
 from sentry_audit.scanners.base import Found, Scanner
+from sentry_audit.scanners.dotenv import environment_of
 from sentry_audit.scanners.nodes import children, compose, items, text_of
 from sentry_audit.scanners.shell import commands
 from sentry_audit.scanners.variables import declared
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _COMPOSE = re.compile(r"^(docker-)?compose([._-].*)?\.ya?ml$|^docker-compose.*\.ya?ml$")
 _PROC = re.compile(r"^([A-Za-z0-9_-]+):\s*(.+)$")
+_OTHERS = frozenset({"qa", "uat", "preview", "sandbox", "demo"})
 _KINDS = frozenset({"process"})
 
 
@@ -29,8 +31,19 @@ def matches(path: str) -> bool:
         name == "Procfile"
         or name in {"app.yaml", "app.yml"}
         or (name.endswith((".conf", ".ini")) and ("supervisor" in path or name in {"worker.conf", "workers.conf"}))
-        or bool(_COMPOSE.match(name))
+        or is_compose(path)
     )
+
+
+def is_compose(path: str) -> bool:
+    """Whether the name is a compose file's."""
+    return bool(_COMPOSE.match(path.rsplit("/", 1)[-1]))
+
+
+def speaks_of(path: str) -> str:
+    """The environment of a compose file: what its name says, else development, for which such files are."""
+    words = re.split(r"[._-]", path.rsplit("/", 1)[-1].lower())
+    return environment_of(path) or next((word for word in words if word in _OTHERS), "development")
 
 
 def scan(path: str, text: str) -> Found:
@@ -88,7 +101,8 @@ def _yaml(path: str, text: str, reader: Callable[[str, Any], list[Fact]]) -> Fou
     return tuple(fact for node in nodes for fact in reader(path, node)), tuple(problems)
 
 
-def _words(node: Any) -> tuple[str, ...]:
+def words_of(node: Any) -> tuple[str, ...]:
+    """The last command of a compose file's ``command`` or ``entrypoint``."""
     if node is None:
         return ()
     if isinstance(node.value, str):
@@ -103,21 +117,22 @@ def _words(node: Any) -> tuple[str, ...]:
 
 def _compose(path: str, node: Any) -> list[Fact]:
     found: list[Fact] = []
+    environment = speaks_of(path)
     for name, service in children(children(node).get("services")).items():
         fields = children(service)
-        context, image = _build(path, fields.get("build"))
-        words = _words(fields.get("command"))
-        entry = _words(fields.get("entrypoint"))
+        context, image = built(path, fields.get("build"))
+        words = words_of(fields.get("command"))
+        entry = words_of(fields.get("entrypoint"))
         line = service.start_mark.line
         command = fields.get("command") or fields.get("entrypoint")
-        at = command.start_mark.line + 1 if command is not None else line
+        begins = command.start_mark.line + 1 if command is not None else line
         if "build" in fields or words or entry:
-            found.append(_process(path, name, words or entry, at, origin="compose", image=image, context=context))
-        found += _environment(path, fields.get("environment"))
+            found.append(_process(path, name, words or entry, begins, origin="compose", image=image, context=context))
+        found += _environment(path, fields.get("environment"), environment)
     return found
 
 
-def _build(path: str, node: Any) -> tuple[str, str]:
+def built(path: str, node: Any) -> tuple[str, str]:
     """(the build context, the Dockerfile), relative to the root."""
     folder = dirname(path)
     if node is None:
@@ -131,14 +146,16 @@ def _build(path: str, node: Any) -> tuple[str, str]:
     return context, normpath(join(context, text_of(fields.get("dockerfile")) or "Dockerfile"))
 
 
-def _environment(path: str, node: Any) -> list[Fact]:
+def _environment(path: str, node: Any, environment: str = "", origin: str = "compose") -> list[Fact]:
     found: list[Fact] = []
     for name, value in children(node).items():
-        found += declared(path, name, text_of(value), value.start_mark.line + 1, origin="compose")
+        line = value.start_mark.line + 1
+        found += declared(path, name, text_of(value), line, origin=origin, environment=environment)
     for item in items(node):
         name, mark, value = text_of(item).partition("=")
         if mark:
-            found += declared(path, name, value, item.start_mark.line + 1, origin="compose")
+            line = item.start_mark.line + 1
+            found += declared(path, name, value, line, origin=origin, environment=environment)
     return found
 
 
@@ -155,7 +172,7 @@ def _app(path: str, node: Any) -> list[Fact]:
     elif "runtime" in fields:
         words = ("gunicorn", "main:app")  # cloud.google.com/appengine/docs/standard/python3/runtime: the default
         found.append(_process(path, "app", words, fields["runtime"].start_mark.line + 1, origin="app.yaml"))
-    found += _environment(path, fields.get("env_variables"))
+    found += _environment(path, fields.get("env_variables"), origin="app.yaml")
     return found
 
 

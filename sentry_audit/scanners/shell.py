@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import dataclass
 from itertools import dropwhile
 
 _FUNCTION = re.compile(
@@ -20,6 +21,19 @@ _ASSIGNMENT = re.compile(r"^([A-Za-z_]\w*)=(.*)$", re.DOTALL)
 _KEYWORDS = frozenset({"if", "then", "else", "elif", "do", "while", "until", "!", "{", "exec", "time"})
 _CLOSERS = frozenset({"fi", "done", "esac", "}", "export", "set", "echo", ":"})
 _OPERATORS = frozenset({"&&", "||", ";", ";;", "&", "|", "(", ")", "\n"})
+_PIPE = ["|"]
+_HERE = re.compile(r"^([^\n]*?)<<-?[ \t]*([\"']?)(\w+)\2([^\n]*)\n(.*?)^[ \t]*\3[ \t]*$", re.MULTILINE | re.DOTALL)
+_RUNS = re.compile(r"\b(?:ba|z|da)?sh\b|\bssh\b")
+
+
+@dataclass(frozen=True, slots=True)
+class SimpleCommand:
+    """A command's words, the files that its redirections name, and whether it reads what the one before it writes."""
+
+    words: Command
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+    piped: bool = False
 
 
 def expand(text: str, variables: dict[str, str]) -> str:
@@ -32,8 +46,39 @@ def expand(text: str, variables: dict[str, str]) -> str:
     return _VARIABLE.sub(value, text)
 
 
+def here_documents(text: str, before: int = 0) -> tuple[str, dict[str, tuple[str, int]]]:
+    """(``text`` with its here-documents as files, the text and first line of each by a name that counts from ``before``).
+
+    What a shell runs (``bash <<EOF``) stays where it is; lines keep their numbers.
+    """
+    found: dict[str, tuple[str, int]] = {}
+    if "<<" not in text:
+        return text, found
+
+    def file(match: re.Match[str]) -> str:
+        if _RUNS.search(match[1]) or match[1].lstrip().startswith("#"):
+            return match[0]
+        name = f"here-document-{before + len(found) + 1}"
+        found[name] = (match[5], match.string.count("\n", 0, match.start(5)) + 1)
+        return f"{match[1]}< {name} {match[4]}\n" + "\n" * match[5].count("\n")
+
+    return _HERE.sub(file, text), found
+
+
 def commands(text: str, variables: dict[str, str] | None = None) -> list[Command]:
-    """The simple commands of ``text`` in order, without keywords, redirections and operators.
+    """The words of each simple command of ``text``, without keywords, redirections and operators."""
+    return [item.words for item in simple_commands(text, variables) if not _exports(item.words)]
+
+
+def assigned(text: str, variables: dict[str, str] | None = None) -> dict[str, str]:
+    """The variables, ``variables`` among them, that are known after ``text`` has run."""
+    known = dict(variables or {})
+    _Run({}).all(_split(_FUNCTION.sub("", text)), known)
+    return known
+
+
+def simple_commands(text: str, variables: dict[str, str] | None = None) -> list[SimpleCommand]:
+    """The simple commands of ``text`` in order, ``export NAME=value`` among them.
 
     ``NAME=value`` lines are put into what follows, ``for`` loops over known words are unrolled, and functions run where
     they are called. Text that a shell would reject is read line by line, and lines that cannot be split are left out.
@@ -49,7 +94,11 @@ def commands(text: str, variables: dict[str, str] | None = None) -> list[Command
     for name, parts in functions.items():
         if name not in run.called:
             run.all(parts, dict(known))
-    return [words for words in run.found if words]
+    return [item for item in run.found if item.words]
+
+
+def _exports(words: Command) -> bool:
+    return words[0] == "export" and len(words) > 1 and all(_ASSIGNMENT.match(word) for word in words[1:])
 
 
 class _Run:
@@ -57,7 +106,7 @@ class _Run:
 
     def __init__(self, functions: dict[str, list[list[str]]]) -> None:
         self.functions = functions
-        self.found: list[Command] = []
+        self.found: list[SimpleCommand] = []
         self.called: set[str] = set()
         self.depth = 0
 
@@ -65,7 +114,8 @@ class _Run:
         """Run ``parts`` in order; ``known`` changes with them."""
         at = 0
         while at < len(parts):
-            words = list(dropwhile(_KEYWORDS.__contains__, parts[at]))
+            piped = parts[at][0] == "|"
+            words = list(dropwhile(_KEYWORDS.__contains__, parts[at][piped:]))
             at += 1
             if words[:1] == ["for"] and words[2:3] == ["in"] and len(self.found) < _MANY:
                 end = _end(parts, at)
@@ -77,9 +127,9 @@ class _Run:
                         )
                     at = end + 1
                     continue
-            self._one(words, known)
+            self._one(words, known, piped)
 
-    def _one(self, words: list[str], known: dict[str, str]) -> None:
+    def _one(self, words: list[str], known: dict[str, str], piped: bool = False) -> None:
         if not words or words[0] in _CLOSERS - {"export"}:
             return
         if words[0] in _DECLARES:
@@ -88,15 +138,21 @@ class _Run:
             for word in words:
                 if match := _ASSIGNMENT.match(word):
                     known[match[1]] = expand(match[2], {match[1]: "", **known})  # unset is empty
+        if words[0] == "export":
+            names = [word.partition("=")[0] for word in words[1:]]
+            given = [f"{name}={known[name]}" for name in names if name in known]
+            self.found.append(SimpleCommand(("export", *given) if given else ()))
             return
-        given = _plain([expand(word, known) for word in words])
+        if all(_ASSIGNMENT.match(word) for word in words):
+            return
+        given, reads, writes = _redirected([expand(word, known) for word in words])
         if given and given[0] in self.functions and self.depth < _DEPTH and len(self.found) < _MANY * 4:
             self.called.add(given[0])
             self.depth += 1
             self.all(self.functions[given[0]], known | {str(at): word for at, word in enumerate(given[1:], 1)})
             self.depth -= 1
             return
-        self.found.append(tuple(given))
+        self.found.append(SimpleCommand(tuple(given), tuple(reads), tuple(writes), piped))
 
 
 def _set(known: dict[str, str], name: str, value: str) -> dict[str, str]:
@@ -109,7 +165,7 @@ def _end(parts: list[list[str]], start: int) -> int:
     """The index of the ``done`` that closes the loop whose body begins at ``start``."""
     depth = 0
     for index in range(start, len(parts)):
-        first = next((word for word in parts[index] if word not in {"do", "then", "else"}), "")
+        first = next((word for word in parts[index] if word not in {"do", "then", "else", "|"}), "")
         if first in {"for", "while", "until", "select"}:
             depth += 1
         elif first == "done":
@@ -126,23 +182,33 @@ def _split(text: str) -> list[list[str]]:
         if not line.lstrip().startswith("#")
     ]
     lines = [_DUPLICATED.sub(" ", line) for line in lines]
-    joined = _SUBSTITUTION.sub("$_", "\n".join(lines))
+    joined = _substituted("\n".join(lines))
     try:
         tokens = _tokens(joined)
     except ValueError:  # an open quote: keep the lines that can be read
         tokens = []
         for line in lines:
             try:
-                tokens += [*_tokens(_SUBSTITUTION.sub("$_", line)), "\n"]
+                tokens += [*_tokens(_substituted(line)), "\n"]
             except ValueError:
                 tokens.append("\n")
     found: list[list[str]] = [[]]
     for token in tokens:
         if token in _OPERATORS or (token and set(token) <= set("&|;()\n")):
-            found.append([])
+            operator = token.strip("\n")
+            if operator or found[-1] != _PIPE:  # a line may end with the pipe
+                found.append([*_PIPE] if operator == "|" else [])
         else:
             found[-1].append(token)
-    return [words for words in found if words]
+    return [words for words in found if words and words != _PIPE]
+
+
+def _substituted(text: str) -> str:
+    """``text`` with ``$_`` in place of each command substitution, also of those inside others."""
+    before = ""
+    while before != text:
+        before, text = text, _SUBSTITUTION.sub("$_", text)
+    return text
 
 
 def _tokens(text: str) -> list[str]:
@@ -153,15 +219,21 @@ def _tokens(text: str) -> list[str]:
     return list(lexer)
 
 
-def _plain(words: list[str]) -> list[str]:
-    """The words without redirections."""
-    found = []
-    skip = False
+def _redirected(words: list[str]) -> tuple[list[str], list[str], list[str]]:
+    """(the words without redirections, the files that are read, the files that are written)."""
+    found: list[str] = []
+    files: tuple[list[str], list[str]] = ([], [])
+    pending: list[str] | None = None
     for word in words:
-        if skip:
-            skip = False
-        elif re.fullmatch(r"\d*[<>]{1,2}", word):
-            skip = True
-        elif not re.match(r"\d*[<>]", word) or word.startswith("<<"):
+        if pending is not None:
+            pending.append(word)
+            pending = None
+        elif match := re.match(r"\d*([<>])[<>|]?(?!<)", word):
+            into = files[match[1] == ">"]
+            if word[match.end() :]:
+                into.append(word[match.end() :])
+            else:
+                pending = into
+        else:
             found.append(word)
-    return found
+    return found, *files

@@ -170,12 +170,24 @@ class Tree:
             reason = "not a text file: it contains NUL bytes"
             hint = "save it as UTF-8, or exclude it in sentry-audit.yaml"
         if reason:
-            self.problems.append(Problem("repo", _kinds(path), reason, hint, Evidence(path, saw=reason)))
+            self._problem(path, reason, hint)
             return None
         text, note = _decode(path, raw.data)
         if note:
             self.notes.append(f"{path}: {note}")
+        if reason := _encoding(path, raw.data, note):
+            self._problem(path, reason, "save it as UTF-8")
         return text
+
+    def _problem(self, path: str, reason: str, hint: str) -> None:
+        self.problems.append(Problem("repo", _kinds(path), reason, hint, Evidence(path, saw=reason)))
+
+    def probe(self, paths: Iterable[str]) -> None:
+        """Read those of ``paths`` that no search can find, for what they are: each is a problem."""
+        for path in paths:
+            raw = self._raw(path)
+            if raw.failure or raw.binary or raw.data.startswith(_UTF16):
+                self.text(path)
 
     def _raw(self, path: str) -> _Raw:
         """The file's bytes, from memory while there is room for them."""
@@ -331,8 +343,27 @@ def _decode(path: str, data: bytes) -> tuple[str, str]:
         return data.decode("latin-1"), "not UTF-8: read as Latin-1"
 
 
+def _encoding(path: str, data: bytes, note: str) -> str:
+    """Why what takes a deploy definition cannot read it, though its text is known."""
+    from sentry_audit.deployment.names import UTF_8, is_taken
+
+    if data.startswith(_UTF16) and is_taken(path):
+        return "UTF-16: what runs it takes UTF-8"
+    return note if note and path.endswith(UTF_8) and is_taken(path) else ""
+
+
 def _kinds(path: str) -> frozenset[str]:
     """The kinds of facts that cannot be known without this file."""
+    from sentry_audit.deployment.names import is_taken
+
+    if not is_taken(path):
+        return _read_kinds(path)
+    from sentry_audit.deployment.found import KINDS
+
+    return KINDS | _read_kinds(path)
+
+
+def _read_kinds(path: str) -> frozenset[str]:
     name = basename(path)
     if is_dotenv(name):
         return frozenset({"env_var", "dsn"})
