@@ -85,10 +85,12 @@ def collect(tree: Tree, root: Path, settings: Settings) -> Collected:
         frontends = [item for item in frontends if item.fact.path in named]
     problems += unread
     if frontends or tree.search(DEPLOYS):
+        from sentry_audit.deployment import release_steps
         from sentry_audit.deployment.reading import read as read_deployments
 
         deployments = read_deployments(tree)
         facts += [settings.placed(fact) for fact in deployments.facts]
+        facts += release_steps.read(tree)
         problems += deployments.problems
     program = Program(tree)
     facts = rebased(facts, tree.paths)

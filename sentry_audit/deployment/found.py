@@ -106,6 +106,8 @@ class Found:
 
 
 def _saw(change: Change) -> str:
+    if change.resource == "bundle":
+        return "builds the front end"
     if change.resource == "image":
         return f"builds {change.image or 'an image'}"
     return f"{change.verb} {change.resource} {change.service}".strip()

@@ -188,6 +188,13 @@ def setting(name: str, value: str, operation: str, sort: str, line: int | None, 
     return Setting(name, operation, sort, value=kept, is_set=bool(value), line=line, build=build)
 
 
+def mounted(value: str, line: int | None) -> list[Setting]:
+    """``--secret id=TOKEN,env=SENTRY_AUTH_TOKEN`` as a setting of the build: what a Dockerfile can mount by that id."""
+    fields = dict(part.partition("=")[::2] for part in value.split(",") if "=" in part)
+    name = fields.get("id", "")
+    return [Setting(name, "set", "mount", line=line, build=True)] if name else []
+
+
 def build(words: list[str], line: int | None) -> Change:
     """The arguments of ``docker build`` (or kaniko's executor)."""
     flags: list[tuple[str, str]] = []
@@ -209,6 +216,8 @@ def build(words: list[str], line: int | None) -> Change:
         if name == "--build-arg":
             key, mark, given = value.partition("=")
             arguments.append(setting(key, given if mark else f"${key}", "set", "plain", line, build=True))
+        elif name == "--secret":
+            arguments += mounted(value, line)
     source = _last(flags, "--context") or (plain[-1] if plain else ".")
     return Change(
         "build", "image", "", tuple(arguments), _last(flags, "-t", "--tag", "--destination"), source.removeprefix("dir://"), "",

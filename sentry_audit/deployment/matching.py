@@ -18,6 +18,7 @@ _WORD = re.compile(r"[a-z]+|\d+")
 _VARIABLE = re.compile(r"\$[({]?[\w.]+[)}]?")
 _PLAIN = frozenset({"service", "cloud", "run", "cloudrun", "gcr", "docker", "image", "latest"})
 _RUNS = frozenset({"service", "job", "worker-pool"})
+_BUILT = frozenset({"image", "bundle"})
 
 
 def words(name: str) -> frozenset[str]:
@@ -41,7 +42,7 @@ class Matching:
         self, components: Sequence[Component], facts: Sequence[Fact], services: Mapping[str, str] | None = None
     ) -> None:
         self.components = components
-        self.builds = [fact for fact in facts if isinstance(fact, Deployment) and fact.resource == "image"]
+        self.builds = [fact for fact in facts if isinstance(fact, Deployment) and fact.resource in _BUILT]
         self.services = services or {}
         self.folders = {_image(item.image): item for item in self.builds if item.image}
         self.owners: dict[str, list[Deployment]] = {}
@@ -69,10 +70,11 @@ class Matching:
 
     def images(self, component: Component, environment: str) -> list[Deployment]:
         """The image builds (and bundles) that are made of ``component``'s folder."""
-        mine = [item for item in self.builds if self._built(component, item)]
+        mine = [item for item in self.builds if self.makes(component, item)]
         return [item for item in mine if speaks_of(item.environment, environment)]
 
-    def _built(self, component: Component, item: Deployment) -> bool:
+    def makes(self, component: Component, item: Deployment) -> bool:
+        """Whether an image, or a bundle, is made of ``component``."""
         folder = _clean(item.source)
         if folder or component.path == ".":
             return _within(folder, component.path)

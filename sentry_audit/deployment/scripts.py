@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from itertools import dropwhile, takewhile
+from itertools import takewhile
 from posixpath import basename, dirname, join, normpath
 from typing import TYPE_CHECKING
 
 from sentry_audit.deployment.branches import branches
 from sentry_audit.deployment.environments import canonical, is_parameter
 from sentry_audit.deployment.gcloud import Change, setting, understand
+from sentry_audit.scanners.bundling import is_bundler
 from sentry_audit.scanners.shell import commands, expand
 
 if TYPE_CHECKING:
@@ -29,10 +30,9 @@ _REQUIRED = re.compile(r"\$\{(\w+):?\?[^{}]*\}")
 _ITEMS = re.compile(r"\$\{(\w+)\[[@*]\]\}")
 #: What a text must hold for anything in it to deploy, build or hand on.
 _WORTH = re.compile(
-    r"gcloud|docker|podman|\.sh\b|\b(npm|pnpm|yarn|bun|npx|next|vite)\b[^\n]*\bbuild|(^|\s)(\./|scripts?/|bin/)[\w-]+"
+    r"gcloud|docker|podman|\.sh\b|\b(npm|pnpm|yarn|bun|npx|next|vite|turbo|nx|ng)\b[^\n]*\b(build|generate)|(^|\s)(\./|scripts?/|bin/)[\w-]+"
 )
 _DEPTH = 3
-_BUILDS = re.compile(r"^(npm|pnpm|yarn|bun|npx|next|vite)$")
 
 
 def is_script(path: str) -> bool:
@@ -133,10 +133,10 @@ class Scripts:
             elif (change := understand(words)) is not None:
                 line = lines.of(words)
                 self.keep(understand(words, line) or change, path, whole, line, origin, hints, here, depth, env)
-            elif is_frontend_build(words):
+            elif is_bundler(words):
                 own = _exported(takewhile(lambda word: "=" in word, words))
                 bundled = Change(
-                    "build", "image", "", tuple(replace(item, build=True) for item in (*env, *own)), source=here
+                    "build", "bundle", "", tuple(replace(item, build=True) for item in (*env, *own)), source=here
                 )
                 self.keep(bundled, path, whole, lines.of(words), origin, hints, here, depth, env)
             elif names := _secrets(words):
@@ -209,16 +209,6 @@ class Scripts:
                 start = text.count("\n", 0, match.end()) + 1
                 hints = [(match[1], "the target's name")]
                 self.text(path, recipe, variables, hints, "makefile", 0, start, dirname(path), whole=text)
-
-
-def is_frontend_build(words: Sequence[str]) -> bool:
-    """``npm run build``, ``pnpm --filter web build``, ``next build``, ``vite build``."""
-    rest = list(dropwhile(lambda word: "=" in word, words))
-    return (
-        bool(rest)
-        and bool(_BUILDS.match(basename(rest[0])))
-        and any(word.partition(":")[0] == "build" for word in rest[1:])
-    )
 
 
 def _exported(words: Iterable[str]) -> tuple[Setting, ...]:

@@ -16,6 +16,7 @@ from sentry_audit.deployment.environments import Hint, canonical, named_in
 from sentry_audit.deployment.expressions import Context, combinations, fill, holds
 from sentry_audit.deployment.found import KINDS
 from sentry_audit.deployment.gcloud import Change, setting, settings, understand
+from sentry_audit.facts import Setting
 from sentry_audit.scanners.nodes import at, children, compose, items, line_of, text_of, twice
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
     from sentry_audit.deployment.found import Found
     from sentry_audit.deployment.scripts import Scripts
-    from sentry_audit.facts import Setting
     from sentry_audit.python.program import Files
 
 _DEPLOYS = ("gcloud", "deploy-cloudrun", "docker", "build", ".sh", "make ", "uses: ./")
@@ -207,6 +207,10 @@ class Workflows:
             name, mark, value = row.partition("=")
             if mark and not row.startswith("#"):
                 arguments.append(setting(name, value.strip("\"'"), "set", "plain", line, build=True))
+        for row in _rows("\n".join(given.get(name, "") for name in ("secrets", "secret-envs", "secret-files"))):
+            name, mark, value = row.strip("\"'").partition("=")
+            if mark:
+                arguments.append(Setting(name, "set", "mount", is_set=bool(value), line=line, build=True))
         tag = given.get("tags", "").replace(",", "\n").strip().partition("\n")[0]
         file = given.get("file", "")
         change = Change("build", "image", "", tuple(arguments), tag, given.get("context", ".") or ".", file=file)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from sentry_audit.facts import FrontendVariable
+from sentry_audit.facts import FrontendVariable, Release, SourceMaps
 from sentry_audit.model import Status
 
 if TYPE_CHECKING:
@@ -37,7 +38,29 @@ class Frontends:
             self.read[name] = (analysis.facts(), analysis)
         found, analysis = self.read[name]
         more = [self._variable(frontend, variable, environment, matching) for variable in analysis.variables]
-        return [*found, *more], analysis.problems
+        more += self._built(analysis, [fact for fact in found if isinstance(fact, Release)], environment, matching)
+        return [*(fact for fact in found if not isinstance(fact, Release)), *more], analysis.problems
+
+    def _built(self, analysis: Analysis, raw: Sequence[Release], environment: str, matching: Matching) -> list[Fact]:
+        """The release and the source maps of a front end that initialises the SDK, as it is built."""
+        from sentry_audit.derive import ci, maps, releases
+        from sentry_audit.derive.building import Building
+        from sentry_audit.derive.injected import injected
+
+        component = analysis.frontend.fact
+        steps = ci.steps_of(component, matching.components, self.facts)
+        if not analysis.inits:
+            return ci.release_in_ci(component, steps, matching, self.files) if analysis.plugins else []
+        building = Building(component, environment, self.facts, matching, self.files)
+        found: list[Fact] = []
+        for fact in raw:
+            otherwise = partial(injected, analysis.plugins, building, fact)
+            found.append(releases.judged(fact, building.reach, otherwise))
+        uploaded = maps.source_maps(analysis, analysis.plugins, building, steps)
+        found += uploaded
+        upload = next((item for item in uploaded if isinstance(item, SourceMaps) and item.topic == "upload"), None)
+        plugin = next(iter(analysis.plugins), None)
+        return [*found, *ci.release_in_ci(component, steps, matching, self.files, upload, plugin)]
 
     def _variable(self, frontend: Frontend, name: str, environment: str, matching: Matching) -> Fact:
         from sentry_audit import tracing

@@ -7,10 +7,11 @@ from posixpath import join
 from typing import TYPE_CHECKING
 
 from sentry_audit.facts import FrontendDsn
-from sentry_audit.javascript import argument, inits
+from sentry_audit.javascript import argument, bundlers, inits
 from sentry_audit.javascript.loading import Loading
 from sentry_audit.javascript.options import option_facts
 from sentry_audit.javascript.packages import KINDS
+from sentry_audit.javascript.release import releases
 from sentry_audit.javascript.sdk import frontend_sdk
 from sentry_audit.javascript.syntax import CODE, SUFFIXES, Source, is_generated, options_of
 from sentry_audit.javascript.values import Values
@@ -18,6 +19,7 @@ from sentry_audit.model import Evidence, Problem
 
 if TYPE_CHECKING:
     from sentry_audit.facts import Fact
+    from sentry_audit.javascript.bundlers import Plugin
     from sentry_audit.javascript.inits import Init
     from sentry_audit.javascript.packages import Frontend
     from sentry_audit.python.program import Files
@@ -82,6 +84,11 @@ class Analysis:
         """Those of the inits that run."""
         return [item for item in self.inits if inits.never_loaded(self, item) is None]
 
+    @cached_property
+    def plugins(self) -> list[Plugin]:
+        """Sentry's plugins in the configuration of the bundler."""
+        return bundlers.plugins(self)
+
     def facts(self) -> list[Fact]:
         """The facts, in the order of the chain."""
         sdk = frontend_sdk(self)
@@ -94,4 +101,5 @@ class Analysis:
                 continue
             found += argument.dsn(self, item, *read)
             found += option_facts(self, item, *read)
+            found += releases(self, item, *read)
         return found

@@ -72,7 +72,7 @@ def never_loaded(analysis: Analysis, item: Init) -> str | None:
     """Why an init never runs in a browser; None if it does."""
     path = item.source.path
     if _CLIENT_CONFIG.search(path) and analysis.frontend.framework == "nextjs":
-        if _turbopack(analysis):
+        if turbopack(analysis):
             return "Turbopack does not load sentry.client.config: use instrumentation-client"
         if "withSentryConfig" not in analysis.config("next.config"):
             return "next.config does not use withSentryConfig, which loads sentry.client.config"
@@ -83,7 +83,8 @@ def never_loaded(analysis: Analysis, item: Init) -> str | None:
     return _uncalled(analysis, item, way)
 
 
-def _turbopack(analysis: Analysis) -> bool:
+def turbopack(analysis: Analysis) -> bool:
+    """Whether Turbopack builds a Next.js front end."""
     manifest = analysis.frontend.manifest
     scripts = " ".join(manifest.scripts.values())
     specifier = manifest.dependencies.get("next", ("", "", None))[0]
