@@ -260,7 +260,8 @@ class Deployment(Fact):
     bundle (a front end that is built outside an image).
     ``service`` is its name as far as it could be followed. ``environment`` is the one it speaks of (``""``: none),
     ``rule`` says what told so. ``declarative`` ones give the whole state (Terraform, Knative), the others change it.
-    ``image`` and ``source`` (a folder) say what is deployed; ``order`` is its place among the steps of its file.
+    ``image`` and ``source`` (a folder) say what is deployed, ``file`` is the Dockerfile of a build; ``order`` is its place
+    among the steps of its file.
     ``unresolved`` says what could not be followed: then a variable that is not listed may still be there.
     ``pipeline`` is the file that starts it all: the workflow that calls a script.
     """
@@ -276,6 +277,7 @@ class Deployment(Fact):
     settings: tuple[Setting, ...] = ()
     image: str = ""
     source: str = ""
+    file: str = ""
     order: int = 0
     line: int | None = None
     unresolved: tuple[str, ...] = ()

@@ -64,6 +64,7 @@ class Found:
                 settings=tuple(_placed(text, item, line) for item in change.settings),
                 image=change.image,
                 source=change.source,
+                file=change.file if change.resource == "image" else "",
                 declarative=declarative,
                 order=len(self.facts),
                 line=line,

@@ -75,6 +75,8 @@ class Matching:
 
     def makes(self, component: Component, item: Deployment) -> bool:
         """Whether an image, or a bundle, is made of ``component``."""
+        if item.file and component.path != "." and _within(dirname(item.file), component.path):
+            return True
         folder = _clean(item.source)
         if folder or component.path == ".":
             return _within(folder, component.path)

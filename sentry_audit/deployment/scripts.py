@@ -158,12 +158,14 @@ class Scripts:
         env: tuple[Setting, ...] = (),
     ) -> None:
         """Keep ``change``, seen from ``folder``; what it hands on to another file is read there."""
-        if change.verb in {"build", "replace"} and change.file and depth < _DEPTH:
+        if change.file:
             target = normpath(join(folder, change.file))
             target = target if target in self.files.paths else normpath(change.file)
-            if target in self.files.paths and self.follow(change, target, hints):
+            hands_on = change.verb in {"build", "replace"} and target in self.files.paths and depth < _DEPTH
+            if hands_on and self.follow(change, target, hints):
                 self.called.add(target)
                 return
+            change = replace(change, file=target)
         here = normpath(join(folder, change.source)) if change.source and not change.source.startswith("$") else ""
         passed = tuple(_from(item, env) for item in change.settings)
         self.found.change(path, text, replace(change, source=here, settings=passed), line, origin, hints)

@@ -100,7 +100,7 @@ class Workflows:
             environment = fill(text_of(place) or text_of(at(place, "name")), context)
             hints = [
                 (environment, "the job's environment"),
-                *((value, key) for key, value in values.items()),
+                *((value, key) for key, value in values.items() if "\n" not in value),
                 *run.hints,
                 (text_of(fields.get("if")), "the job's condition"),
             ]
@@ -203,9 +203,10 @@ class Workflows:
         given = {name: fill(text_of(value), job.context) for name, value in children(node).items()}
         rows = [row.strip() for row in given.get("build-args", "").splitlines()]
         arguments = []
+        unresolved = tuple(f"the build argument {row[:60]} was not followed" for row in rows if row.startswith("$"))
         for row in rows:
             name, mark, value = row.partition("=")
-            if mark and not row.startswith("#"):
+            if mark and not row.startswith(("#", "$")):
                 arguments.append(setting(name, value.strip("\"'"), "set", "plain", line, build=True))
         for row in _rows("\n".join(given.get(name, "") for name in ("secrets", "secret-envs", "secret-files"))):
             name, mark, value = row.strip("\"'").partition("=")
@@ -214,6 +215,7 @@ class Workflows:
         tag = given.get("tags", "").replace(",", "\n").strip().partition("\n")[0]
         file = given.get("file", "")
         change = Change("build", "image", "", tuple(arguments), tag, given.get("context", ".") or ".", file=file)
+        change = replace(change, unresolved=unresolved)
         self.scripts.keep(change, job.path, job.text, line, "docker-build", job.hints, "", env=tuple(job.env.values()))
 
 
@@ -238,7 +240,7 @@ def _env_hints(context: Context) -> list[Hint]:
     return [
         (value, f"the variable {name.removeprefix('env.')}")
         for name, value in context.items()
-        if name.startswith("env.") and re.search(r"ENV|STAGE|PROJECT|SERVICE", name, re.IGNORECASE)
+        if name.startswith("env.") and re.search(r"ENV|STAGE|PROJECT|SERVICE", name.removeprefix("env."), re.IGNORECASE)
     ]
 
 

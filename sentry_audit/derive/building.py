@@ -72,15 +72,22 @@ class Building:
 
     def _dockerfiles(self) -> list[Bundling]:
         """The Dockerfiles that bundle the front end, those for development left out."""
-        images = [fact.path for fact in self.facts if isinstance(fact, Image)]
-        paths = [path for path in images if not _NOT_DEPLOYED.search(basename(path).lower())]
-        paths = [path for path in paths if not named_in(basename(path)) or self._named(basename(path))]
-        folder = self.component.path
-        inside = [path for path in paths if folder != "." and path.startswith(f"{folder}/")]
-        near = [path for path in paths if not dirname(path)] if folder == "." else inside
-        for chosen in (near, paths):
-            found = [bundling(path, self.files.text(path) or "") for path in chosen]
-            found = [item for item in found if item.line is not None and (chosen is near or self._speaks(item))]
+        folder = "" if self.component.path == "." else self.component.path
+        images = [
+            fact
+            for fact in self.facts
+            if isinstance(fact, Image)
+            and not _NOT_DEPLOYED.search(basename(fact.path).lower())
+            and (not named_in(basename(fact.path)) or self._named(basename(fact.path)))
+        ]
+        # A context is a folder above the files that COPY names: only one that holds the front end can bundle it.
+        holding = [
+            item for item in images if not item.context or (folder and f"{folder}/".startswith(f"{item.context}/"))
+        ]
+        inside = [item for item in images if folder and item.path.startswith(f"{folder}/")]
+        for chosen in (inside, holding):
+            found = [bundling(item.path, self.files.text(item.path) or "") for item in chosen]
+            found = [item for item in found if item.line is not None and (chosen is inside or self._speaks(item))]
             if found:
                 return found
         return []
@@ -89,9 +96,9 @@ class Building:
         return any(speaks_of(item, self.environment) for item in named_in(name))
 
     def _speaks(self, item: Bundling) -> bool:
-        """Whether a Dockerfile elsewhere is about this front end: it names its folder, or is the only candidate."""
+        """Whether a Dockerfile outside the folder names the front end's."""
         if self.component.path == ".":
-            return not dirname(item.path) or all(not source.startswith("..") for source in item.copies)
+            return True
         last = basename(self.component.path)
         return bool(re.search(rf"(?<![\w-]){re.escape(last)}(?![\w-])", item.text))
 
@@ -164,7 +171,8 @@ class Building:
     def _passed(self, key: str, file: Bundling, line: int | None, default: str, *, mount: bool) -> Reach:
         """Whether what builds the image gives it the argument, or the mounted secret, ``key``."""
         here = Evidence(file.path, line, None, None, f"--mount=type=secret,id={key}" if mount else f"ARG {key}")
-        for item in self.images:
+        images = [item for item in self.images if item.file in {"", file.path}]
+        for item in images:
             for setting in item.settings:
                 if setting.name == key and (setting.sort == "mount") is mount:
                     given = _given(setting, item)
@@ -174,7 +182,12 @@ class Building:
         if default:
             return Reach(Status.PASS, f"{file.path} sets {key} by default", (here,), default)
         how = f"--secret id={key}" if mount else f"--build-arg {key}"
-        builds = [item for item in self.deployed if item.resource == "image"]
+        builds = [item for item in images if item in self.deployed]
+        unresolved = next((text for item in images for text in item.unresolved), "")
+        if unresolved:
+            return Reach(
+                Status.UNKNOWN, f"whether {how} is passed is not known: {unresolved}", (here, *images[0].evidence)
+            )
         if builds or self.sources:
             places = tuple(place for item in builds or self.sources for place in item.evidence)
             verb = "passes no" if builds else "deploys from source, which passes no"

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sentry_audit.facts import Component, Fact
     from sentry_audit.python.program import Files
 
+_TESTS = re.compile(r"(^|/)(setup-?tests?|(jest|vitest|test)[.-]?(setup|utils)|playwright)\b", re.IGNORECASE)
 _COMMENTS = ("#", "//", "*", "/*", "<!--", "{/*")
 _CONFIGS = (".yml", ".yaml", ".sh", ".properties", ".toml", ".sentryclirc")
 #: What getsentry hands out: organisation, user and integration tokens.
@@ -54,6 +55,7 @@ def _literals(files: Files) -> Iterator[Fact]:
             not (code or path.endswith(_CONFIGS))
             or not (deployed(path) or path.startswith(".github/"))
             or is_test(path)
+            or _TESTS.search(path)
         ):
             continue
         text = files.text(path) or ""

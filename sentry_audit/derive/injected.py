@@ -24,6 +24,8 @@ _AMBIENT = (
     "CF_PAGES_COMMIT_SHA", "RENDER_GIT_COMMIT", "RAILWAY_GIT_COMMIT_SHA", "GIT_COMMIT", "SOURCE_VERSION", "BUILD_SOURCEVERSION",
     "SOURCE_COMMIT", "CODEBUILD_RESOLVED_SOURCE_VERSION", "AWS_COMMIT_ID",
 )  # fmt: skip
+#: Platforms that give a build neither such a variable nor git's history.
+_SILENT = frozenset({"Firebase App Hosting"})
 
 
 def injected(plugins: Sequence[Plugin], building: Building, raw: Release) -> Release:
@@ -75,10 +77,11 @@ def _named(plugin: Plugin, name: Any, building: Building, evidence: tuple[Eviden
 def _ambient(building: Building, told: Reach, evidence: tuple[Evidence, ...]) -> Release:
     """A variable of the pipeline or of the host, or git's HEAD."""
     if not building.dockerfiles:
-        if building.platform[0]:
+        platform = building.platform[0]
+        if platform and platform not in _SILENT:
             return Release(
                 is_set=True,
-                source=f"the commit, from {building.platform[0]}",
+                source=f"the commit, from {platform}",
                 made_from="the commit",
                 evidence=evidence,
             )

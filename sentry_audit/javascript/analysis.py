@@ -6,7 +6,7 @@ from functools import cached_property
 from posixpath import join
 from typing import TYPE_CHECKING
 
-from sentry_audit.facts import FrontendDsn
+from sentry_audit.facts import FrontendDsn, Release
 from sentry_audit.javascript import argument, bundlers, inits
 from sentry_audit.javascript.loading import Loading
 from sentry_audit.javascript.options import option_facts
@@ -97,7 +97,9 @@ class Analysis:
         for item in self.loaded or self.inits:
             read = options_of(item.call)
             if read is None:
-                found.append(FrontendDsn(unknown="the options of init were not followed", evidence=(item.evidence,)))
+                unseen = "the options of init were not followed"
+                found.append(FrontendDsn(unknown=unseen, evidence=(item.evidence,)))
+                found.append(Release(unknown=unseen, evidence=(item.evidence,)))
                 continue
             found += argument.dsn(self, item, *read)
             found += option_facts(self, item, *read)

@@ -509,9 +509,14 @@ def release(analysed: Analysed, item: Reached) -> Release:
     if value is None or (value.kind == "literal" and value.literal is None):
         return Release(component=name, variables=("SENTRY_RELEASE",), evidence=(item.init.evidence,))
     evidence = tuple(dict.fromkeys((item.init.evidence, *value.trail)))
+    code = item.init.options.get("release")
+    shown = code[1].module.source(code[0], 60) if code is not None else ""
     if value.kind == "literal" and isinstance(value.literal, str):
         problem = f"release is the constant {value.literal!r}" if is_constant(value.literal) else ""
-        return Release(component=name, is_set=not problem, source="a literal", problem=problem, evidence=evidence)
+        made = made_from(shown)
+        return Release(
+            component=name, is_set=not problem, source=shown, problem=problem, made_from=made, evidence=evidence
+        )
     leaves = list(value.leaves())
     variables = tuple(dict.fromkeys(name for leaf in leaves for name in leaf.names))
     ends = [*leaves, *(leaf.default for leaf in leaves if leaf.default is not None)]
@@ -519,8 +524,6 @@ def release(analysed: Analysed, item: Reached) -> Release:
     other = any(leaf.kind not in {"env", "literal", "unfilled"} for leaf in leaves)
     if not texts and not other:
         variables = tuple(dict.fromkeys((*variables, "SENTRY_RELEASE")))  # None: the SDK looks further by itself
-    code = item.init.options.get("release")
-    shown = code[1].module.source(code[0], 60) if code is not None else ""
     return Release(
         component=name, is_set=other or bool(texts and not is_constant(texts[-1])), source=shown, variables=variables,
         constant=texts[-1] if texts else "", made_from=made_from(f"{shown} {' '.join(variables)}"), evidence=evidence,

@@ -113,8 +113,9 @@ def _mounts(value: str, text: str, line: int) -> list[Mount]:
     read_as = re.search(rf"""\b([A-Za-z_]\w*)=["']?(?:\$\(|`)\s*(?:cat|<)\s*["']?{re.escape(place)}""", text)
     if read_as:
         return [Mount(name, read_as[1], line)]
-    told = place in text or target.endswith((".sentryclirc", "sentry-build-plugin", ".env", ".properties"))
-    return [Mount(name, "?" if told or ".env" in target else "", line)]
+    told = "/run/secrets" in text or place in text or re.search(r"sentryclirc|build-plugin|\.env|\.properties", target)
+    handed = re.search(r"\.sh\b|\b(source|make|just|task)\b|(^|\s)\./", text)  # a script may read it
+    return [Mount(name, "?" if told or handed else "", line)]
 
 
 def references(value: str) -> list[str]:
