@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from posixpath import basename, dirname, join, normpath
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +60,17 @@ def read(files: Files) -> list[ReleaseStep]:
     for path in files.search(MENTIONS):
         if importable(path):
             found += _file(files, path)
-    return list(dict.fromkeys(found))
+    installed = _installed(files) if any(step.removed and not step.version for step in found) else ""
+    known = (replace(step, version=step.version or installed) if step.removed else step for step in found)
+    return list(dict.fromkeys(known))
+
+
+def _installed(files: Files) -> str:
+    """The sentry-cli that the repository's scripts and pipelines install, if all install the same."""
+    kinds = (".sh", ".yml", ".yaml", "Dockerfile", "Makefile")
+    texts = [files.text(path) or "" for path in files.search(MENTIONS) if path.endswith(kinds) and importable(path)]
+    found = {_pinned(text) for text in texts if "sentry-cli" in text or "get-cli" in text} - {""}
+    return found.pop() if len(found) == 1 else ""
 
 
 def _file(files: Files, path: str) -> Iterator[ReleaseStep]:
@@ -215,11 +226,8 @@ def _does(words: Sequence[str]) -> tuple[tuple[str, ...], str]:
 
 def _version(files: Files, path: str, text: str, folder: str) -> str:
     """The major version of sentry-cli that runs: pinned beside the command or in package.json; ``newest``; or ``""``."""
-    for pin in _PINS:
-        if match := pin.search(text):
-            return match[1]
-    if _NEWEST.search(text):
-        return "newest"
+    if found := _pinned(text):
+        return found
     place = _clean(folder) if folder else dirname(path)
     while True:
         manifest = join(place, "package.json")
@@ -228,6 +236,14 @@ def _version(files: Files, path: str, text: str, folder: str) -> str:
         if not place or place == ".":
             return ""
         place = dirname(place)
+
+
+def _pinned(text: str) -> str:
+    """The major version that a text installs; ``newest`` if it names none, ``""`` if it installs none."""
+    for pin in _PINS:
+        if match := pin.search(text):
+            return match[1]
+    return "newest" if _NEWEST.search(text) else ""
 
 
 def _declared(text: str) -> str:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sentry_audit.deployment.matching import Matching
+    from sentry_audit.derive.building import Building, Reach
     from sentry_audit.facts import Fact
     from sentry_audit.javascript.analysis import Analysis
     from sentry_audit.javascript.packages import Frontend
@@ -55,7 +56,7 @@ class Frontends:
         found: list[Fact] = []
         for fact in raw:
             otherwise = partial(injected, analysis.plugins, building, fact)
-            found.append(releases.judged(fact, building.reach, otherwise))
+            found.append(releases.judged(fact, partial(_look, analysis, building), otherwise))
         uploaded = maps.source_maps(analysis, analysis.plugins, building, steps)
         found += uploaded
         upload = next((item for item in uploaded if isinstance(item, SourceMaps) and item.topic == "upload"), None)
@@ -74,3 +75,17 @@ class Frontends:
         if unknown := next((step for step in steps if step.status is Status.UNKNOWN and step.link != "secret"), None):
             return FrontendVariable(name=name, unknown=unknown.message, evidence=places)
         return FrontendVariable(name=name, provided=True, source=steps[-1].message if steps else "", evidence=places)
+
+
+def _look(analysis: Analysis, building: Building, name: str) -> Reach:
+    """What a variable has while a front end is built: from the bundler's configuration, or from what runs it."""
+    from sentry_audit.derive.building import Reach
+    from sentry_audit.javascript.bundlers import defined
+
+    told = defined(analysis, name)
+    if told is None:
+        return building.reach(name)
+    place, expression, variable = told
+    if variable and variable != name:
+        return building.reach(variable)
+    return Reach(Status.PASS, f"{place} defines it", (place,), expression)

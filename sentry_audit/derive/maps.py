@@ -27,7 +27,11 @@ def source_maps(
     found: list[Fact] = []
     if (public := served(analysis, plugins)) is not None:
         found.append(SourceMaps(topic="serving", problem=public[0], evidence=(public[1],)))
-    results = [_by_step(analysis, building, step) for step in steps if "source-maps" in step.does]
+    folder = analysis.frontend.folder
+    mine = sorted(
+        steps, key=lambda step: not folder or folder not in f"{step.path} {step.folder} {step.evidence[0].saw}"
+    )
+    results = [_by_step(analysis, building, step) for step in mine if "source-maps" in step.does]
     results += [_by_plugin(analysis, building, plugin) for plugin in plugins]
     if not results:
         here = Evidence(analysis.frontend.manifest.path, None, None, None, "no plugin, no sentry-cli sourcemaps upload")
@@ -37,7 +41,7 @@ def source_maps(
         next((item for item in results if item.good), None),
         next((item for item in results if item.unknown), None),
     ]
-    return [*found, next((item for item in order if item is not None), results[-1])]
+    return [*found, next((item for item in order if item is not None), results[0])]
 
 
 def _by_step(analysis: Analysis, building: Building, step: ReleaseStep) -> SourceMaps:
@@ -45,11 +49,12 @@ def _by_step(analysis: Analysis, building: Building, step: ReleaseStep) -> Sourc
     if step.script and not _started(analysis, step.script):
         problem = f"nothing runs the script {step.script} of {step.path}, which would upload the source maps"
         return SourceMaps(topic="upload", problem=problem, evidence=step.evidence)
-    if step.removed and step.version in {"newest", "3"}:
-        problem = (
+    if step.removed and step.version not in {"1", "2"}:
+        reason = (
             f"{step.evidence[0]} uploads them with {step.command}, which sentry-cli 3 no longer has: {step.removed}"
         )
-        return SourceMaps(topic="upload", problem=problem, evidence=step.evidence)
+        unknown = "" if step.version else f"{reason}; which version runs was not found"
+        return SourceMaps(topic="upload", unknown=unknown, problem="" if unknown else reason, evidence=step.evidence)
     if step.tool == "netlify":
         return SourceMaps(
             topic="upload", unknown="Netlify's plugin uploads them if it is given a token there", evidence=step.evidence

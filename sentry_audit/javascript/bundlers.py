@@ -31,6 +31,9 @@ _MARKS = re.compile(
 )
 _NESTED = ("sourceMapsUploadOptions", "unstable_sentryVitePluginOptions")
 _REQUIRE = re.compile(r"""require\(\s*["'](@sentry/[\w-]+)["']\s*\)""")
+_CONFIG = re.compile(
+    r"(^|/)(next|vite|nuxt|astro|svelte|craco|webpack|rspack|rollup|esbuild|vue|app)\.?[\w.-]*config[\w.-]*\.\w+$|(^|/)(webpack|build|config)[\w.-]*(/[\w.-]+)?\.(js|cjs|mjs|ts)$"
+)
 _VARIABLE = re.compile(r"^(?:process\.env|import\.meta\.env|env|viteEnv|config\.env)\.?(?:\[[\"'])?([A-Za-z_]\w*)")
 _TRUE_AT_BUILD = re.compile(
     r"^(\w+\.)*(isProd|isProduction|production|prod|IS_PROD|IS_PRODUCTION|isBuild)$|"
@@ -203,6 +206,29 @@ def resolved(node: Any, source: Source) -> Any:
         else:
             break
     return node
+
+
+def defined(analysis: Analysis, name: str) -> tuple[Evidence, str, str] | None:
+    """Where the bundler's configuration gives a variable its value: (the place, the expression, the variable it reads).
+
+    ``define`` and ``DefinePlugin``, ``env`` of next.config, an assignment to ``process.env``.
+    """
+    for path in analysis.files.search([name]):
+        if not _CONFIG.search(path) or not analysis.owns(path) or (source := analysis.source(path)) is None:
+            continue
+        for node in walk(source.root):
+            key = node.child_by_field_name("key" if node.type == "pair" else "left")
+            value = node.child_by_field_name("value" if node.type == "pair" else "right")
+            if node.type not in {"pair", "assignment_expression"} or key is None or value is None:
+                continue
+            if not re.search(rf"(?<![\w$]){re.escape(name)}[\"'\]]*$", text_of(key)):
+                continue
+            inner = resolved(value, source)
+            if inner.type == "call_expression" and text_of(inner).startswith("JSON.stringify("):
+                inner = resolved(inner.child_by_field_name("arguments").named_children[0], source)
+            place = Evidence(path, line_of(node), None, None, f"{name}: {text_of(value)[:50]}")
+            return place, text_of(inner)[:80], variable_of(inner)
+    return None
 
 
 def variable_of(node: Any) -> str:
