@@ -95,7 +95,7 @@ def _file(files: Files, path: str) -> Iterator[ReleaseStep]:
     elif docker.matches(path):
         for item in instructions(text):
             if item.name == "RUN":
-                yield from _shell(files, path, f"{item.value}\n{item.body}", item.line, text, dirname(path))
+                yield from _shell(files, path, f"{item.value}\n{item.body}", item.line - 1, text, dirname(path))
     elif is_script(path) or is_makefile(path) or (text.startswith("#!") and "sh" in text.partition("\n")[0]):
         yield from _shell(files, path, re.sub(r"^\t[@-]*", "", text, flags=re.MULTILINE), 0, text, "")
     elif path.endswith((".js", ".ts", ".mjs", ".cjs")) and _NODE.search(text):
