@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CONFIG = "import { withSentryConfig } from '@sentry/nextjs';\n"
-TOKEN = "sntrys_" + "eyJpYXQiOjE3MDB9" * 3  # noqa: S105 - of nobody
+TOKEN = "sntrys_" + "eyJpYXQiOjE3MDB9" * 3
 DSN = "https://4f6cbd9a1e2b3c4d5e6f708192a3a1f3@o447951.ingest.us.sentry.io/4511377"
 DEPLOY = "gcloud run deploy web --image eu.gcr.io/p/web\n"
 
@@ -30,7 +30,8 @@ def next_app(
     manifest = {"scripts": {"build": "next build"}, "dependencies": {"next": next_, "@sentry/nextjs": sdk}}
     return {
         "web/package.json": json.dumps(manifest),
-        "web/instrumentation-client.ts": "import * as Sentry from '@sentry/nextjs';\nSentry.init({ dsn: process.env.NEXT_PUBLIC_SENTRY_DSN });\n",
+        "web/instrumentation-client.ts": "import * as Sentry from '@sentry/nextjs';\n"
+        "Sentry.init({ dsn: process.env.NEXT_PUBLIC_SENTRY_DSN });\n",
         "web/next.config.ts": config or f"{CONFIG}export default withSentryConfig({{}}, {{ {options} }});\n",
         **files,
     }
@@ -110,7 +111,7 @@ def test_a_mounted_secret_that_nothing_reads(tmp_path: Path) -> None:
     [
         ("--mount=type=secret,id=t,env=SENTRY_AUTH_TOKEN npm run build", "SENTRY_AUTH_TOKEN"),
         ("--mount=type=secret,id=t SENTRY_AUTH_TOKEN=$(cat /run/secrets/t) npm run build", "SENTRY_AUTH_TOKEN"),
-        ("--mount=type=secret,id=t export SENTRY_AUTH_TOKEN=\"$(cat /run/secrets/t)\" && npm run build", "SENTRY_AUTH_TOKEN"),
+        ('--mount=type=secret,id=t export SENTRY_AUTH_TOKEN="$(cat /run/secrets/t)" && npm run build', "SENTRY_AUTH_TOKEN"),
         ("--mount=type=secret,id=t,target=/app/.sentryclirc npm run build", "?"),
         ("--mount=type=secret,id=t ./build.sh", "?"),
         ("--mount=type=secret,id=t npm run build", ""),
@@ -228,19 +229,22 @@ def test_a_plugin_behind_a_condition(tmp_path: Path, expression: str, status: st
     assert statuses(audit(tmp_path, next_app(config, **files)), "source-maps") == {status}
 
 
+REQUIRED = "require('@sentry/webpack-plugin')"
+
+
 @pytest.mark.parametrize(
-    ("path", "text", "name"),
+    ("path", "head", "rest", "name"),
     [
-        ("next.config.js", "const { withSentryConfig } = require('@sentry/nextjs');\nmodule.exports = withSentryConfig({}, {});", "withSentryConfig"),
-        ("webpack.prod.js", "const S = require('@sentry/webpack-plugin');\nmodule.exports = { plugins: [new S({})] };", "SentryWebpackPlugin"),
-        ("webpack.prod.js", "const { sentryWebpackPlugin } = require('@sentry/webpack-plugin');\nmodule.exports = { plugins: [sentryWebpackPlugin({})] };", "sentryWebpackPlugin"),
-        ("vite.config.ts", "import { sentryVitePlugin as s } from '@sentry/vite-plugin';\nexport default { plugins: [s()] };", "sentryVitePlugin"),
-        ("nuxt.config.ts", "export default { modules: ['@sentry/nuxt/module'], sentry: { sourceMapsUploadOptions: { project: 'x' } } };", "@sentry/nuxt/module"),
-        ("astro.config.mjs", "import sentry from '@sentry/astro';\nexport default { integrations: [sentry({})] };", "sentryAstro"),
+        ("next.config.js", "const { withSentryConfig } = require('@sentry/nextjs');", "x = withSentryConfig({}, {});", "withSentryConfig"),
+        ("webpack.prod.js", f"const S = {REQUIRED};", "x = { plugins: [new S({})] };", "SentryWebpackPlugin"),
+        ("webpack.prod.js", f"const {{ sentryWebpackPlugin }} = {REQUIRED};", "x = [sentryWebpackPlugin({})];", "sentryWebpackPlugin"),
+        ("vite.config.ts", "import { sentryVitePlugin as s } from '@sentry/vite-plugin';", "x = [s()];", "sentryVitePlugin"),
+        ("nuxt.config.ts", "const o = { project: 'x' };", "x = { modules: ['@sentry/nuxt/module'], sentry: o };", "@sentry/nuxt/module"),
+        ("astro.config.mjs", "import sentry from '@sentry/astro';", "x = [sentry({})];", "sentryAstro"),
     ],
 )  # fmt: skip
-def test_where_plugins_are_configured(path: str, text: str, name: str) -> None:
-    files = Texts({**next_app(), "web/next.config.ts": "", f"web/{path}": text})
+def test_where_plugins_are_configured(path: str, head: str, rest: str, name: str) -> None:
+    files = Texts({**next_app(), "web/next.config.ts": "", f"web/{path}": f"{head}\n{rest}\n"})
     [frontend], _ = discover(files)
     assert [plugin.name for plugin in Analysis(files, frontend).plugins] == [name]
 
@@ -257,9 +261,8 @@ def test_without_an_init_there_is_nothing_to_judge(tmp_path: Path) -> None:
 
 
 def test_vite_makes_no_maps_by_default(tmp_path: Path) -> None:
-    files = vite_app(
-        vite_config(build="base: '/'"), **image("ARG SENTRY_AUTH_TOKEN"), **built("--build-arg SENTRY_AUTH_TOKEN=$T")
-    )
+    files = vite_app(vite_config(build="base: '/'"))
+    files |= image("ARG SENTRY_AUTH_TOKEN") | built("--build-arg SENTRY_AUTH_TOKEN=$T")
     report = audit(tmp_path, files)
     assert statuses(report, "source-maps") == {"gap"}
     assert "build.sourcemap is not set" in message(report, "source-maps")

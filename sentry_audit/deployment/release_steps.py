@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
-from posixpath import basename, dirname, join, normpath
+from posixpath import basename, dirname, join
 from typing import TYPE_CHECKING, Any
 
+from sentry_audit.deployment.cli_versions import clean, installed, version_of
 from sentry_audit.deployment.scripts import is_makefile, is_script
 from sentry_audit.facts import ReleaseStep
 from sentry_audit.javascript.packages import relaxed
@@ -37,21 +38,6 @@ _VALUED = frozenset(
 _LANES = re.compile(
     r"^\s*(sentry_(?:create_release|set_commits|finalize_release|create_deploy|upload_sourcemap|upload_file))\b"
 )
-_PINS = (
-    re.compile(r"SENTRY_CLI_VERSION[\"']?\s*[=:]\s*[\"']?v?(\d+)"),
-    re.compile(r"@sentry/cli@[\^~v]*(\d+)"),
-    re.compile(r"sentry-cli==(\d+)"),
-    re.compile(r"sentry-cli(?:/releases/download)?/v?(\d+)\.\d"),
-    re.compile(r"getsentry/sentry-cli:v?(\d+)"),
-)
-_NEWEST = re.compile(
-    r"get-cli|(npm|pnpm|yarn|bun)\s[^\n]*\b(install|i|add)\b[^\n]*@sentry/cli(?!@)|npx\s[^\n]*@sentry/cli(?!@)|"
-    r"pip3?\s+install[^\n]*\bsentry-cli(?!\s*[=<>~])|getsentry/sentry-cli(?!:\d)|brew\s+install[^\n]*sentry-cli"
-)
-#: Plugins of bundlers bring a sentry-cli 2 with them, up to version 5 at least.
-_BRING = re.compile(
-    r"^@sentry/((vite|webpack|rollup|esbuild)-plugin|nextjs|nuxt|sveltekit|astro|remix|gatsby|react-router)$"
-)
 
 
 def read(files: Files) -> list[ReleaseStep]:
@@ -60,17 +46,9 @@ def read(files: Files) -> list[ReleaseStep]:
     for path in files.search(MENTIONS):
         if importable(path):
             found += _file(files, path)
-    installed = _installed(files) if any(step.removed and not step.version for step in found) else ""
-    known = (replace(step, version=step.version or installed) if step.removed else step for step in found)
+    version = installed(files) if any(step.removed and not step.version for step in found) else ""
+    known = (replace(step, version=step.version or version) if step.removed else step for step in found)
     return list(dict.fromkeys(known))
-
-
-def _installed(files: Files) -> str:
-    """The sentry-cli that the repository's scripts and pipelines install, if all install the same."""
-    kinds = (".sh", ".yml", ".yaml", "Dockerfile", "Makefile")
-    texts = [files.text(path) or "" for path in files.search(MENTIONS) if path.endswith(kinds) and importable(path)]
-    found = {_pinned(text) for text in texts if "sentry-cli" in text or "get-cli" in text} - {""}
-    return found.pop() if len(found) == 1 else ""
 
 
 def _file(files: Files, path: str) -> Iterator[ReleaseStep]:
@@ -113,7 +91,7 @@ def _node(files: Files, path: str, text: str, node: Any, folder: str) -> Iterato
         here = Evidence(path, line_of(fields["uses"]), None, None, uses)
         yield ReleaseStep(
             path=path, tool=uses.partition("@")[0].rpartition("/")[2], does=does, command=uses, evidence=(here,),
-            folder=_clean(given.get("working_directory", "") or folder),
+            folder=clean(given.get("working_directory", "") or folder),
         )  # fmt: skip
         return
     image = text_of(fields.get("image")) or text_of(fields.get("name"))
@@ -167,7 +145,7 @@ def _command(
                 path=path,
                 tool="sentry-cli",
                 does=("source-maps",),
-                folder=_clean(folder),
+                folder=clean(folder),
                 script=script,
                 evidence=(here,),
             )
@@ -182,7 +160,7 @@ def _command(
     version = re.search(r"\d+", (pinned[1] if pinned and pinned[1] else "") or "")
     return ReleaseStep(
         path=path, tool="sentry-cli", does=does, command=" ".join(["sentry-cli", *plain[:2]]), removed=removed, script=script,
-        version=version[0] if version else _version(files, path, text, folder), folder=_clean(folder), evidence=(here,),
+        version=version[0] if version else version_of(files, path, text, clean(folder)), folder=clean(folder), evidence=(here,),
     )  # fmt: skip
 
 
@@ -222,41 +200,6 @@ def _does(words: Sequence[str]) -> tuple[tuple[str, ...], str]:
         case "sourcemaps", "upload":
             return ("source-maps",), ""
     return (), ""
-
-
-def _version(files: Files, path: str, text: str, folder: str) -> str:
-    """The major version of sentry-cli that runs: pinned beside the command or in package.json; ``newest``; or ``""``."""
-    if found := _pinned(text):
-        return found
-    place = _clean(folder) if folder else dirname(path)
-    while True:
-        manifest = join(place, "package.json")
-        if manifest in files.paths and (version := _declared(files.text(manifest) or "")):
-            return version
-        if not place or place == ".":
-            return ""
-        place = dirname(place)
-
-
-def _pinned(text: str) -> str:
-    """The major version that a text installs; ``newest`` if it names none, ``""`` if it installs none."""
-    for pin in _PINS:
-        if match := pin.search(text):
-            return match[1]
-    return "newest" if _NEWEST.search(text) else ""
-
-
-def _declared(text: str) -> str:
-    try:
-        data = relaxed(text)
-    except (json.JSONDecodeError, RecursionError):
-        return ""
-    sections = [data.get(key) for key in ("dependencies", "devDependencies")] if isinstance(data, dict) else []
-    listed = {name: str(value) for section in sections if isinstance(section, dict) for name, value in section.items()}
-    if "@sentry/cli" in listed:
-        major = re.match(r"[\^~v=]*(\d+)", listed["@sentry/cli"])
-        return major[1] if major else "newest"
-    return "2" if any(_BRING.match(name) for name in listed) else ""
 
 
 def _scripts(files: Files, path: str, text: str) -> Iterator[ReleaseStep]:
@@ -311,8 +254,3 @@ def elsewhere(files: Files, path: str) -> tuple[Evidence, ...]:
             if text_of(uses) and not text_of(uses).startswith("./"):
                 found.append(Evidence(path, line_of(uses), None, None, text_of(uses)))
     return tuple(found)
-
-
-def _clean(folder: str) -> str:
-    path = normpath(folder) if folder else ""
-    return "" if path in {"", "."} or "$" in path else path.strip("/")
