@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sentry_audit.errors import NothingAudited
 from sentry_audit.javascript.packages import discover as discover_frontends
-from sentry_audit.mentions import DEPLOYS
+from sentry_audit.mentions import DEPLOYS, RELEASES
 from sentry_audit.plugins import discover as plugins
 from sentry_audit.python.components import discover
 from sentry_audit.python.paths import deployed
@@ -85,13 +85,15 @@ def collect(tree: Tree, root: Path, settings: Settings) -> Collected:
         frontends = [item for item in frontends if item.fact.path in named]
     problems += unread
     if frontends or tree.search(DEPLOYS):
-        from sentry_audit.deployment import release_steps
         from sentry_audit.deployment.reading import read as read_deployments
 
         deployments = read_deployments(tree)
         facts += [settings.placed(fact) for fact in deployments.facts]
-        facts += release_steps.read(tree)
         problems += deployments.problems
+    if tree.search(RELEASES):
+        from sentry_audit.deployment.release_steps import read as read_release_steps
+
+        facts += read_release_steps(tree)
     program = Program(tree)
     facts = rebased(facts, tree.paths)
     named_services = _python(settings, frontends)

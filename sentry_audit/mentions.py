@@ -21,5 +21,11 @@ DEPLOYS = (
     "run.googleapis.com",
 )
 
+#: Whatever tells Sentry of releases or uploads source maps; each contains one of MENTIONS.
+RELEASES = (
+    "sentry-cli", "@sentry/cli", "getsentry/action-release", "sentry-release", "sentry-upload-sourcemaps",
+    "@sentry/netlify-build-plugin", "sentry_create_release", "sentry_upload", "sentry_set_commits", "sentry_finalize_release",
+)  # fmt: skip
+
 #: What the one pass looks for.
 TOKENS = (*MENTIONS, *APPLICATIONS, *DEPLOYS)

@@ -366,6 +366,7 @@ def test_literals_belong_to_the_component_of_their_folder() -> None:
     [
         {"web/src/a.test.ts": f"const sentry = '{DSN}';\n"},
         {"web/src/setupTests.ts": f"const sentry = '{DSN}';\n"},
+        {"web/src/evals/fixtures.ts": f"const sentry = '{DSN}';\n"},
         {"web/src/a.ts": f"// sentry: {DSN}\n"},
         {"web/a.js": "// sentry\nconst t = 'sntrys_YOUR_TOKEN_YOUR_TOKEN_HERE';\n"},
         {"web/README.md": f"sentry {TOKEN}\n"},

@@ -116,6 +116,17 @@ def test_an_image_that_takes_the_release_from_its_build(tmp_path: Path, argument
     assert statuses(report, "release-set") == {status}
 
 
+def test_a_name_that_is_assigned_in_branches(tmp_path: Path) -> None:
+    code = (
+        "import os\nimport sentry_sdk\nrelease = None\nif os.getenv('TAG'):\n    release = os.getenv('TAG')\n"
+        f"sentry_sdk.init(release=release)\n{FASTAPI}"
+    )
+    files = {**backend(), "main.py": code, "deploy.sh": f"{DEPLOY}TAG=$TAG_NAME\n"}
+    assert statuses(audit(tmp_path, files), "release-set") == {"pass"}
+    files["deploy.sh"] = f"{DEPLOY}OTHER=1\n"
+    assert statuses(audit(tmp_path, files), "release-set") == {"gap"}
+
+
 def test_a_mention_that_was_not_followed_is_unknown(tmp_path: Path) -> None:
     files = backend(**{"ops/values.yaml": "env:\n  SENTRY_RELEASE: x\n"})
     assert statuses(audit(tmp_path, files), "release-set") == {"unknown"}
@@ -316,6 +327,15 @@ def test_steps_of_other_files() -> None:
 )
 def test_a_pipeline_that_deploys(tmp_path: Path, lines: list[str], status: str) -> None:
     report = audit(tmp_path, backend(**{".github/workflows/deploy.yml": workflow(*lines)}))
+    assert statuses(report, "release-in-ci") == {status}
+
+
+@pytest.mark.parametrize(("push", "status"), [("true", "gap"), ("false", "skipped")])
+def test_an_image_that_stays_in_the_pipeline_is_no_release(tmp_path: Path, push: str, status: str) -> None:
+    image = f"uses: docker/build-push-action@v6\n      with: {{context: ., push: {push}, tags: api}}"
+    report = audit(
+        tmp_path, backend(Dockerfile=IMAGE, **{".github/workflows/ci.yml": workflow(image, "run: gcloud auth list")})
+    )
     assert statuses(report, "release-in-ci") == {status}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from sentry_audit.deployment.cloudbuild import is_cloudbuild
@@ -14,9 +15,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sentry_audit.deployment.matching import Matching
-    from sentry_audit.facts import Component, Fact, SourceMaps
+    from sentry_audit.facts import Component, Deployment, Fact, SourceMaps
     from sentry_audit.javascript.bundlers import Plugin
+    from sentry_audit.model import Evidence
     from sentry_audit.python.program import Files
+
+_PUSHES = re.compile(
+    r"docker\s+push|--push\b|\bpush:\s*(true|['\"]?\$\{\{)|builds\s+submit|kaniko|^images:", re.MULTILINE
+)
+_CALLS = re.compile(r"uses:\s*[\"']?[\w.-]+/[\w.-]+/\.github/workflows/")
+_SHIPPING = re.compile(r"deploy|release|build|push|publish|ship|sentry|docker|image|\bcd\b", re.IGNORECASE)
 
 
 def steps_of(component: Component, components: Sequence[Component], facts: Sequence[Fact]) -> list[ReleaseStep]:
@@ -50,13 +58,13 @@ def release_in_ci(
         *matching.owners.get(component.name, []),
         *(item for item in matching.builds if matching.makes(component, item)),
     ]
-    pipelines = {item.pipeline: item for item in mine if item.resource != "bundle"}
-    pipelines = {path: item for path, item in pipelines.items() if is_workflow(path) or is_cloudbuild(path)}
+    pipelines = {item.pipeline: item for item in mine if _ships(item, files)}
     telling = [step for step in steps if "release" in step.does]
     if telling:
         source = f"{telling[0].tool}: {telling[0].command}"
         return [*found, ReleaseInCi(recorded=True, source=source, evidence=telling[0].evidence)]
-    if not pipelines:
+    calls = _elsewhere(files)
+    if not pipelines and not calls:
         return found
     if plugin is not None and maps is not None and text_of(plugin.option("release", "create")) != "false":
         if maps.good:
@@ -66,15 +74,27 @@ def release_in_ci(
                 *found,
                 ReleaseInCi(unknown=f"{plugin.name} records releases: {maps.unknown}", evidence=maps.evidence),
             ]
-    if calls := tuple(place for path in pipelines for place in elsewhere(files, path)):
-        return [
-            *found,
-            ReleaseInCi(unknown=f"{calls[0]} calls a workflow of another repository, which may do it", evidence=calls),
-        ]
+    if calls:
+        unknown = f"{calls[0]} calls a workflow of another repository, which may do it"
+        return [*found, ReleaseInCi(unknown=unknown, evidence=calls)]
     names = ", ".join(sorted(pipelines)[:3])
     problem = f"{names} builds or deploys {component.name}, and nothing tells Sentry of its releases"
     places = tuple(dict.fromkeys(place for item in pipelines.values() for place in item.evidence))
     return [*found, ReleaseInCi(problem=problem, evidence=places)]
+
+
+def _ships(item: Deployment, files: Files) -> bool:
+    """Whether a pipeline deploys a service, or builds an image that leaves it: one for tests is nobody's release."""
+    if item.resource == "bundle" or not (is_workflow(item.pipeline) or is_cloudbuild(item.pipeline)):
+        return False
+    return item.resource != "image" or bool(_PUSHES.search(files.text(item.path) or ""))
+
+
+def _elsewhere(files: Files) -> tuple[Evidence, ...]:
+    """The calls of other repositories' workflows whose names say that they build or deploy."""
+    paths = sorted(path for path in files.paths if is_workflow(path))
+    found = [place for path in paths if _CALLS.search(files.text(path) or "") for place in elsewhere(files, path)]
+    return tuple(place for place in found if _SHIPPING.search(place.saw))
 
 
 def _removed(step: ReleaseStep) -> ReleaseInCi:

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from sentry_audit.facts import Component, Fact
     from sentry_audit.python.program import Files
 
-_TESTS = re.compile(r"(^|/)(setup-?tests?|(jest|vitest|test)[.-]?(setup|utils)|playwright)\b", re.IGNORECASE)
+_TESTS = re.compile(
+    r"(^|/)(setup-?tests?|(jest|vitest|test)[.-]?(setup|utils)|playwright|fixtures?\.\w+)\b", re.IGNORECASE
+)
 _COMMENTS = ("#", "//", "*", "/*", "<!--", "{/*")
 _CONFIGS = (".yml", ".yaml", ".sh", ".properties", ".toml", ".sentryclirc")
 #: What getsentry hands out: organisation, user and integration tokens.
