@@ -221,6 +221,7 @@ def test_options_that_depend_on_something(tmp_path: Path, options: str, status: 
         ("process.env.NODE_ENV === 'development' ? withSentryConfig(c, o) : c", "gap"),
         ("process.env.WITH_SENTRY ? withSentryConfig(c, o) : c", "gap"),
         ("enabled() ? withSentryConfig(c, o) : c", "unknown"),
+        ("!inDev() ? withSentryConfig(c, o) : c", "pass"),
     ],
 )
 def test_a_plugin_behind_a_condition(tmp_path: Path, expression: str, status: str) -> None:
@@ -257,6 +258,12 @@ def test_no_plugin_at_all(tmp_path: Path) -> None:
 def test_without_an_init_there_is_nothing_to_judge(tmp_path: Path) -> None:
     files = next_app()
     files["web/instrumentation-client.ts"] = "export {};\n"
+    assert statuses(audit(tmp_path, files), "source-maps") == {"skipped"}
+
+
+def test_an_init_of_the_server_is_not_the_browsers(tmp_path: Path) -> None:
+    files = next_app()
+    files["web/instrument.server.mjs"] = files.pop("web/instrumentation-client.ts")
     assert statuses(audit(tmp_path, files), "source-maps") == {"skipped"}
 
 
@@ -330,6 +337,21 @@ def test_next_serves_them(tmp_path: Path, options: str, next_: str, sdk: str, se
 def test_vite_serves_them(tmp_path: Path, plugin: str, build: str, served: bool) -> None:
     text = message(audit(tmp_path, vite_app(vite_config(plugin, build))), "source-maps")
     assert ("publishes the source maps" in text) is served
+
+
+def test_react_router_uploads_and_deletes_at_the_end_of_the_build(tmp_path: Path) -> None:
+    config = (
+        "import { sentryReactRouter } from '@sentry/react-router';\n"
+        "export default (c) => ({ build: { sourcemap: true }, plugins: [sentryReactRouter({ project: 'web' }, c)] });\n"
+    )
+    files = vite_app(config) | image("ARG SENTRY_AUTH_TOKEN") | built("--build-arg SENTRY_AUTH_TOKEN=$T")
+    text = message(audit(tmp_path, files), "source-maps")
+    assert "no sentryOnBuildEnd" in text
+    assert "publishes" in text
+    files["web/react-router.config.ts"] = (
+        "import { sentryOnBuildEnd } from '@sentry/react-router';\nexport default { buildEnd: sentryOnBuildEnd };\n"
+    )
+    assert statuses(audit(tmp_path, files), "source-maps") == {"pass"}
 
 
 def test_maps_that_the_image_removes_are_not_served(tmp_path: Path) -> None:

@@ -116,6 +116,19 @@ def test_an_image_that_takes_the_release_from_its_build(tmp_path: Path, argument
     assert statuses(report, "release-set") == {status}
 
 
+def test_cloud_run_sets_the_name_of_the_revision(tmp_path: Path) -> None:
+    files = backend("os.environ.get('K_REVISION')", **{"deploy.sh": f"{DEPLOY}A=1\n"})
+    assert statuses(audit(tmp_path, files), "release-set") == {"pass"}
+
+
+def test_a_function_with_a_constant_in_one_branch_is_unknown(tmp_path: Path) -> None:
+    code = (
+        "import sentry_sdk\ndef version():\n    found = None\n    try:\n        found = open('v').read()\n"
+        f"    except OSError:\n        found = ''\n    return found\nsentry_sdk.init(release=version())\n{FASTAPI}"
+    )
+    assert statuses(audit(tmp_path, {**backend(), "main.py": code}), "release-set") == {"unknown"}
+
+
 def test_a_name_that_is_assigned_in_branches(tmp_path: Path) -> None:
     code = (
         "import os\nimport sentry_sdk\nrelease = None\nif os.getenv('TAG'):\n    release = os.getenv('TAG')\n"

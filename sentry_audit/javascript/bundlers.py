@@ -36,12 +36,12 @@ _CONFIG = re.compile(
 )
 _VARIABLE = re.compile(r"^(?:process\.env|import\.meta\.env|env|viteEnv|config\.env)\.?(?:\[[\"'])?([A-Za-z_]\w*)")
 _TRUE_AT_BUILD = re.compile(
-    r"^(\w+\.)*(isProd|isProduction|production|prod|IS_PROD|IS_PRODUCTION|isBuild)$|"
+    r"^(\w+\.)*(isProd|inProd|isProduction|production|prod|IS_PROD|IS_PRODUCTION|isBuild)(\(\))?$|"
     r"^(process\.env\.NODE_ENV|mode|NODE_ENV|nodeEnv|argv\.mode|env\.mode)\s*={2,3}\s*[\"']production[\"']$|"
     r"^(process\.env\.NODE_ENV|mode|NODE_ENV|argv\.mode)\s*!={1,2}\s*[\"'](development|dev|test)[\"']$|^command\s*={2,3}\s*[\"']build[\"']$"
 )
 _FALSE_AT_BUILD = re.compile(
-    r"^(\w+\.)*(isDev|isDevelopment|dev|isTest|isDevMode|IS_DEV)$|^!isServer$|"
+    r"^(\w+\.)*(isDev|inDev|isDevelopment|dev|isTest|isDevMode|IS_DEV)(\(\))?$|^!isServer$|"
     r"^(process\.env\.NODE_ENV|mode|NODE_ENV|argv\.mode)\s*={2,3}\s*[\"'](development|dev|test)[\"']$|"
     r"^(process\.env\.NODE_ENV|mode|NODE_ENV|argv\.mode)\s*!={1,2}\s*[\"']production[\"']$|^command\s*={2,3}\s*[\"']serve[\"']$"
 )

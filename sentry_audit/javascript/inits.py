@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 #: Frameworks whose modules and builders load files in ways that are not followed.
 DYNAMIC = ("nuxt", "angular", "gatsby")
 _SERVER = re.compile(
-    r"(^|/)(sentry\.(server|edge)\.config|instrumentation(\.node|\.server|\.edge)?|hooks\.server|entry\.server)\.\w+$"
+    r"(^|/)(sentry\.(server|edge)\.config|instrumentation(\.node|\.server|\.edge)?|instrument\.(server|node|edge)|hooks\.server|entry\.server)\.\w+$"
 )
 _CLIENT_CONFIG = re.compile(r"(^|/)sentry\.client\.config\.\w+$")
 _LOADERS = ("js.sentry-cdn.com", "@sentry/nuxt/module", "sentryAstro", "Sentry.onLoad", "browser.sentry-cdn.com")

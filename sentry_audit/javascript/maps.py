@@ -32,6 +32,7 @@ _DELETES = (
     ("sourcemaps", "deleteSourcemapsAfterUpload"),
     ("sourcemaps", "filesToDeleteAfterUpload"),
     ("sourcemaps", "deleteFilesAfterUpload"),
+    ("filesToDeleteAfterUpload",),
 )
 _REMOVED = re.compile(
     r"\b(rm|find|rimraf|del|del-cli|shx|unlink)\b[^\n]*\.map\b|\.map\b[^\n]*-delete|\\\.map\$[^\n]*\{[^\n]*(deny|return 40)"
@@ -101,7 +102,9 @@ def _variable(node: Any, plugin: Plugin) -> str:
 
 
 def _no_maps(analysis: Analysis, plugin: Plugin) -> str:
-    """Why there are no maps to upload, where the bundler makes none by default; ``""`` if it makes some."""
+    """Why there are no maps to upload, or nothing that does; ``""`` if there is no such reason."""
+    if plugin.name == "sentryReactRouter" and not _build_end(analysis):
+        return f"{plugin.evidence} uploads nothing: react-router.config has no sentryOnBuildEnd"
     if plugin.name == "sentryVitePlugin" and analysis.frontend.framework in {"vite", "cra"}:
         files = [source for source in _configs(analysis, "vite.config") if source is not None]
         if plugin.source in files and not any("sourcemap:" in item.text.replace(" ", "") for item in files):
@@ -131,16 +134,24 @@ def _deletes(analysis: Analysis, plugin: Plugin) -> bool:
     """Whether a plugin deletes the maps after it has uploaded them.
 
     @sentry/nextjs does since 9 by itself when webpack builds; with Turbopack, not where the maps were asked for.
+    @sentry/react-router does in its hook at the end of the build.
     """
     for path in _DELETES:
         value = plugin.option(*path)
         if value is not None:
             return text_of(value) != "false"
+    if plugin.name == "sentryReactRouter":
+        return _build_end(analysis)
     if plugin.name != "withSentryConfig" or plugin.open:
         return plugin.open
     specifier = analysis.frontend.manifest.dependencies.get("@sentry/nextjs", ("", "", None))[0]
     major = re.search(r"\d+", specifier)
     return not turbopack(analysis) and (major is None or int(major[0]) >= 9)
+
+
+def _build_end(analysis: Analysis) -> bool:
+    """Whether the configuration of React Router calls Sentry's hook, which uploads the maps and deletes them."""
+    return any("sentryOnBuildEnd" in source.text for source in _configs(analysis, "react-router.config"))
 
 
 def _removed(analysis: Analysis) -> bool:

@@ -517,6 +517,9 @@ def release(analysed: Analysed, item: Reached) -> Release:
     shown = code[1].module.source(code[0], 60) if code is not None else ""
     if len(leaves) == 1 and leaves[0].kind == "literal" and isinstance(leaves[0].literal, str):
         text = leaves[0].literal
+        if code is not None and isinstance(code[0], ast.Call) and is_constant(text):
+            reason = f"what {shown} returns was not followed in all its branches"
+            return Release(component=name, unknown=reason, evidence=evidence)
         problem = f"release is the constant {text!r}" if is_constant(text) else ""
         made = made_from(shown)
         return Release(
