@@ -28,6 +28,9 @@ _CONFIGS = (".yml", ".yaml", ".sh", ".properties", ".toml", ".sentryclirc")
 #: What getsentry hands out: organisation, user and integration tokens.
 _TOKEN = re.compile(r"(?<![\w-])sntr(?:ys|yu|ya|yi)_[A-Za-z0-9+/=_.-]{20,}")
 _EXAMPLE = re.compile(r"your|example|token|x{4}|\.{3}|_{3}", re.IGNORECASE)
+_COMPILED = (
+    "bundlers compile variables of that name into what browsers load, where anybody can read them: drop the prefix"
+)
 _PUBLIC = re.compile(
     r"(?<![\w$])((?:NEXT_PUBLIC|VITE|REACT_APP|GATSBY|NUXT_PUBLIC|EXPO_PUBLIC|VUE_APP|PUBLIC)_\w*SENTRY\w*AUTH_TOKEN\w*)"
 )
@@ -67,7 +70,7 @@ def _literals(files: Files) -> Iterator[Fact]:
             yield from _dsns(path, text)
         for pattern, problem in (
             (_TOKEN, "a Sentry auth token stands in the file: whoever reads it can change the Sentry organization"),
-            (_PUBLIC, "a variable of that name is compiled into what browsers load, where anybody can read it"),
+            (_PUBLIC, _COMPILED),
         ):
             for match in pattern.finditer(text):
                 value = match[0]
@@ -103,8 +106,7 @@ def _compiled_in(facts: Sequence[Fact]) -> Iterator[Fact]:
                     if isinstance(fact, EnvVar)
                     else Evidence(fact.evidence[0].path, None, None, None, f"ARG {name}")
                 )
-                problem = "a variable of that name is compiled into what browsers load, where anybody can read it"
-                yield AuthToken(name=name, problem=problem, evidence=(here,))
+                yield AuthToken(name=name, problem=_COMPILED, evidence=(here,))
 
 
 def _prefix(item: Component) -> str:
