@@ -122,6 +122,28 @@ def test_how_a_mounted_secret_is_read(run: str, variable: str) -> None:
     assert (mount.id, mount.variable, mount.line) == ("t", variable, 2)
 
 
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("FROM node\nARG T\nRUN npm run build\n", True),
+        ("ARG T\nFROM node\nRUN npm run build\n", False),
+        ("FROM node\nRUN npm run build\nARG T\n", False),
+        ("FROM node AS a\nARG T\nFROM node\nRUN npm run build\n", False),
+        ("FROM node AS a\nARG T\nFROM a\nRUN npm run build\n", True),
+        ("FROM node AS a\nARG T\nRUN npm run build\nFROM nginx\nCOPY --from=a /d /d\n", True),
+    ],
+)
+def test_an_argument_counts_in_its_stage_before_the_build(text: str, seen: bool) -> None:
+    assert ("T" in bundling("Dockerfile", text).args) is seen
+
+
+def test_what_starts_has_the_last_stages_variables() -> None:
+    found = bundling("Dockerfile", "FROM node AS web\nENV A=1\nRUN npm run build\nFROM python\nARG S\nENV B=$S\n")
+    assert set(found.env) == {"A"}
+    assert set(found.last.env) == {"B"}
+    assert set(found.last.args) == {"S"}
+
+
 def test_a_workflow_that_builds_and_deploys(tmp_path: Path) -> None:
     step = "    - run: npm run build\n      working-directory: web\n"
     env = "      env:\n        SENTRY_AUTH_TOKEN: ${{ secrets.SENTRY_AUTH_TOKEN }}\n"

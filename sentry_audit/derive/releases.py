@@ -116,11 +116,11 @@ class Running:
 
     def _baked(self, name: str) -> Reach | None:
         """A variable that the image sets, as a constant or from an argument of its build."""
-        if self.image is None or name not in self.image.env:
+        if self.image is None or name not in self.image.last.env:
             return None
-        value, line = self.image.env[name]
+        value, line = self.image.last.env[name]
         here = Evidence(self.image.path, line, None, None, f"ENV {name}={value}")
-        wanted = [item for item in references(value) if item in self.image.args]
+        wanted = [item for item in references(value) if item in self.image.last.args]
         if not wanted:
             return Reach(Status.PASS, f"{here} sets it", (here,), value)
         for build in self.builds:
@@ -128,7 +128,7 @@ class Running:
                 if item.name == wanted[0] and item.sort != "mount" and item.is_set:
                     there = Evidence(build.path, item.line or build.line, None, None, f"--build-arg {item.name}")
                     return Reach(Status.PASS, f"{there} gives the image {item.name}", (here, there), item.value)
-        default = self.image.args[wanted[0]][0]
+        default = self.image.last.args[wanted[0]][0]
         pipelines = {item.pipeline for item in self.mine}
         if default:
             return Reach(

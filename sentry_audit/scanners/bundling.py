@@ -32,11 +32,20 @@ class Mount:
 
 
 @dataclass
+class Stage:
+    """What a stage has so far: an argument counts only where it is declared, in its stage and those made from it."""
+
+    args: dict[str, tuple[str, int]] = field(default_factory=dict)
+    env: dict[str, tuple[str, int]] = field(default_factory=dict)
+    git: bool = False
+
+
+@dataclass
 class Bundling:
     """What one Dockerfile says of the bundler's run.
 
     ``line`` is where it runs, None if nothing in the file bundles. ``args`` are (default, line) by name, ``env`` (value as
-    written, line). ``copies`` are the sources of COPY; ``git`` is true where a git program is there.
+    written, line); ``last`` are those of the stage that starts. ``copies`` are the sources of COPY; ``git`` is true where a git program is there.
     """
 
     path: str
@@ -47,47 +56,61 @@ class Bundling:
     mounts: list[Mount] = field(default_factory=list)
     copies: list[str] = field(default_factory=list)
     git: bool = False
-    builds: tuple[str, ...] = ()
+    last: Stage = field(default_factory=Stage)
 
 
 def bundling(path: str, text: str) -> Bundling:
-    """What the Dockerfile ``text`` gives to a bundler."""
+    """What the Dockerfile ``text`` gives to a bundler, and to what it starts."""
     found = Bundling(path, text)
+    stage = Stage()
+    outside: dict[str, tuple[str, int]] = {}
+    named: dict[str, Stage] = {}
+    inside = False
     for item in read(text):
-        _take(found, item)
+        if item.name == "FROM":
+            words = item.value.split()
+            base = named.get(words[0].lower()) if words else None
+            stage = Stage(git=bool(words) and not _WITHOUT_GIT.search(words[0]))
+            if base is not None:
+                stage = Stage(dict(base.args), dict(base.env), base.git)
+            if len(words) > 2 and words[1].lower() == "as":
+                named[words[2].lower()] = stage
+            inside = True
+        elif item.name == "ARG":
+            for match in _PAIR.finditer(item.value):
+                given = (match[2] or "").strip("\"'") or outside.get(match[1], ("", 0))[0]
+                (stage.args if inside else outside)[match[1]] = (given, item.line)
+        else:
+            _take(found, stage, item)
+    found.last = stage
     return found
 
 
-def _take(found: Bundling, item: Instruction) -> None:
-    if item.name == "FROM" and found.line is None:
-        found.git = not _WITHOUT_GIT.search(item.value.partition(" ")[0])
-    elif item.name == "ARG":
-        for match in _PAIR.finditer(item.value):
-            known = found.args.get(match[1])
-            found.args[match[1]] = ((match[2] or "").strip("\"'") or (known[0] if known else ""), item.line)
-    elif item.name == "ENV":
+def _take(found: Bundling, stage: Stage, item: Instruction) -> None:
+    if item.name == "ENV":
         old = _OLD_ENV.match(item.value) if "=" not in item.value.partition(" ")[0] else None
         pairs = [(old[1], old[2])] if old else [(match[1], match[2] or "") for match in _PAIR.finditer(item.value)]
         for name, value in pairs:
-            found.env[name] = (value.strip().strip("\"'"), item.line)
+            stage.env[name] = (value.strip().strip("\"'"), item.line)
     elif item.name in {"COPY", "ADD"} and not item.flag("from"):
         words = list(item.words or item.value.split())
         found.copies += words[:-1]
     elif item.name == "RUN":
-        _run(found, item)
+        _run(found, stage, item)
 
 
-def _run(found: Bundling, item: Instruction) -> None:
+def _run(found: Bundling, stage: Stage, item: Instruction) -> None:
     text = f"{item.value}\n{item.body}"
     found.mounts += [
         mount for name, value in item.flags if name == "mount" for mount in _mounts(value, text, item.line)
     ]
-    if re.search(r"\b(apk|apt|apt-get|yum|dnf|microdnf)\b[^\n]*\bgit\b", text) and found.line is None:
-        found.git = True
-    lines = [words for words in commands(text) if is_bundler(words)]
-    if lines and found.line is None:
-        found.line = item.line
-        found.builds = tuple(word for words in lines for word in words)
+    if re.search(r"\b(apk|apt|apt-get|yum|dnf|microdnf)\b[^\n]*\bgit\b", text):
+        stage.git = True
+    if any(is_bundler(words) for words in commands(text)):
+        found.line = found.line or item.line
+        found.args |= stage.args
+        found.env |= stage.env
+        found.git = found.git or stage.git
 
 
 def is_bundler(words: Sequence[str]) -> bool:
