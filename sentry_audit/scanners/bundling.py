@@ -45,7 +45,8 @@ class Bundling:
     """What one Dockerfile says of the bundler's run.
 
     ``line`` is where it runs, None if nothing in the file bundles. ``args`` are (default, line) by name, ``env`` (value as
-    written, line); ``last`` are those of the stage that starts. ``copies`` are the sources of COPY; ``git`` is true where a git program is there.
+    written, line); ``last`` are those of the stage that starts. ``copies`` are the sources of COPY; ``git`` is true where
+    a git program is there.
     """
 
     path: str
