@@ -95,7 +95,7 @@ def judge(check: Any, example: dict[str, Any]) -> set[Status]:
         for kind, values in entry.items():
             given = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
             facts.append(_fact(KINDS[kind], given))
-    component = Component(component="example", name="example", path=".")
+    component = Component(component="example", name="example", path=".", ecosystem=check.ecosystem or "pypi")
     findings = engine.evaluate([check], facts, [], [component], "production", True)
     return {finding.status for finding in findings}
 

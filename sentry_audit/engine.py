@@ -57,7 +57,8 @@ def evaluate(
                 continue
             mine = groups.get((check.subject, component.name), [])
             try:
-                found += _judge(check, mine, problems, component.name, environment, required)
+                judged = _judge(check, mine, problems, component.name, environment, required)
+                found += [_placed(item, component) for item in judged]
             except Exception as error:  # noqa: BLE001 - a check that crashes is reported as one, never skipped
                 found.append(
                     _finding(
@@ -69,6 +70,12 @@ def evaluate(
                     )
                 )
     return tuple(found)
+
+
+def _placed(finding: Finding, component: Component) -> Finding:
+    """A check that serves both sides is the front end's where it judges one."""
+    front = component.ecosystem == "npm" and finding.area == "backend"
+    return replace(finding, area="frontend") if front else finding
 
 
 def _judge(

@@ -437,7 +437,7 @@ class ConfigClass(Fact):
 
 @fact
 class SampleRate(Fact):
-    """One sampling option of init: whether it can do what its author meant."""
+    """One sampling option of init: whether it can do what its author meant. ``zero``: the rate is 0."""
 
     option: str
     value: str = ""
@@ -445,6 +445,7 @@ class SampleRate(Fact):
     problem: str = ""
     per_environment: bool = False
     full: bool = False
+    zero: bool = False
 
 
 @fact
@@ -545,11 +546,18 @@ class Tracing(Fact):
 
 @fact
 class Privacy(Fact):
-    """What leaves the application besides the error itself."""
+    """What leaves the application besides the error itself.
+
+    ``pii`` says what ``send_default_pii`` sends, ``problem`` what switches the scrubber off, ``unscrubbed`` what is
+    sent as it is; ``scrubbable`` is false where there is nothing to judge: no hook, no replay.
+    """
 
     send_default_pii: bool = False
+    pii: str = ""
     scrubber_active: bool = True
+    scrubbable: bool = True
     scrubbing: bool = False
+    unscrubbed: str = ""
     collects_prompts: bool = False
     uses_llm: bool = False
     problem: str = ""
@@ -662,12 +670,14 @@ class SecretName(Fact):
 class FrontendSdk(Fact):
     """Whether the front end depends on a Sentry SDK for browsers, and on the one made for its framework.
 
-    ``dev``: only among the development dependencies, which is enough for what is bundled.
+    ``dev``: only among the development dependencies, which is enough for what is bundled. ``version`` is the lock
+    file's, else the lowest that ``specifier`` allows.
     """
 
     declared: bool = False
     package: str = ""
     specifier: str = ""
+    version: str = ""
     dev: bool = False
     why_not: str = ""
     matches_framework: bool = True
@@ -685,6 +695,14 @@ class FrontendSetup(Fact):
     loaded: bool = False
     ignored: bool = False
     why_not: str = ""
+
+
+@fact
+class FrontendEnabled(Fact):
+    """Whether the condition in front of a browser's init holds in what is built for the environment."""
+
+    enabled: bool = True
+    condition: str = ""
 
 
 @fact
@@ -710,11 +728,12 @@ class DsnGuard(Fact):
 class FrontendVariable(Fact):
     """Whether the variable that a browser's DSN comes from has a value where the front end is built.
 
-    ``late``: only the running service has it, which is without effect.
+    ``given``: something gives it one; ``late``: only to the running service, which is without effect.
     """
 
     name: str
     provided: bool = False
+    given: bool = False
     late: bool = False
     source: str = ""
     problem: str = ""
@@ -738,6 +757,33 @@ class SourceMaps(Fact):
     topic: str
     good: bool = False
     source: str = ""
+    problem: str = ""
+
+
+@fact
+class ErrorBoundary(Fact):
+    """What catches errors of a front end before its global handlers do, and whether Sentry hears of them.
+
+    ``sort``: class, library (react-error-boundary), sentry, route (error.tsx, useRouteError), global-error, page (_error),
+    request (Next.js: onRequestError), framework (Vue, SvelteKit, Angular). ``present`` is false for one that should be
+    there; ``context``: the component's stack, or tags, are sent too.
+    """
+
+    name: str
+    sort: str
+    present: bool = True
+    captures: bool = True
+    context: bool = True
+    problem: str = ""
+
+
+@fact
+class FrontendUser(Fact):
+    """Whether events of a front end say whose they are: set after signing in, cleared after signing out."""
+
+    has_authentication: bool = False
+    sets_user: bool = False
+    clears_user: bool = False
     problem: str = ""
 
 

@@ -27,5 +27,8 @@ RELEASES = (
     "@sentry/netlify-build-plugin", "sentry_create_release", "sentry_upload", "sentry_set_commits", "sentry_finalize_release",
 )  # fmt: skip
 
+#: Whatever catches what a component throws while it renders.
+BOUNDARIES = ("componentDidCatch", "getDerivedStateFromError", "ErrorBoundary", "useRouteError")
+
 #: What the one pass looks for.
-TOKENS = (*MENTIONS, *APPLICATIONS, *DEPLOYS)
+TOKENS = (*MENTIONS, *APPLICATIONS, *DEPLOYS, *BOUNDARIES)

@@ -28,6 +28,8 @@ _CONFIGS = (".yml", ".yaml", ".sh", ".properties", ".toml", ".sentryclirc")
 #: What getsentry hands out: organisation, user and integration tokens.
 _TOKEN = re.compile(r"(?<![\w-])sntr(?:ys|yu|ya|yi)_[A-Za-z0-9+/=_.-]{20,}")
 _EXAMPLE = re.compile(r"your|example|token|x{4}|\.{3}|_{3}", re.IGNORECASE)
+#: A text that is filled in while the program runs.
+_FILLED = re.compile(r"https?://[^@\s]*(\$?\{|%[sr(])")
 _COMPILED = (
     "bundlers compile variables of that name into what browsers load, where anybody can read them: drop the prefix"
 )
@@ -85,7 +87,7 @@ def _literals(files: Files) -> Iterator[Fact]:
 
 def _dsns(path: str, text: str) -> Iterator[Fact]:
     for offset, value in dsn.find(text):
-        if not _commented(text, offset):
+        if not _commented(text, offset) and not _FILLED.match(text[offset:]):
             here = Evidence(path, text.count("\n", 0, offset) + 1, None, None, value.shown)
             yield dsn.fact(value, hardcoded=True, evidence=(here,))
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sentry_audit.facts import FrontendVariable, Release, SourceMaps
+from sentry_audit.deployment.environments import canonical
+from sentry_audit.derive.gates import enabled
+from sentry_audit.facts import DeployedEnvironment, FrontendVariable, Release, SourceMaps
 from sentry_audit.model import Status
 
 if TYPE_CHECKING:
@@ -15,7 +17,9 @@ if TYPE_CHECKING:
     from sentry_audit.derive.building import Building, Reach
     from sentry_audit.facts import Fact
     from sentry_audit.javascript.analysis import Analysis
+    from sentry_audit.javascript.labels import Label
     from sentry_audit.javascript.packages import Frontend
+    from sentry_audit.javascript.values import Variable
     from sentry_audit.model import Problem
     from sentry_audit.python.program import Files
 
@@ -38,9 +42,18 @@ class Frontends:
             analysis = Analysis(self.files, frontend)
             self.read[name] = (analysis.facts(), analysis)
         found, analysis = self.read[name]
-        more = [self._variable(frontend, variable, environment, matching) for variable in analysis.variables]
-        more += self._built(analysis, [fact for fact in found if isinstance(fact, Release)], environment, matching)
-        return [*(fact for fact in found if not isinstance(fact, Release)), *more], analysis.problems
+        more = [self._given(frontend, variable, environment, matching) for variable in analysis.variables.values()]
+        labels = [self._labelled(frontend, label, environment, matching) for label in analysis.labels]
+        gates = enabled(
+            analysis,
+            environment,
+            self.facts,
+            matching,
+            lambda item: self._variable(frontend, item, environment, matching),
+        )
+        built = self._built(analysis, [fact for fact in found if isinstance(fact, Release)], environment, matching)
+        found = [fact for fact in found if not isinstance(fact, Release)]
+        return [*found, *more, *labels, *gates, *built], analysis.problems
 
     def _built(self, analysis: Analysis, raw: Sequence[Release], environment: str, matching: Matching) -> list[Fact]:
         """The release and the source maps of a front end that initialises the SDK, as it is built."""
@@ -63,18 +76,62 @@ class Frontends:
         plugin = next(iter(analysis.plugins), None)
         return [*found, *ci.release_in_ci(component, steps, matching, self.files, upload, plugin)]
 
-    def _variable(self, frontend: Frontend, name: str, environment: str, matching: Matching) -> Fact:
+    def _given(self, frontend: Frontend, variable: Variable, environment: str, matching: Matching) -> FrontendVariable:
+        """Whether the variable of a DSN has a value; a literal stands in for one that nothing sets."""
+        fact = self._variable(frontend, variable.name, environment, matching, at_run_time=variable.at_run_time)
+        if variable.has_literal and not fact.provided:
+            source = f"a literal, in case nothing sets {variable.name}"
+            return FrontendVariable(
+                name=variable.name, provided=True, given=True, source=source, evidence=fact.evidence
+            )
+        return fact
+
+    def _labelled(self, frontend: Frontend, label: Label, environment: str, matching: Matching) -> Fact:
+        """Whether events of the front end carry the environment's name."""
+        wanted = canonical(environment)
+        if label.open:
+            return DeployedEnvironment(declared=True, source="the code", evidence=label.evidence)
+        for name in label.variables:
+            fact = self._variable(frontend, name, environment, matching)
+            if fact.unknown:
+                return DeployedEnvironment(unknown=fact.unknown, evidence=(*label.evidence, *fact.evidence))
+            if fact.provided:
+                return DeployedEnvironment(declared=True, source=name, evidence=(*label.evidence, *fact.evidence))
+        built = (label.mode, *label.modes) if "MODE" in label.builds else ("production",) if label.builds else ()
+        said = built or label.literals or (("production",) if not label.given else ())
+        if wanted in {canonical(name) for name in said}:
+            return DeployedEnvironment(declared=True, source="the code", evidence=label.evidence)
+        if label.variables:
+            reads = f"init's environment reads {' or '.join(label.variables)}, which nothing gives the build of {environment}"
+            falls = f": it falls back to {said[0]!r}" if said else ""
+            return DeployedEnvironment(problem=reads + falls, evidence=label.evidence)
+        if built:
+            name = label.builds[0]
+            problem = f"init's environment is {name}, which is {built[0]!r} in every build: events of {environment} are mislabelled"
+        elif said and label.given:
+            problem = f"init's environment is the constant {said[0]!r}"
+        else:
+            problem = f"init sets no environment: events of {environment} are labelled production"
+        return DeployedEnvironment(problem=problem, evidence=label.evidence)
+
+    def _variable(
+        self, frontend: Frontend, name: str, environment: str, matching: Matching, *, at_run_time: bool = False
+    ) -> FrontendVariable:
         from sentry_audit import tracing
 
-        steps = tracing.provision(name, environment, frontend.fact, self.facts, matching)
+        steps = tracing.provision(name, environment, frontend.fact, self.facts, matching, at_run_time=at_run_time)
         places = tuple(place for step in steps for place in step.evidence)
         gaps = [step for step in steps if step.status is Status.GAP]
         late = any(step.late for step in gaps)
         if gap := next((step for step in gaps if step.late), next(iter(gaps), None)):
-            return FrontendVariable(name=name, late=late, problem=gap.message, evidence=gap.evidence or places)
+            return FrontendVariable(
+                name=name, late=late, given=late, problem=gap.message, evidence=gap.evidence or places
+            )
         if unknown := next((step for step in steps if step.status is Status.UNKNOWN and step.link != "secret"), None):
             return FrontendVariable(name=name, unknown=unknown.message, evidence=places)
-        return FrontendVariable(name=name, provided=True, source=steps[-1].message if steps else "", evidence=places)
+        return FrontendVariable(
+            name=name, provided=True, given=True, source=steps[-1].message if steps else "", evidence=places
+        )
 
 
 def _look(analysis: Analysis, building: Building, name: str) -> Reach:

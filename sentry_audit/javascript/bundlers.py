@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sentry_audit.javascript.conditions import guards
-from sentry_audit.javascript.inits import mentioning
 from sentry_audit.javascript.syntax import entries, line_of, string_of, text_of, walk
 from sentry_audit.model import Evidence
 
@@ -119,7 +118,7 @@ def plugins(analysis: Analysis) -> list[Plugin]:
         if item.folder and item.folder != analysis.frontend.folder and analysis.frontend.within(item.path)
         and item.name not in analysis.frontend.manifest.dependencies
     ]  # fmt: skip
-    for path in mentioning(analysis):
+    for path in analysis.mentioning:
         if not _MARKS.search(analysis.files.text(path) or "") or any(
             path.startswith(f"{folder}/") for folder in others
         ):
@@ -147,7 +146,7 @@ def _names(source: Source) -> dict[str, str]:
     found = {name: name for name in _FUNCTIONS}
     for local, known in source.imports.items():
         if known.module.startswith("@sentry/"):
-            name = _DEFAULTS.get(known.module, "") if known.name == "default" else known.name
+            name = _DEFAULTS.get(known.module, "") if known.name in {"default", "*"} else known.name
             if name in _FUNCTIONS:
                 found[local] = name
     for local, value in source.constants.items():

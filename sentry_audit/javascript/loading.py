@@ -12,27 +12,29 @@ from sentry_audit.javascript.syntax import CODE, SUFFIXES
 from sentry_audit.python.paths import deployed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from sentry_audit.javascript.packages import Frontend
     from sentry_audit.python.program import Files
 
 _FROM = re.compile(r"""(?:\bfrom\s*|\bimport\s*\(?\s*|\brequire\s*\(\s*)["'`]([^"'`\n]+)["'`]""")
-_LINE_COMMENT = re.compile(r"(^|\s)//[^\n]*|/\*.*?\*/", re.DOTALL)
 _SCRIPT = re.compile(r"""<script[^>]*\bsrc=["']([^"']+)["']""", re.IGNORECASE)
-_ENTRY = re.compile(r"\bentry\s*[:=]\s*(\{[^}]*\}|\[[^\]]*\]|[^,\n]*)", re.DOTALL)
-_ROUTE = re.compile(r"(^|/)(page|layout|template|error|global-error|not-found|loading|default|route)\.(tsx|ts|jsx|js)$")
+_ENTRY = re.compile(r"\bentry\s*[:=]\s*(\{[^}]*\}|\[[^\]]*\]|[^\n]*)", re.DOTALL)
+_BUNDLERS = re.compile(r"(webpack|rspack)[^/]*(/[^/]+)?\.[cm]?[jt]s$")
+#: Frameworks whose modules and builders load files in ways that are not followed.
+DYNAMIC = ("nuxt", "angular", "gatsby")
+_ROUTE = re.compile(r"(^|/)(page|layout|template|error|global-error|not-found|loading|default)\.(tsx|ts|jsx|js)$")
 _DEPTH = 8
 _WIDE = 400
-#: Files that each framework loads by their names, below the component's folder (or its src).
+#: Files that each framework loads into browsers by their names, below the component's folder (or its src).
 _NAMED = {
-    "nextjs": r"^(instrumentation-client|instrumentation|middleware|proxy)\.\w+$|^pages/(?!api/)",
+    "nextjs": r"^instrumentation-client\.\w+$|^pages/(?!api/)",
     "cra": r"^index\.(tsx|ts|jsx|js)$",
     "angular": r"^main\.ts$",
     "vue": r"^main\.\w+$",
     "nuxt": r"^(app/)?(sentry\.client\.config\.\w+|plugins/|app\.vue$)",
-    "sveltekit": r"^(hooks\.(client|server)\.\w+|instrumentation\.server\.\w+|routes/)",
-    "remix": r"^(app/)?(entry\.client|entry\.server|root)\.\w+$|^app/routes/",
+    "sveltekit": r"^(hooks\.client\.\w+|routes/(?!.*\+server))",
+    "remix": r"^(app/)?(entry\.client|root)\.\w+$|^app/routes/",
     "gatsby": r"^(gatsby-browser|gatsby-ssr|sentry\.config)\.\w+$",
     "vite": r"$^",
     "webpack": r"$^",
@@ -47,9 +49,26 @@ class Loading:
         self.frontend = frontend
         self.aliases = self._aliases()
         self.scripts = self._scripts()
+        self._imported: dict[str, frozenset[str]] = {}
+        self._located: dict[tuple[str, str], str | None] = {}
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether a file that nothing was found to load is really not loaded."""
+        return self.frontend.framework not in {"webpack", *DYNAMIC}
+
+    def runs(self, path: str) -> bool:
+        """Whether a file is loaded into browsers, as far as that can be followed."""
+        return not self.is_followed or self.way(path) is not None
 
     def locate(self, module: str, importer: str) -> str | None:
         """The file that ``module`` means in ``importer``, None if it is no file of the repository."""
+        key = (module, dirname(importer) if module.startswith(".") else "")
+        if key not in self._located:
+            self._located[key] = self._locate(module, importer)
+        return self._located[key]
+
+    def _locate(self, module: str, importer: str) -> str | None:
         bases = []
         if module.startswith("."):
             bases = [normpath(join(dirname(importer), module))]
@@ -73,14 +92,17 @@ class Loading:
             names += [splitext(base)[0] + suffix for suffix in (".ts", ".tsx")]
         return [name for name in names if name in self.files.paths and name.endswith(CODE)]
 
-    def imported(self, path: str) -> set[str]:
+    def imported(self, path: str) -> frozenset[str]:
         """The files that a file imports, by any kind of import."""
-        text = _LINE_COMMENT.sub(" ", self.files.text(path) or "")
-        found = (self.locate(module, path) for module in _FROM.findall(text))
-        return {target for target in found if target is not None}
+        if path not in self._imported:
+            text = self.files.text(path) or ""
+            modules = {match[1] for match in _FROM.finditer(text) if not _commented(text, match.start())}
+            found = (self.locate(module, path) for module in modules)
+            self._imported[path] = frozenset(target for target in found if target is not None)
+        return self._imported[path]
 
     def is_entry(self, path: str) -> bool:
-        """Whether the framework loads the file by its name."""
+        """Whether the framework loads the file into browsers by its name."""
         if not self.frontend.within(path):
             return False
         below = path[len(self.frontend.folder) :].lstrip("/")
@@ -98,11 +120,10 @@ class Loading:
                 if self.is_entry(current):
                     return _back(seen, current)
             further: list[str] = []
-            for current in level:
-                for importer in self.importers(current):
-                    if importer not in seen:
-                        seen[importer] = current
-                        further.append(importer)
+            for importer, current in self._importing(level):
+                if importer not in seen:
+                    seen[importer] = current
+                    further.append(importer)
             level = further[:_WIDE]
             if not level:
                 return None
@@ -110,17 +131,16 @@ class Loading:
 
     def importers(self, path: str) -> list[str]:
         """The files that import ``path``, tests left out."""
-        stem = (
-            basename(path).partition(".")[0]
-            if not basename(path).startswith("sentry.")
-            else splitext(basename(path))[0]
-        )
-        if stem == "index":
-            stem = basename(dirname(path))
-        hits = self.files.search([stem]) if len(stem) > 2 else []
-        return [
-            hit for hit in hits if hit.endswith(CODE) and hit != path and deployed(hit) and path in self.imported(hit)
-        ]
+        return [importer for importer, _ in self._importing([path])]
+
+    def _importing(self, paths: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """(the importing file, which of ``paths`` it imports), from one search for the names of all of them."""
+        stems = sorted({stem if len(stem) > 2 else f"/{stem}" for stem in map(_stem, paths)})
+        wanted = set(paths)
+        for hit in self.files.search(stems) if stems else ():
+            if hit.endswith(CODE) and deployed(hit):
+                for target in sorted(self.imported(hit) & wanted - {hit}):
+                    yield hit, target
 
     def _scripts(self) -> frozenset[str]:
         """The modules that ``index.html`` loads."""
@@ -132,12 +152,8 @@ class Loading:
 
     def _webpack(self) -> Iterator[str]:
         """The modules that a webpack configuration names as entries."""
-        for path in self.files.search(["webpack", "rspack"]):
-            if (
-                self.frontend.within(path)
-                and ("webpack" in path or "rspack" in path)
-                and path.endswith((".js", ".ts", ".cjs", ".mjs"))
-            ):
+        for path in sorted(self.files.paths):
+            if _BUNDLERS.search(path) and self.frontend.within(path):
                 for block in _ENTRY.findall(self.files.text(path) or ""):
                     for item in re.findall(r"""["']([^"']*/[^"']+)["']""", block):
                         yield from (item, *(item + suffix for suffix in SUFFIXES))
@@ -168,6 +184,23 @@ class Loading:
             ("@/", [source, self.frontend.folder or "."]),
             ("~/", [join(self.frontend.folder, "app"), source]),
         ]
+
+
+def _commented(text: str, at: int) -> bool:
+    """Whether a place of a file is in a comment."""
+    row = text[text.rfind("\n", 0, at) + 1 : at]
+    if re.search(r"(^|\s)//", row):
+        return True
+    opened = text.rfind("/*", 0, at)  # after a blank: in a pattern of files ("src/**/*.ts") it opens nothing
+    blank = opened == 0 or text[opened - 1] in " \t\n;{}(),>"
+    return blank and opened > text.rfind("*/", 0, at) and text.find("*/", at) >= 0
+
+
+def _stem(path: str) -> str:
+    """What an import of ``path`` must contain: the name of the file, or of the folder of an ``index``."""
+    name = basename(path)
+    stem = splitext(name)[0] if name.startswith("sentry.") else name.partition(".")[0]
+    return basename(dirname(path)) if stem == "index" else stem
 
 
 def _back(seen: dict[str, str], path: str) -> list[str]:

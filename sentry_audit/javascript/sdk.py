@@ -35,17 +35,18 @@ def frontend_sdk(analysis: Analysis) -> FrontendSdk:
     package = frontend.sdk if frontend.sdk in mine else min(mine)
     specifier, section, line = mine[package]
     here = Evidence(where.path, line, None, None, f"{package} {specifier} in {section}")
+    lock = analysis.locked(package).evidence
     dev = section == "devDependencies"
     omitted = _omitted(analysis) if dev else ""
-    fits = not (frontend.framework == "nextjs" and package != frontend.sdk and not _is_static(analysis))
+    fits = not (frontend.framework == "nextjs" and package != frontend.sdk and not analysis.is_static)
     problem = (
         ""
         if fits
         else f"{package} in a Next.js application: errors of its server and source maps are missing; use {frontend.sdk}"
     )
     return FrontendSdk(
-        declared=not omitted, package=package, specifier=specifier, dev=dev, why_not=omitted, matches_framework=fits,
-        problem=problem, evidence=(here,),
+        declared=not omitted, package=package, specifier=specifier, version=analysis.version(package), dev=dev,
+        why_not=omitted, matches_framework=fits, problem=problem, evidence=(here, lock) if lock else (here,),
     )  # fmt: skip
 
 
@@ -64,7 +65,3 @@ def _omitted(analysis: Analysis) -> str:
         if re.search(r"\b(npm|yarn|pnpm)\b.*(--omit[= ]dev|--production|--prod\b|--only[= ]prod)", row):
             return f"it is a development dependency, and {path}:{number} installs without those before it builds"
     return ""
-
-
-def _is_static(analysis: Analysis) -> bool:
-    return "output: 'export'" in analysis.config("next.config").replace('"', "'")

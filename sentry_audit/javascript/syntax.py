@@ -14,7 +14,8 @@ SUFFIXES = (".ts", ".tsx", ".js", ".jsx", ".mjs", ".cjs", ".mts", ".cts")
 #: Single-file components: what is read of them is their script.
 COMPONENTS = (".vue", ".svelte")
 CODE = (*SUFFIXES, *COMPONENTS)
-_FUNCTIONS = frozenset(
+#: Nodes that are functions.
+FUNCTIONS = frozenset(
     {
         "function_declaration",
         "function_expression",
@@ -23,7 +24,10 @@ _FUNCTIONS = frozenset(
         "generator_function_declaration",
     }
 )
+_NAMED = frozenset({"function_declaration", "class_declaration", "abstract_class_declaration", "class"})
 _SCRIPT = re.compile(r"<script\b([^>]*)>(.*?)</script\s*>", re.DOTALL | re.IGNORECASE)
+_AMPERSAND = re.compile(r"(?<!&)&(?![&=]|#?\w+;)")
+_ACCESSOR = re.compile(r"\baccessor(?=\s*[?!]?\s*[:;=])")
 _MINIFIED = 2000
 _LIMIT = 400_000
 
@@ -60,10 +64,14 @@ class Source:
         if path.endswith(COMPONENTS):
             typed = 'lang="ts' in text or "lang='ts" in text
             text = _script(text)
-        self.root = _parser(typed).parse(text.encode()).root_node
+        self.root = _parsed(typed, text)
         self.imports: dict[str, Import] = {}
         self.constants: dict[str, Any] = {}
         self.functions: dict[str, Any] = {}
+        self.classes: dict[str, Any] = {}
+        self.bound: dict[str, tuple[str, Any]] = {}
+        self.exported: dict[str, Import] = {}
+        self.default: Any = None
         self._index()
 
     def error_line(self) -> int | None:
@@ -79,13 +87,45 @@ class Source:
             if node.type == "import_statement":
                 self._import(node)
             elif node.type == "variable_declarator":
-                name, value = node.child_by_field_name("name"), node.child_by_field_name("value")
-                if name is not None and value is not None and name.type == "identifier":
-                    self.constants.setdefault(text_of(name), value)
-                    if value.type in _FUNCTIONS:
-                        self.functions.setdefault(text_of(name), value)
-            elif node.type == "function_declaration" and (name := node.child_by_field_name("name")) is not None:
-                self.functions.setdefault(text_of(name), node)
+                self._declare(node.child_by_field_name("name"), node.child_by_field_name("value"))
+            elif node.type == "export_statement":
+                self._export(node)
+            elif node.type in _NAMED and (name := node.child_by_field_name("name")) is not None:
+                (self.classes if "class" in node.type else self.functions).setdefault(text_of(name), node)
+
+    def _declare(self, name: Any, value: Any) -> None:
+        if name is None or value is None:
+            return
+        if (module := _required(value)) is not None:
+            if name.type == "identifier":
+                self.imports.setdefault(text_of(name), Import(module, "*"))
+            elif name.type == "object_pattern":
+                for key, local in bound_names(name):
+                    self.imports.setdefault(local, Import(module, key))
+        elif name.type == "identifier":
+            self.constants.setdefault(text_of(name), value)
+            if value.type in FUNCTIONS:
+                self.functions.setdefault(text_of(name), value)
+            elif value.type == "class":
+                self.classes.setdefault(text_of(name), value)
+        elif name.type == "object_pattern":
+            for key, local in bound_names(name):
+                self.bound.setdefault(local, (key, value))
+
+    def _export(self, node: Any) -> None:
+        """``export default …``, and what is handed on from other files: ``export { a as b } from``, ``export * from``."""
+        source = node.child_by_field_name("source")
+        if source is None:
+            if any(child.type == "default" for child in node.children):
+                self.default = node.child_by_field_name("value") or node.child_by_field_name("declaration")
+            return
+        module = string_of(source) or ""
+        specifiers = [part for part in walk(node) if part.type == "export_specifier"]
+        for part in specifiers:
+            name, alias = part.child_by_field_name("name"), part.child_by_field_name("alias")
+            self.exported[text_of(alias or name)] = Import(module, text_of(name))
+        if not specifiers:
+            self.exported.setdefault(f"*{module}", Import(module, "*"))
 
     def _import(self, node: Any) -> None:
         source = node.child_by_field_name("source")
@@ -115,6 +155,44 @@ class Source:
                     known_ = self.imports.get(text_of(owner)) if owner is not None else None
                     if known_ is not None:
                         yield node, known_.module, text_of(function.child_by_field_name("property"))
+
+
+def _parsed(typed: bool, text: str) -> Any:
+    """The tree of a file.
+
+    What compilers take and the grammar does not is rewritten, places unchanged: a bare ``&`` in the text of JSX (in
+    code, ``|`` stands wherever ``&`` does), and a property called ``accessor``.
+    """
+    root = _parser(typed).parse(text.encode()).root_node
+    if root.has_error:
+        other = _ACCESSOR.sub("accesso_", _AMPERSAND.sub("|", text))
+        if other != text and not (again := _parser(typed).parse(other.encode()).root_node).has_error:
+            return again
+    return root
+
+
+def _required(value: Any) -> str | None:
+    """The module of ``require("x")`` or ``await import("x")``."""
+    while value.type in {"await_expression", "parenthesized_expression"} and value.named_children:
+        value = value.named_children[0]
+    function = value.child_by_field_name("function") if value.type == "call_expression" else None
+    if function is None or text_of(function) not in {"require", "import"}:
+        return None
+    arguments = value.child_by_field_name("arguments")
+    return string_of(arguments.named_children[0]) if arguments is not None and arguments.named_children else None
+
+
+def bound_names(pattern: Any) -> Iterator[tuple[str, str]]:
+    """(the key, the local name) of each entry of ``{ a, b: c }`` on the left of an assignment or among parameters."""
+    for child in pattern.named_children:
+        if child.type == "shorthand_property_identifier_pattern":
+            yield text_of(child), text_of(child)
+        elif child.type == "object_assignment_pattern" and child.named_children:
+            yield text_of(child.named_children[0]), text_of(child.named_children[0])
+        elif child.type == "pair_pattern":
+            value = child.child_by_field_name("value")
+            if value is not None and value.type == "identifier":
+                yield text_of(child.child_by_field_name("key")), text_of(value)
 
 
 def _script(text: str) -> str:
@@ -188,9 +266,15 @@ def enclosing_functions(node: Any) -> list[Any]:
     found = []
     while node.parent is not None:
         node = node.parent
-        if node.type in _FUNCTIONS:
+        if node.type in FUNCTIONS:
             found.append(node)
     return found
+
+
+def class_of(function: Any) -> str:
+    """The name of the class whose method a function is; ``""`` if it is none's."""
+    owner = function.parent.parent if function.type == "method_definition" and function.parent is not None else None
+    return text_of(owner.child_by_field_name("name")) if owner is not None and "class" in owner.type else ""
 
 
 def name_of(function: Any) -> str:

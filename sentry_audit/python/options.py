@@ -258,6 +258,7 @@ def sample_rates(analysed: Analysed, item: Reached) -> list[Fact]:
                 or value.kind == "either"
                 or not isinstance(expression, ast.Constant),
                 full=isinstance(literal, int | float) and literal >= 1,
+                zero=isinstance(expression, ast.Constant) and expression.value == 0,
                 evidence=tuple(
                     dict.fromkeys(
                         (
@@ -481,8 +482,10 @@ def privacy(analysed: Analysed, item: Reached, version: str, installed: Collecti
     return Privacy(
         component=analysed.name,
         send_default_pii=pii is True,
+        pii="send_default_pii is True: cookies, headers, addresses and LLM prompts are sent" if pii is True else "",
         scrubber_active=not collection,
         scrubbing=hooked or strict or _recursive(analysed, item),
+        unscrubbed="only top-level key names are scrubbed: bodies, local variables and query strings are sent as they are",
         collects_prompts=uses_llm and (pii is True or collection) and not prompts,
         uses_llm=uses_llm,
         problem=problem,

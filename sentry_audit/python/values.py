@@ -108,6 +108,8 @@ class Resolver:
         self.environment = environment
         self.provided = dict(provided or {})
         self._depth = 0
+        self._globals: dict[tuple[str, str], tuple[int, Value]] = {}
+        self._following: set[tuple[str, str]] = set()
 
     def value(self, node: ast.expr, scope: Scope) -> Value:
         """How ``node``, standing in ``scope``, ends."""
@@ -249,6 +251,21 @@ class Resolver:
         return self._bound(name, owner, statements)
 
     def _bound(self, name: str, owner: Module, statements: list[ast.stmt]) -> Value:
+        """What a name of a module ends in: followed once, unless it was cut short further down than here."""
+        key = (owner.path, name)
+        if key in self._globals and self._globals[key][0] <= self._depth:
+            return self._globals[key][1]
+        if key in self._following:
+            return dynamic(owner, statements[-1], f"{name} depends on itself")
+        self._following.add(key)
+        try:
+            value = self._last_bound(name, owner, statements)
+        finally:
+            self._following.discard(key)
+        self._globals[key] = (self._depth, value)
+        return value
+
+    def _last_bound(self, name: str, owner: Module, statements: list[ast.stmt]) -> Value:
         from sentry_audit.python.truth import guarded
 
         values: list[Value] = []
