@@ -787,6 +787,21 @@ class FrontendUser(Fact):
     problem: str = ""
 
 
+@fact
+class TracePropagation(Fact):
+    """Whether a trace goes on from a browser to the back end: one side of it.
+
+    ``side``: tracing (each end must sample), targets (what the browser sends it to), cors (what the back end lets
+    through). ``api`` is the other end, ``address`` how the front end knows it.
+    """
+
+    side: str
+    api: str = ""
+    address: str = ""
+    works: bool = True
+    problem: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Inventory:
     """All facts of one audit, by kind, and what could not be seen."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sentry_audit.deployment.environments import canonical
 from sentry_audit.derive.gates import enabled
-from sentry_audit.facts import DeployedEnvironment, FrontendVariable, Release, SourceMaps
+from sentry_audit.derive.labels import labelled
+from sentry_audit.facts import FrontendVariable, Release, SourceMaps
 from sentry_audit.model import Status
 
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from sentry_audit.derive.building import Building, Reach
     from sentry_audit.facts import Fact
     from sentry_audit.javascript.analysis import Analysis
-    from sentry_audit.javascript.labels import Label
     from sentry_audit.javascript.packages import Frontend
+    from sentry_audit.javascript.propagation import Sender
     from sentry_audit.javascript.values import Variable
     from sentry_audit.model import Problem
     from sentry_audit.python.program import Files
@@ -32,28 +32,40 @@ class Frontends:
         self.frontends = list(frontends)
         self.facts = facts
         self.read: dict[str, tuple[list[Fact], Analysis]] = {}
+        self.senders: dict[str, Sender | None] = {}
 
     def derive(self, frontend: Frontend, environment: str, matching: Matching) -> tuple[list[Fact], list[Problem]]:
         """The facts about one front end in one environment, and what could not be parsed."""
+        found, analysis = self._analysis(frontend)
+
+        def provided(name: str) -> FrontendVariable:
+            return self._variable(frontend, name, environment, matching)
+
+        more: list[Fact] = [
+            self._given(frontend, variable, environment, matching) for variable in analysis.variables.values()
+        ]
+        more += [labelled(label, environment, provided) for label in analysis.labels]
+        more += enabled(analysis, environment, self.facts, matching, provided)
+        more += self._built(analysis, [fact for fact in found if isinstance(fact, Release)], environment, matching)
+        return [*(fact for fact in found if not isinstance(fact, Release)), *more], analysis.problems
+
+    def sender(self, frontend: Frontend) -> Sender | None:
+        """Where the requests of one front end go, and whether they carry its trace; the same in every environment."""
+        name = frontend.fact.name
+        if name not in self.senders:
+            from sentry_audit.javascript.propagation import sender
+
+            self.senders[name] = sender(self._analysis(frontend)[1])
+        return self.senders[name]
+
+    def _analysis(self, frontend: Frontend) -> tuple[list[Fact], Analysis]:
         name = frontend.fact.name
         if name not in self.read:
             from sentry_audit.javascript.analysis import Analysis
 
             analysis = Analysis(self.files, frontend)
             self.read[name] = (analysis.facts(), analysis)
-        found, analysis = self.read[name]
-        more = [self._given(frontend, variable, environment, matching) for variable in analysis.variables.values()]
-        labels = [self._labelled(frontend, label, environment, matching) for label in analysis.labels]
-        gates = enabled(
-            analysis,
-            environment,
-            self.facts,
-            matching,
-            lambda item: self._variable(frontend, item, environment, matching),
-        )
-        built = self._built(analysis, [fact for fact in found if isinstance(fact, Release)], environment, matching)
-        found = [fact for fact in found if not isinstance(fact, Release)]
-        return [*found, *more, *labels, *gates, *built], analysis.problems
+        return self.read[name]
 
     def _built(self, analysis: Analysis, raw: Sequence[Release], environment: str, matching: Matching) -> list[Fact]:
         """The release and the source maps of a front end that initialises the SDK, as it is built."""
@@ -85,34 +97,6 @@ class Frontends:
                 name=variable.name, provided=True, given=True, source=source, evidence=fact.evidence
             )
         return fact
-
-    def _labelled(self, frontend: Frontend, label: Label, environment: str, matching: Matching) -> Fact:
-        """Whether events of the front end carry the environment's name."""
-        wanted = canonical(environment)
-        if label.open:
-            return DeployedEnvironment(declared=True, source="the code", evidence=label.evidence)
-        for name in label.variables:
-            fact = self._variable(frontend, name, environment, matching)
-            if fact.unknown:
-                return DeployedEnvironment(unknown=fact.unknown, evidence=(*label.evidence, *fact.evidence))
-            if fact.provided:
-                return DeployedEnvironment(declared=True, source=name, evidence=(*label.evidence, *fact.evidence))
-        built = (label.mode, *label.modes) if "MODE" in label.builds else ("production",) if label.builds else ()
-        said = built or label.literals or (("production",) if not label.given else ())
-        if wanted in {canonical(name) for name in said}:
-            return DeployedEnvironment(declared=True, source="the code", evidence=label.evidence)
-        if label.variables:
-            reads = f"init's environment reads {' or '.join(label.variables)}, which nothing gives the build of {environment}"
-            falls = f": it falls back to {said[0]!r}" if said else ""
-            return DeployedEnvironment(problem=reads + falls, evidence=label.evidence)
-        if built:
-            name = label.builds[0]
-            problem = f"init's environment is {name}, which is {built[0]!r} in every build: events of {environment} are mislabelled"
-        elif said and label.given:
-            problem = f"init's environment is the constant {said[0]!r}"
-        else:
-            problem = f"init sets no environment: events of {environment} are labelled production"
-        return DeployedEnvironment(problem=problem, evidence=label.evidence)
 
     def _variable(
         self, frontend: Frontend, name: str, environment: str, matching: Matching, *, at_run_time: bool = False

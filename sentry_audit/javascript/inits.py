@@ -52,6 +52,11 @@ class Init:
         """Where it stands."""
         return Evidence(self.source.path, line_of(self.call), None, None, text_of(self.call).partition("\n")[0][:80])
 
+    def at(self, node: Any, option: str) -> Evidence:
+        """Where an option stands."""
+        saw = f"{option}: {text_of(node)}".partition("\n")[0][:80]
+        return Evidence(self.source.path, line_of(node), saw=saw)
+
 
 def find(analysis: Analysis) -> list[Init]:
     """The inits for browsers in the files of a front end and of the packages that it uses."""
