@@ -9,7 +9,7 @@ from sentry_audit.deployment.names import may_deploy
 from sentry_audit.errors import NothingAudited
 from sentry_audit.javascript.packages import discover as discover_frontends
 from sentry_audit.javascript.packages import is_browser_sdk
-from sentry_audit.mentions import DEPLOYS, POLICIES
+from sentry_audit.mentions import DEPLOYS, POLICIES, RELEASES
 from sentry_audit.plugins import discover as plugins
 from sentry_audit.python.components import discover
 from sentry_audit.python.paths import deployed
@@ -95,6 +95,10 @@ def collect(tree: Tree, root: Path, settings: Settings) -> Collected:
         deployments = read_deployments(tree)
         facts += [settings.placed(fact) for fact in deployments.facts]
         problems += deployments.problems
+    if tree.search(RELEASES):
+        from sentry_audit.deployment.release_steps import read as read_release_steps
+
+        facts += read_release_steps(tree)
     program = Program(tree)
     facts = rebased(facts, tree.paths)
     named_services = _python(settings, frontends)

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
-from sentry_audit import dsn
 from sentry_audit.deployment.environments import canonical
 from sentry_audit.deployment.matching import Matching
+from sentry_audit.derive import ci, releases
+from sentry_audit.derive.committed import committed
 from sentry_audit.derive.dependencies import Manifests, names, sdk_dependency
 from sentry_audit.derive.deployments import deployed as deployments_of
 from sentry_audit.derive.deployments import secrets
 from sentry_audit.derive.frontends import Frontends
 from sentry_audit.derive.repository import dsn_matrix, env_templates, health_checks
-from sentry_audit.facts import AuthToken, DeployedDsn, Dsn, DsnArgument, Privacy, SdkSetup
-from sentry_audit.model import Evidence
+from sentry_audit.facts import DeployedDsn, DsnArgument, Privacy, Release, SdkSetup
 from sentry_audit.python.analysis import Code
 from sentry_audit.python.capture import error_handlers
 from sentry_audit.python.config import config_classes
 from sentry_audit.python.context import request_context
 from sentry_audit.python.options import option_facts
-from sentry_audit.python.paths import deployed
 from sentry_audit.python.shutdown import job_exit, shutdown
 
 if TYPE_CHECKING:
@@ -88,7 +87,9 @@ class Deriver:
         for service in services:
             found += self._service(service, environment)
         found += [fact for fact in self._propagation(environment) if fact.component in wanted]
-        located = [fact for fact in self._located() if fact.component in {item.fact.name for item in services}]
+        components = [*(item.fact for item in services), *(item.fact for item in frontends)]
+        found += releases.shared(found, components)
+        located = [fact for fact in self.located if fact.component in wanted]
         return found + located, [*self.program.problems.values(), *unread]
 
     def _propagation(self, environment: str) -> list[TracePropagation]:
@@ -120,6 +121,7 @@ class Deriver:
         analysed.facts += env_templates(analysed, self.facts)
         analysed.facts += dsn_matrix(analysed, self.facts)
         analysed.facts += self._deployments(service, analysed, environment)
+        analysed.facts = self._released(service, analysed, environment)
         if analysed.reached:
             analysed.facts += self._running(service, analysed, version)
         self._analysed[service.fact.name, environment] = analysed
@@ -145,34 +147,24 @@ class Deriver:
             found += shutdown(self.program, paths, service.fact.server)
         return [*found, *job_exit(self.program, paths, service.fact.server)]
 
-    def _located(self) -> list[Fact]:
-        """DSNs and tokens that stand in files, given to the component whose folder they are in."""
-        found: list[Fact] = []
-        for fact in [*self.facts, *self._literal_dsns()]:
-            if isinstance(fact, Dsn | AuthToken) and fact.evidence:
-                path = fact.evidence[0].path or ""
-                owners = [item for item in self.services if path.startswith(_prefix(item))]
-                fallback = self.services[0] if self.services else None
-                owner = max(owners, key=lambda item: len(_prefix(item)), default=fallback)
-                if owner is not None:
-                    found.append(replace(fact, component=owner.fact.name))
-        return found
+    def _released(self, service: Service, analysed: Analysed, environment: str) -> list[Fact]:
+        """The component's facts, with its release as it is in the environment, and who tells Sentry of it."""
+        running = releases.Running(
+            service.fact, environment, service.image, self.facts, self.matching, self.program.files
+        )
+        found = [
+            releases.judged(fact, running.look, partial(running.nothing, fact)) if isinstance(fact, Release) else fact
+            for fact in analysed.facts
+        ]
+        if not analysed.reached:
+            return found
+        steps = ci.steps_of(service.fact, self.matching.components, self.facts)
+        return [*found, *ci.release_in_ci(service.fact, steps, self.matching, self.program.files)]
 
-    def _literal_dsns(self) -> list[Fact]:
-        """DSNs in Python code that can be deployed."""
-        found: list[Fact] = []
-        files = self.program.files
-        for path in files.search(["sentry"], ".py"):
-            text = (files.text(path) if deployed(path) else None) or ""
-            for offset, value in dsn.find(text):
-                start = text.rfind("\n", 0, offset) + 1
-                if text[start:offset].lstrip().startswith("#") or re.match(
-                    r"https?://[^@\s]*(\{|%[sr(])", text[offset:]
-                ):
-                    continue  # a comment, or a text that is filled in while the program runs
-                here = Evidence(path, text.count("\n", 0, offset) + 1, None, None, value.shown)
-                found.append(dsn.fact(value, hardcoded=True, evidence=(here,)))
-        return found
+    @cached_property
+    def located(self) -> list[Fact]:
+        """DSNs and tokens that stand in files, given to the component whose folder they are in."""
+        return committed(self.program.files, self.facts, self.matching.components)
 
 
 def _label(analysed: Analysed, environment: str) -> tuple[str, ...] | None:
@@ -197,7 +189,3 @@ def _by_package(fact: Fact, installed: Installed) -> Fact:
         return fact
     reason = f"no init is in the repository, but the package {package.name} is installed, which may call it"
     return replace(fact, unknown=reason, evidence=package.evidence)
-
-
-def _prefix(service: Service) -> str:
-    return "" if service.fact.path == "." else f"{service.fact.path}/"

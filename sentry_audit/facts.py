@@ -236,7 +236,8 @@ class Setting:
     """One variable that a deployment sets, updates or removes.
 
     ``operation``: set (replaces all others of its sort), update, remove, clear (all of its sort; no name).
-    ``sort``: plain or secret. ``value`` is shown only where it cannot be secret, a DSN redacted; ``secret`` and
+    ``sort``: plain, secret, or mount (a secret that BuildKit mounts by this id).
+    ``value`` is shown only where it cannot be secret, a DSN redacted; ``secret`` and
     ``version`` name the Secret Manager secret. ``build`` settings exist while the image is built, not when it runs.
     ``path`` is the file that ``line`` is in, where that is another than the deployment's.
     """
@@ -253,11 +254,16 @@ class Setting:
     path: str = ""
 
 
+#: Resources that are built, not run.
+BUILDS = frozenset({"image", "bundle"})
+
+
 @fact
 class Deployment(Fact):
     """One place that says what a Cloud Run service or job gets when it is deployed the next time.
 
-    ``origin``: gcloud, deploy-cloudrun, knative, terraform, script, docker-build. ``resource``: service, job, image.
+    ``origin``: gcloud, deploy-cloudrun, knative, terraform, script, docker-build. ``resource``: service, job, image, or
+    bundle (a front end that is built outside an image).
     ``service`` is its name as far as it could be followed. ``environment`` is the one it speaks of (``""``: none),
     ``rule`` says what told so. ``declarative`` ones give the whole state (Terraform, Knative), the others change it.
     ``image`` and ``source`` (a folder, ``dockerfile`` in or below it) say what is deployed; ``order`` is its place among
@@ -299,6 +305,25 @@ class SecretDeclared(Fact):
     environment: str = ""
     line: int | None = None
     unresolved: str = ""
+
+
+@fact
+class ReleaseStep(Fact):
+    """A command or an action that tells Sentry of a release, or uploads source maps.
+
+    ``tool``: action-release, sentry-cli, fastlane, netlify. ``does``: release, source-maps. ``removed`` is the command that
+    takes the place of one that sentry-cli 3 no longer has; ``version`` the sentry-cli that runs, as far as it is pinned
+    (``newest``: it is not). ``script`` is the name of the package.json script that it stands in.
+    """
+
+    path: str
+    tool: str
+    does: tuple[str, ...] = ()
+    command: str = ""
+    removed: str = ""
+    version: str = ""
+    folder: str = ""
+    script: str = ""
 
 
 # --- what derivers conclude ---------------------------------------------------------------------
@@ -553,9 +578,34 @@ class Privacy(Fact):
 
 @fact
 class Release(Fact):
-    """The release that events are labelled with, and how it is set."""
+    """The release that events are labelled with, and how it is set.
+
+    ``variables`` are those that it comes from, the first that has a value; ``constant`` is what is sent when none has
+    one. ``made_from``: the commit, the short commit, the tag, the package's version, as far as that could be told.
+    """
 
     is_set: bool = False
+    source: str = ""
+    problem: str = ""
+    variables: tuple[str, ...] = ()
+    constant: str = ""
+    made_from: str = ""
+
+
+@fact
+class SharedRelease(Fact):
+    """Whether a front end and a back end of one repository make their releases from the same thing."""
+
+    agrees: bool = True
+    source: str = ""
+    problem: str = ""
+
+
+@fact
+class ReleaseInCi(Fact):
+    """Whether the pipelines that build or deploy a component record its releases in Sentry."""
+
+    recorded: bool = False
     source: str = ""
     problem: str = ""
 
@@ -720,6 +770,19 @@ class FrontendTracing(Fact):
     """Whether a sampling rate of a browser's init has an integration that makes spans."""
 
     effective: bool = True
+    problem: str = ""
+
+
+@fact
+class SourceMaps(Fact):
+    """Whether a bundle's stack traces can be read, and by nobody else.
+
+    ``topic``: upload (``good``: the build uploads its source maps) or serving (``good``: browsers cannot load them).
+    """
+
+    topic: str
+    good: bool = False
+    source: str = ""
     problem: str = ""
 
 

@@ -26,6 +26,11 @@ POLICIES = (
     "Content-Security-Policy", "content-security-policy", "contentSecurityPolicy", "content_security_policy",
     "CONTENT_SECURITY_POLICY", "CSP_CONNECT_SRC", "CSP_DEFAULT_SRC", "SECURE_CSP",
 )  # fmt: skip
+#: Whatever tells Sentry of releases or uploads source maps; each contains one of MENTIONS.
+RELEASES = (
+    "sentry-cli", "@sentry/cli", "getsentry/action-release", "sentry-release", "sentry-upload-sourcemaps",
+    "@sentry/netlify-build-plugin", "sentry_create_release", "sentry_upload", "sentry_set_commits", "sentry_finalize_release",
+)  # fmt: skip
 
 #: Whatever catches what a component throws while it renders.
 BOUNDARIES = ("componentDidCatch", "getDerivedStateFromError", "ErrorBoundary", "useRouteError")

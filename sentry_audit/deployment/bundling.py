@@ -1,27 +1,13 @@
-"""Commands that bundle a front end, and where they do."""
+"""Where a command bundles a front end."""
 
 from __future__ import annotations
 
-import re
-from itertools import dropwhile
-from posixpath import basename
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _FOLDERS = frozenset({"--prefix", "--cwd", "--dir", "-C"})
-_BUILDS = re.compile(r"^(npm|pnpm|yarn|bun|npx|next|vite)$")
-
-
-def is_frontend_build(words: Sequence[str]) -> bool:
-    """``npm run build``, ``pnpm --filter web build``, ``next build``, ``vite build``."""
-    rest = list(dropwhile(lambda word: "=" in word, words))
-    return (
-        bool(rest)
-        and bool(_BUILDS.match(basename(rest[0])))
-        and any(word.partition(":")[0] == "build" for word in rest[1:])
-    )
 
 
 def bundled_in(words: Sequence[str]) -> str:

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from posixpath import basename, dirname, join, normpath
 from typing import TYPE_CHECKING, Any
 
-from sentry_audit.deployment.bundling import bundled_in, is_frontend_build
+from sentry_audit.deployment.bundling import bundled_in
 from sentry_audit.deployment.environments import Hint, is_parameter
 from sentry_audit.deployment.found import KINDS
 from sentry_audit.deployment.gcloud import Change, build, setting, understand
+from sentry_audit.scanners.bundling import is_bundler
 from sentry_audit.scanners.nodes import at, children, compose, items, line_of, text_of
 from sentry_audit.scanners.shell import expand
 
@@ -107,8 +108,8 @@ class CloudBuild:
         else:
             command = words if words[:1] == [program] else [program, *words]
             change = understand(tuple(command), step.line, self.scripts.inputs.seen_from(step.folder))
-            if change is None and is_frontend_build(command):
-                change = Change("build", "image", "", step.env, source=bundled_in(command))
+            if change is None and is_bundler(command):
+                change = Change("build", "bundle", "", step.env, source=bundled_in(command))
         if change is not None:
             self.scripts.keep(
                 change,

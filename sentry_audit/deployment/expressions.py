@@ -18,6 +18,7 @@ _EXPRESSION = re.compile(r"\$\{\{\s*(.*?)\s*\}\}", re.DOTALL)
 _NAME = re.compile(r"^[\w.-]+$")
 _CHOICE = re.compile(r"&&\s*'([^']*)'\s*\|\|\s*'([^']*)'$")
 _DEFAULT = re.compile(r"^([\w.-]+)\s*\|\|\s*'[^']*'$")
+_FORMAT = re.compile(r"^(?:(.+?)\s*&&\s*)?format\('([^'{}]*)\{0\}([^'{}]*)',\s*([\w.-]+)\)(?:\s*\|\|\s*'([^']*)')?$")
 _TERM = re.compile(r"([\w.-]+)\s*(==|!=)\s*'([^']*)'")
 _LIMIT = 12
 
@@ -35,6 +36,10 @@ def fill(text: str, context: Mapping[str, str]) -> str:
             return context[inner]
         if _NAME.match(inner):
             return f"${inner}"
+        formatted = _FORMAT.match(inner)
+        if formatted and (decided := not formatted[1] or _decide(formatted[1], context)) is not None:
+            argument = context.get(formatted[4], f"${formatted[4]}")
+            return f"{formatted[2]}{argument}{formatted[3]}" if decided else formatted[5] or ""
         choice = _CHOICE.search(inner)
         if choice and (decided := _decide(inner[: choice.start()], context)) is not None:
             return choice[1] if decided else choice[2]

@@ -130,6 +130,8 @@ def _speaks(text: str) -> bool:
 
 
 def _saw(change: Change) -> str:
+    if change.resource == "bundle":
+        return "builds the front end"
     if change.resource == "image":
         return f"builds {change.image or 'an image'}"
     return f"{change.verb} {change.resource} {change.service}".strip()

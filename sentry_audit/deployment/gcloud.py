@@ -231,6 +231,13 @@ def setting(name: str, value: str, operation: str, sort: str, line: int | None, 
     return Setting(name, operation, sort, value=kept, is_set=bool(value), line=line, build=build)
 
 
+def mounted(value: str, line: int | None) -> list[Setting]:
+    """``--secret id=TOKEN,env=SENTRY_AUTH_TOKEN`` as a setting of the build: what a Dockerfile can mount by that id."""
+    fields = dict(part.partition("=")[::2] for part in value.split(",") if "=" in part)
+    name = fields.get("id", "")
+    return [Setting(name, "set", "mount", line=line, build=True)] if name else []
+
+
 def build(words: list[str], line: int | None) -> Change:
     """The arguments of ``docker build`` (or kaniko's executor)."""
     given: list[tuple[str, str]] = []
@@ -252,6 +259,8 @@ def build(words: list[str], line: int | None) -> Change:
         if name == "--build-arg":
             key, mark, text = value.partition("=")
             arguments.append(setting(key, text if mark else f"${key}", "set", "plain", line, build=True))
+        elif name == "--secret":
+            arguments += mounted(value, line)
     source = _last(given, "--context") or (plain[-1] if plain else ".")
     return Change(
         "build", "image", "", tuple(arguments), _last(given, "-t", "--tag", "--destination"), source.removeprefix("dir://"), "",

@@ -7,7 +7,7 @@ from posixpath import dirname
 from typing import TYPE_CHECKING
 
 from sentry_audit.deployment.environments import named_in, parameter_in, speaks_of
-from sentry_audit.facts import Deployment
+from sentry_audit.facts import BUILDS, Deployment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -43,7 +43,7 @@ class Matching:
         self, components: Sequence[Component], facts: Sequence[Fact], services: Mapping[str, str] | None = None
     ) -> None:
         self.components = components
-        self.builds = [fact for fact in facts if isinstance(fact, Deployment) and fact.resource == "image"]
+        self.builds = [fact for fact in facts if isinstance(fact, Deployment) and fact.resource in BUILDS]
         self.services = services or {}
         self.folders = {_image(item.image): item for item in self.builds if item.image}
         self.owners: dict[str, list[Deployment]] = {}
@@ -107,9 +107,10 @@ class Matching:
 
     def made_of(self, component: Component) -> list[Deployment]:
         """Likewise for all environments."""
-        return [item for item in self.builds if self._built(component, item)]
+        return [item for item in self.builds if self.makes(component, item)]
 
-    def _built(self, component: Component, item: Deployment) -> bool:
+    def makes(self, component: Component, item: Deployment) -> bool:
+        """Whether an image, or a bundle, is made of ``component``."""
         folder = self._folder(item)
         if folder or component.path == ".":
             return _within(folder, component.path)

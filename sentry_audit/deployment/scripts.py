@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sentry_audit.deployment import knative
 from sentry_audit.deployment.branches import branches
-from sentry_audit.deployment.bundling import bundled_in, is_frontend_build
+from sentry_audit.deployment.bundling import bundled_in
 from sentry_audit.deployment.environments import canonical, is_parameter, names_environment
 from sentry_audit.deployment.gcloud import Change, setting, understand
 from sentry_audit.deployment.inputs import Input, Inputs, Part
@@ -18,6 +18,7 @@ from sentry_audit.deployment.lines import Lines
 from sentry_audit.deployment.manifests import LIVE, Manifests
 from sentry_audit.deployment.places import Places
 from sentry_audit.deployment.written import TAKES, writes
+from sentry_audit.scanners.bundling import is_bundler
 from sentry_audit.scanners.shell import assigned, here_documents, simple_commands
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ _REQUIRED = re.compile(r"\$\{(\w+):?\?[^{}]*\}")
 _ITEMS = re.compile(r"\$\{(\w+)\[[@*]\]\}")
 #: What a text must hold for anything in it to deploy, build or hand on.
 _WORTH = re.compile(
-    r"gcloud|docker|podman|\.sh\b|envsubst|\.ya?ml\b|\b(npm|pnpm|yarn|bun|npx|next|vite)\b[^\n]*\bbuild|(^|\s)(\./|scripts?/|bin/)[\w-]+"
+    r"gcloud|docker|podman|\.sh\b|\b(npm|pnpm|yarn|bun|npx|next|vite|turbo|nx|ng)\b[^\n]*\b(build|generate)|envsubst|\.ya?ml\b|(^|\s)(\./|scripts?/|bin/)[\w-]+"
 )
 _DEPTH = 3
 
@@ -172,10 +173,10 @@ class Scripts:
                 pending = self._made(pending, shell.folder, line)
                 look = self.inputs.seen_from(here, shell.folder, dirname(shell.path), path=shell.path)
                 self._keep(understand(words, line, look) or change, now, line)
-            elif is_frontend_build(words):
+            elif is_bundler(words):
                 own = _exported(takewhile(lambda word: "=" in word, words))
                 seen = tuple(replace(item, build=True) for item in (*shell.env, *own))
-                self._keep(Change("build", "image", "", seen, source=bundled_in(words)), now, lines.of(words))
+                self._keep(Change("build", "bundle", "", seen, source=bundled_in(words)), now, lines.of(words))
             elif (secret := _secrets(words))[0]:
                 for quoted in secret[0]:
                     name = quoted.strip("\"'")

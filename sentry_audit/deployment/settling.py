@@ -8,7 +8,7 @@ from posixpath import dirname
 from typing import TYPE_CHECKING
 
 from sentry_audit.deployment.environments import TOLD_SERVICE
-from sentry_audit.facts import Deployment, SecretDeclared
+from sentry_audit.facts import BUILDS, Deployment, SecretDeclared
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -25,7 +25,7 @@ def settled(facts: Sequence[Fact]) -> list[Fact]:
     told: dict[str, list[Deployment]] = defaultdict(list)
     beside: dict[str, list[Deployment]] = defaultdict(list)
     for fact in facts:
-        if not isinstance(fact, Deployment) or fact.resource == "image":
+        if not isinstance(fact, Deployment) or fact.resource in BUILDS:
             continue
         if fact.origin == "terraform":
             beside[dirname(fact.path)].append(fact)
@@ -43,7 +43,7 @@ def _secret(fact: SecretDeclared, beside: dict[str, list[Deployment]]) -> Secret
 
 
 def _settled(fact: Fact, near: dict[tuple[str, str], list[Deployment]], told: dict[str, list[Deployment]]) -> Fact:
-    if not isinstance(fact, Deployment) or fact.environment or fact.resource == "image" or not fact.service:
+    if not isinstance(fact, Deployment) or fact.environment or fact.resource in BUILDS or not fact.service:
         return fact
     anywhere = [] if "$" in fact.service else told.get(fact.service, [])
     for others in (near.get((fact.pipeline, fact.service), []), anywhere):

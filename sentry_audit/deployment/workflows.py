@@ -15,6 +15,7 @@ from sentry_audit.deployment.expressions import Context, combinations, fill, hol
 from sentry_audit.deployment.found import KINDS
 from sentry_audit.deployment.gcloud import Change, setting
 from sentry_audit.deployment.outputs import written
+from sentry_audit.facts import Setting
 from sentry_audit.scanners.nodes import at, children, compose, items, line_of, text_of
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from sentry_audit.deployment.found import Found
     from sentry_audit.deployment.scripts import Scripts
-    from sentry_audit.facts import Setting
     from sentry_audit.python.program import Files
 
 _DEPLOYS = ("gcloud", "deploy-cloudrun", "docker", "build", ".sh", "make ", "uses: ./")
@@ -134,7 +134,7 @@ class Workflows:
             environment = fill(text_of(place) or text_of(at(place, "name")), context)
             hints = [
                 (environment, "the job's environment"),
-                *((value, key) for key, value in values.items()),
+                *((value, key) for key, value in values.items() if "\n" not in value),
                 *run.hints,
                 (text_of(fields.get("if")), "the job's condition"),
             ]
@@ -227,13 +227,20 @@ class Workflows:
         given = {name: fill(text_of(value), job.context) for name, value in children(node).items()}
         rows = [row.strip() for row in given.get("build-args", "").splitlines()]
         arguments = []
+        unresolved = tuple(f"the build argument {row[:60]} was not followed" for row in rows if row.startswith("$"))
         for row in rows:
             name, mark, value = row.partition("=")
-            if mark and not row.startswith("#"):
+            if mark and not row.startswith(("#", "$")):
                 arguments.append(setting(name, value.strip("\"'"), "set", "plain", line, build=True))
+        mounts = "\n".join(given.get(name, "") for name in ("secrets", "secret-envs", "secret-files"))
+        for row in mounts.splitlines():
+            name, mark, value = row.strip().strip("\"'").partition("=")
+            if mark:
+                arguments.append(Setting(name, "set", "mount", is_set=bool(value), line=line, build=True))
         tag = given.get("tags", "").replace(",", "\n").strip().partition("\n")[0]
         file = given.get("file", "")
         change = Change("build", "image", "", tuple(arguments), tag, given.get("context", ".") or ".", file=file)
+        change = replace(change, unresolved=unresolved)
         self.scripts.keep(change, job.path, job.text, line, "docker-build", job.hints, "", env=tuple(job.env.values()))
 
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from sentry_audit.deployment.promotion import promoted
 from sentry_audit.derive.gates import enabled
 from sentry_audit.derive.labels import labelled
 from sentry_audit.derive.promoted import told_apart
-from sentry_audit.facts import FrontendVariable
+from sentry_audit.facts import FrontendVariable, Release, SourceMaps
 from sentry_audit.model import Status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sentry_audit.deployment.matching import Matching
+    from sentry_audit.derive.building import Building, Reach
     from sentry_audit.facts import Fact
     from sentry_audit.javascript.analysis import Analysis
     from sentry_audit.javascript.packages import Frontend
@@ -53,7 +54,8 @@ class Frontends:
         more += [labelled(label, environment, provided, shared) for label in analysis.labels]
         more += enabled(analysis, environment, self.facts, matching, provided)
         more += content_policies(analysis, self._policies, self.facts, found, environment)
-        return [*found, *more], analysis.problems
+        more += self._built(analysis, [fact for fact in found if isinstance(fact, Release)], environment, matching)
+        return [*(fact for fact in found if not isinstance(fact, Release)), *more], analysis.problems
 
     @cached_property
     def _policies(self) -> Policies:
@@ -78,6 +80,27 @@ class Frontends:
             analysis = Analysis(self.files, frontend)
             self.read[name] = (analysis.facts(), analysis)
         return self.read[name]
+
+    def _built(self, analysis: Analysis, raw: Sequence[Release], environment: str, matching: Matching) -> list[Fact]:
+        """The release and the source maps of a front end that initialises the SDK, as it is built."""
+        from sentry_audit.derive import ci, maps, releases
+        from sentry_audit.derive.building import Building
+        from sentry_audit.derive.injected import injected
+
+        component = analysis.frontend.fact
+        steps = ci.steps_of(component, matching.components, self.facts)
+        if not analysis.inits:
+            return ci.release_in_ci(component, steps, matching, self.files) if analysis.plugins else []
+        building = Building(component, environment, self.facts, matching, self.files)
+        found: list[Fact] = []
+        for fact in raw:
+            otherwise = partial(injected, analysis.plugins, building, fact)
+            found.append(releases.judged(fact, partial(_look, analysis, building), otherwise))
+        uploaded = maps.source_maps(analysis, analysis.plugins, building, steps)
+        found += uploaded
+        upload = next((item for item in uploaded if isinstance(item, SourceMaps) and item.topic == "upload"), None)
+        plugin = next(iter(analysis.plugins), None)
+        return [*found, *ci.release_in_ci(component, steps, matching, self.files, upload, plugin)]
 
     def _given(self, frontend: Frontend, variable: Variable, environment: str, matching: Matching) -> FrontendVariable:
         """Whether the variable of a DSN has a value; a literal stands in for one that nothing sets."""
@@ -106,3 +129,17 @@ class Frontends:
             return FrontendVariable(name=name, unknown=unknown.message, evidence=places)
         source = "; ".join(step.message for step in steps[-2:] if step is steps[-1] or steps[-1].link == "promotion")
         return FrontendVariable(name=name, provided=True, given=True, source=source, evidence=places)
+
+
+def _look(analysis: Analysis, building: Building, name: str) -> Reach:
+    """What a variable has while a front end is built: from the bundler's configuration, or from what runs it."""
+    from sentry_audit.derive.building import Reach
+    from sentry_audit.javascript.bundlers import defined
+
+    told = defined(analysis, name)
+    if told is None:
+        return building.reach(name)
+    place, expression, variable = told
+    if variable and variable != name:
+        return building.reach(variable)
+    return Reach(Status.PASS, f"{place} defines it", (place,), expression)

@@ -7,8 +7,8 @@ from functools import cached_property
 from posixpath import basename, join
 from typing import TYPE_CHECKING
 
-from sentry_audit.facts import FrontendDsn
-from sentry_audit.javascript import argument, inits, locks
+from sentry_audit.facts import FrontendDsn, Release
+from sentry_audit.javascript import argument, bundlers, inits, locks
 from sentry_audit.javascript.boundaries import boundaries
 from sentry_audit.javascript.context import user
 from sentry_audit.javascript.enabled import Gate, gates
@@ -16,6 +16,7 @@ from sentry_audit.javascript.labels import Label, label
 from sentry_audit.javascript.loading import Loading
 from sentry_audit.javascript.options import option_facts
 from sentry_audit.javascript.packages import OF_INIT
+from sentry_audit.javascript.release import releases
 from sentry_audit.javascript.sdk import frontend_sdk
 from sentry_audit.javascript.syntax import CODE, Source, is_generated, options_of
 from sentry_audit.javascript.values import Values, Variable
@@ -25,6 +26,7 @@ from sentry_audit.python.paths import deployed
 
 if TYPE_CHECKING:
     from sentry_audit.facts import Fact
+    from sentry_audit.javascript.bundlers import Plugin
     from sentry_audit.javascript.inits import Init
     from sentry_audit.javascript.packages import Frontend, Manifest
     from sentry_audit.python.program import Files
@@ -156,6 +158,11 @@ class Analysis:
         """Those of the inits that run."""
         return [item for item in self.inits if inits.never_loaded(self, item) is None]
 
+    @cached_property
+    def plugins(self) -> list[Plugin]:
+        """Sentry's plugins in the configuration of the bundler."""
+        return bundlers.plugins(self)
+
     def facts(self) -> list[Fact]:
         """The facts, in the order of the chain."""
         sdk = frontend_sdk(self)
@@ -164,10 +171,13 @@ class Analysis:
         for item in self.loaded or self.inits:
             read = options_of(item.call)
             if read is None:
-                found.append(FrontendDsn(unknown="the options of init were not followed", evidence=(item.evidence,)))
+                unseen = "the options of init were not followed"
+                found.append(FrontendDsn(unknown=unseen, evidence=(item.evidence,)))
+                found.append(Release(unknown=unseen, evidence=(item.evidence,)))
                 continue
             found += argument.dsn(self, item, *read)
             found += option_facts(self, item, *read)
+            found += releases(self, item, *read)
             if item in self.loaded:
                 self.labels.append(label(self, item, *read))
                 self.gates.append(gates(item, read[0]))

@@ -84,7 +84,7 @@ def never_loaded(analysis: Analysis, item: Init) -> str | None:
     """Why an init never runs in a browser; None if it does."""
     path = item.source.path
     if _CLIENT_CONFIG.search(path) and analysis.frontend.framework == "nextjs":
-        if _turbopack(analysis):
+        if turbopack(analysis):
             return "Turbopack does not load sentry.client.config: use instrumentation-client"
         if "withSentryConfig" not in analysis.config("next.config"):
             used_ = analysis.config_path("next.config") or "next.config"
@@ -108,7 +108,7 @@ def _is_before(analysis: Analysis, version: tuple[int, int]) -> bool:
     return found is not None and (int(found[1]), int(found[2])) < version
 
 
-def _turbopack(analysis: Analysis) -> bool:
+def turbopack(analysis: Analysis) -> bool:
     """Whether Next.js builds with Turbopack: what the script says that builds, else what the version does."""
     manifest = analysis.frontend.manifest
     builds = [script for _, script in sorted(manifest.scripts.items()) if "next build" in script]

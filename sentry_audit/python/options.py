@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import ast
-import re
 from typing import TYPE_CHECKING
 
 from sentry_audit.facts import Hook, Integrations, Privacy, Release, SampleRate, SdkSymbol, Tracing
-from sentry_audit.model import Evidence
 from sentry_audit.python.hooks import hook_problem, sampler_problem
 from sentry_audit.python.truth import concrete
 from sentry_audit.python.values import Scope, Value, place
+from sentry_audit.releases import is_constant, made_from
 from sentry_audit.sdk_table import key
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from sentry_audit.facts import Fact
+    from sentry_audit.model import Evidence
     from sentry_audit.python.analysis import Analysed, Reached
     from sentry_audit.python.module import Module
     from sentry_audit.sdk_table import SdkTable
@@ -54,9 +54,6 @@ _LLMS = {
     "openai-agents": "openai_agents.OpenAIAgentsIntegration",
     "pydantic-ai": "pydantic_ai.PydanticAIIntegration",
 }
-_CONSTANT_RELEASES = re.compile(
-    r"^(unknown|none|null|dev|latest|local|undefined|n/a|0\.0\.0|1\.0\.0|0\.1\.0)$", re.IGNORECASE
-)
 _PACKAGE = "sentry_sdk.integrations."
 
 
@@ -506,47 +503,52 @@ def _recursive(analysed: Analysed, item: Reached) -> bool:
 
 
 def release(analysed: Analysed, item: Reached) -> Release:
-    """The release events carry: an option, SENTRY_RELEASE, or what the SDK finds by itself.
+    """The release that events carry, as far as the code says: what its variables hold is for the environment to say.
 
     Source: sentry_sdk/utils.py ``get_default_release``: SENTRY_RELEASE, git, then platform variables.
     """
     name = analysed.name
+    code = item.init.options.get("release")
     value = item.option("release", analysed.resolver)
-    if value is None or (value.kind == "literal" and value.literal is None):
-        image = analysed.service.image
-        if image is not None and "SENTRY_RELEASE" in {key_ for key_, _ in image.env}:
-            return Release(
-                component=name, is_set=True, source="SENTRY_RELEASE in the image", evidence=(Evidence(image.path),)
-            )
-        paths = [
-            path
-            for path in analysed.resolver.program.files.search(["SENTRY_RELEASE"])
-            if not path.endswith((".py", ".md", ".rst", ".js", ".ts", ".tsx"))
-        ]
-        if paths:
-            return Release(
-                component=name,
-                unknown=f"{paths[0]} mentions SENTRY_RELEASE; what it sets was not followed",
-                evidence=(Evidence(paths[0]),),
-            )
+    values = [analysed.resolver.value(node, code[1]) for node in _assigned(*code)] if code is not None else []
+    values = values or ([value] if value is not None else [])
+    leaves = [leaf for each in values for leaf in each.leaves()]
+    leaves = [leaf for leaf in leaves if leaf.kind != "literal" or leaf.literal is not None]
+    if not leaves:
+        return Release(component=name, variables=("SENTRY_RELEASE",), evidence=(item.init.evidence,))
+    evidence = tuple(dict.fromkeys((item.init.evidence, *(place_ for leaf in leaves for place_ in leaf.trail))))
+    shown = code[1].module.source(code[0], 60) if code is not None else ""
+    if len(leaves) == 1 and leaves[0].kind == "literal" and isinstance(leaves[0].literal, str):
+        text = leaves[0].literal
+        if code is not None and isinstance(code[0], ast.Call) and is_constant(text):
+            reason = f"what {shown} returns was not followed in all its branches"
+            return Release(component=name, unknown=reason, evidence=evidence)
+        problem = f"release is the constant {text!r}" if is_constant(text) else ""
+        made = made_from(shown)
         return Release(
-            component=name,
-            problem="no release is set: without git in the image, events carry the revision's name or nothing",
-            evidence=(item.init.evidence,),
+            component=name, is_set=not problem, source=shown, problem=problem, made_from=made, evidence=evidence
         )
-    evidence = tuple(dict.fromkeys((item.init.evidence, *value.trail)))
-    if value.kind == "literal" and isinstance(value.literal, str):
-        problem = f"release is the constant {value.literal!r}" if _CONSTANT_RELEASES.match(value.literal) else ""
-        return Release(component=name, is_set=not problem, source="a literal", problem=problem, evidence=evidence)
-    for leaf in value.leaves():
-        default = leaf.default.literal if leaf.default is not None else None
-        if leaf.kind == "env" and isinstance(default, str) and _CONSTANT_RELEASES.match(default):
-            return Release(
-                component=name, is_set=True, source=f"{leaf.names[0]}, else the constant {default!r}", evidence=evidence
-            )
+    variables = tuple(dict.fromkeys(name for leaf in leaves for name in leaf.names))
+    ends = [*leaves, *(leaf.default for leaf in leaves if leaf.default is not None)]
+    texts = [leaf.literal for leaf in ends if isinstance(leaf.literal, str) and leaf.literal]
+    other = any(leaf.kind not in {"env", "literal", "unfilled"} for leaf in leaves)
+    if not texts and not other:
+        variables = tuple(dict.fromkeys((*variables, "SENTRY_RELEASE")))  # None: the SDK looks further by itself
     return Release(
-        component=name,
-        is_set=True,
-        source=", ".join(name for leaf in value.leaves() for name in leaf.names) or "code",
-        evidence=evidence,
-    )
+        component=name, is_set=other or bool(texts and not is_constant(texts[-1])), source=shown, variables=variables,
+        constant=texts[-1] if texts else "", made_from=made_from(f"{shown} {' '.join(variables)}"), evidence=evidence,
+    )  # fmt: skip
+
+
+def _assigned(node: ast.expr, scope: Scope) -> list[ast.expr]:
+    """What a name is given in its module, where that is more than once: any of it may be what is sent."""
+    if not isinstance(node, ast.Name):
+        return []
+    found = [
+        item.value
+        for item in ast.walk(scope.function or scope.module.tree)
+        if isinstance(item, ast.Assign | ast.AnnAssign) and item.value is not None
+        for target in (item.targets if isinstance(item, ast.Assign) else [item.target])
+        if isinstance(target, ast.Name) and target.id == node.id
+    ]
+    return found if len(found) > 1 else []

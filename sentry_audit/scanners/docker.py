@@ -95,14 +95,36 @@ def scan(path: str, text: str) -> Found:
 
 
 def _tokens(path: str, text: str) -> list[Fact]:
-    """ARG and ENV of an auth token: both stay readable in the image's history."""
+    """ARG and ENV of an auth token in the stages that make the image: both stay readable in its history.
+
+    Those of a stage that is only copied from stay on the machine that builds.
+    """
     found: list[Fact] = []
-    for item in read(text):
+    for item in _lasting(read(text)):
         if item.name in {"ARG", "ENV"} and re.search(r"\bSENTRY_AUTH_TOKEN\b", item.value):
             if item.name == "ENV" or re.match(r"SENTRY_AUTH_TOKEN\b", item.value):
                 problem = f"{item.name} leaves the token in the image's history: give it with RUN --mount=type=secret"
                 saw = Evidence(path, item.line, None, None, f"{item.name} SENTRY_AUTH_TOKEN")
                 found.append(AuthToken(name="SENTRY_AUTH_TOKEN", problem=problem, evidence=(saw,)))
+    return found
+
+
+def _lasting(instructions: list[Instruction]) -> list[Instruction]:
+    """The instructions of the last stage and of those that it derives from."""
+    stages: list[tuple[str, str, list[Instruction]]] = []
+    for item in instructions:
+        if item.name == "FROM":
+            words = item.value.split()
+            name = words[2].lower() if len(words) > 2 and words[1].lower() == "as" else ""
+            stages.append((name, words[0].lower() if words else "", []))
+        elif stages:
+            stages[-1][2].append(item)
+    found: list[Instruction] = []
+    wanted = len(stages) - 1
+    while wanted >= 0:
+        _, base, mine = stages[wanted]
+        found = [*mine, *found]
+        wanted = next((index for index in range(wanted - 1, -1, -1) if stages[index][0] == base != ""), -1)
     return found
 
 

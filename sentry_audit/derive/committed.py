@@ -1,0 +1,115 @@
+"""DSNs and auth tokens that stand in files of the repository, each given to the component whose folder it is in."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sentry_audit import dsn
+from sentry_audit.facts import AuthToken, Dsn, EnvVar, Image
+from sentry_audit.javascript.inits import is_test
+from sentry_audit.javascript.syntax import CODE, is_generated
+from sentry_audit.mentions import MENTIONS
+from sentry_audit.model import Evidence
+from sentry_audit.python.paths import deployed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sentry_audit.facts import Component, Fact
+    from sentry_audit.python.program import Files
+
+_TESTS = re.compile(
+    r"(^|/)(setup-?tests?|(jest|vitest|test)[.-]?(setup|utils)|playwright|fixtures?\.\w+)\b", re.IGNORECASE
+)
+_COMMENTS = ("#", "//", "*", "/*", "<!--", "{/*")
+_CONFIGS = (".yml", ".yaml", ".sh", ".properties", ".toml", ".sentryclirc")
+#: What getsentry hands out: organisation, user and integration tokens.
+_TOKEN = re.compile(r"(?<![\w-])sntr(?:ys|yu|ya|yi)_[A-Za-z0-9+/=_.-]{20,}")
+_EXAMPLE = re.compile(r"your|example|token|x{4}|\.{3}|_{3}", re.IGNORECASE)
+#: A text that is filled in while the program runs.
+_FILLED = re.compile(r"https?://[^@\s]*(\$?\{|%[sr(])")
+_COMPILED = (
+    "bundlers compile variables of that name into what browsers load, where anybody can read them: drop the prefix"
+)
+_PUBLIC = re.compile(
+    r"(?<![\w$])((?:NEXT_PUBLIC|VITE|REACT_APP|GATSBY|NUXT_PUBLIC|EXPO_PUBLIC|VUE_APP|PUBLIC)_\w*SENTRY\w*AUTH_TOKEN\w*)"
+)
+
+
+def committed(files: Files, facts: Sequence[Fact], components: Sequence[Component]) -> list[Fact]:
+    """The DSNs and tokens of a repository with their components; those in nobody's folder are the first one's."""
+    found: list[Fact] = []
+    seen: set[tuple[str, str | None, int | None]] = set()
+    for fact in [*facts, *_literals(files), *_compiled_in(facts)]:
+        if isinstance(fact, Dsn | AuthToken) and fact.evidence:
+            path = fact.evidence[0].path or ""
+            key = (fact.kind, path, fact.evidence[0].line)
+            owners = [item for item in components if path.startswith(_prefix(item))]
+            owner = max(owners, key=lambda item: len(_prefix(item)), default=components[0] if components else None)
+            if owner is not None and key not in seen:
+                found.append(replace(fact, component=owner.name))
+            seen.add(key)
+    return found
+
+
+def _literals(files: Files) -> Iterator[Fact]:
+    """DSNs and tokens in code that can be deployed, and tokens in the files that build and deploy it."""
+    for path in files.search(MENTIONS):
+        code = path.endswith((".py", *CODE))
+        if (
+            not (code or path.endswith(_CONFIGS))
+            or not (deployed(path) or path.startswith(".github/"))
+            or is_test(path)
+            or _TESTS.search(path)
+        ):
+            continue
+        text = files.text(path) or ""
+        if is_generated(text):
+            continue
+        if code and "sentry" in text:
+            yield from _dsns(path, text)
+        for pattern, problem in (
+            (_TOKEN, "a Sentry auth token stands in the file: whoever reads it can change the Sentry organization"),
+            (_PUBLIC, _COMPILED),
+        ):
+            for match in pattern.finditer(text):
+                value = match[0]
+                if _commented(text, match.start()) or (pattern is _TOKEN and _EXAMPLE.search(value)):
+                    continue
+                name = "SENTRY_AUTH_TOKEN" if pattern is _TOKEN else match[1]
+                here = Evidence(
+                    path, text.count("\n", 0, match.start()) + 1, None, None, f"{name}=…" if pattern is _TOKEN else name
+                )
+                yield AuthToken(name=name, problem=problem, evidence=(here,))
+
+
+def _dsns(path: str, text: str) -> Iterator[Fact]:
+    for offset, value in dsn.find(text):
+        if not _commented(text, offset) and not _FILLED.match(text[offset:]):
+            here = Evidence(path, text.count("\n", 0, offset) + 1, None, None, value.shown)
+            yield dsn.fact(value, hardcoded=True, evidence=(here,))
+
+
+def _commented(text: str, offset: int) -> bool:
+    start = text.rfind("\n", 0, offset) + 1
+    return text[start:offset].lstrip().startswith(_COMMENTS)
+
+
+def _compiled_in(facts: Sequence[Fact]) -> Iterator[Fact]:
+    """Variables that a bundler compiles in and whose names say that they hold a token: dotenv files, images."""
+    for fact in facts:
+        names = [fact.name] if isinstance(fact, EnvVar) else list(fact.args) if isinstance(fact, Image) else []
+        for name in names:
+            if _PUBLIC.fullmatch(name):
+                here = (
+                    fact.evidence[0]
+                    if isinstance(fact, EnvVar)
+                    else Evidence(fact.evidence[0].path, None, None, None, f"ARG {name}")
+                )
+                yield AuthToken(name=name, problem=_COMPILED, evidence=(here,))
+
+
+def _prefix(item: Component) -> str:
+    return "" if item.path == "." else f"{item.path}/"
