@@ -117,15 +117,17 @@ def trace(request: Request, name: str) -> list[Way]:
     Raises NothingAudited when there is nothing to look at, or the variable is named nowhere.
     """
     from sentry_audit import tracing
+    from sentry_audit.facts import DsnArgument
 
     tree, settings = _tree(request)
     collected, deriver = _collect(tree, settings, request)
     environment = _environments(request, settings, tree)[0]
     services, frontends = _components(collected, request.components)
-    if not collected.tree.search([name]):
-        known = sorted(_variables(collected.facts))
-        raise NothingAudited(f"{name} is named nowhere in {request.root}", nearest(name, known, "check the spelling"))
     derived = deriver.derive(services, environment)[0]
+    read = {item for fact in derived if isinstance(fact, DsnArgument) for item in fact.variables}
+    if name not in read and not collected.tree.search([name]):
+        known = sorted(_variables(collected.facts) | read)
+        raise NothingAudited(f"{name} is named nowhere in {request.root}", nearest(name, known, "check the spelling"))
     components = [*(service.fact for service in services), *(item.fact for item in frontends)]
     return tracing.trace(name, environment, tree, components, collected.facts, derived, deriver.matching)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from sentry_audit.derive.dependencies import Installed
-    from sentry_audit.facts import Fact
+    from sentry_audit.facts import Fact, TracePropagation
     from sentry_audit.javascript.packages import Frontend
     from sentry_audit.model import Problem
     from sentry_audit.python.analysis import Analysed
@@ -71,6 +72,7 @@ class Deriver:
         self.frontends = Frontends(program.files, frontends, facts)
         components = [*(service.fact for service in services), *(item.fact for item in frontends)]
         self.matching = Matching(components, facts, names)
+        self._analysed: dict[tuple[str, str], Analysed] = {}
 
     def derive(
         self, services: Sequence[Service], environment: str, frontends: Sequence[Frontend] = ()
@@ -78,14 +80,36 @@ class Deriver:
         """The facts about ``services`` and ``frontends`` in ``environment``, and the files that could not be parsed."""
         found: list[Fact] = []
         unread: list[Problem] = []
+        wanted = {service.fact.name for service in services} | {item.fact.name for item in frontends}
         for item in frontends:
             more, problems = self.frontends.derive(item, environment, self.matching)
             found += [replace(fact, component=item.fact.name) for fact in more]
             unread += problems
         for service in services:
             found += self._service(service, environment)
+        found += [fact for fact in self._propagation(environment) if fact.component in wanted]
         located = [fact for fact in self._located() if fact.component in {item.fact.name for item in services}]
         return found + located, [*self.program.problems.values(), *unread]
+
+    def _propagation(self, environment: str) -> list[TracePropagation]:
+        """What goes on from the front ends to the back ends: of all of them, whichever were asked for."""
+        if not self.services or not self.frontends.frontends:
+            return []
+        senders = [(item.fact, sender) for item in self.frontends.frontends if (sender := self.frontends.sender(item))]
+        if not senders:
+            return []
+        from sentry_audit.derive.propagation import propagation, receiver
+        from sentry_audit.python.cors import cors
+
+        receivers = []
+        for service in self.services:
+            if service.fact.role == "service":
+                key = (service.fact.name, environment)
+                if key not in self._analysed:
+                    self._service(service, environment)
+                analysed = self._analysed[key]
+                receivers.append(receiver(service.fact, analysed.facts, cors(analysed, self.program)))
+        return propagation(senders, receivers, self.facts, environment, self.matching)
 
     def _service(self, service: Service, environment: str) -> list[Fact]:
         dependency, installed = sdk_dependency(service, self.manifests, self.table)
@@ -98,6 +122,7 @@ class Deriver:
         analysed.facts += self._deployments(service, analysed, environment)
         if analysed.reached:
             analysed.facts += self._running(service, analysed, version)
+        self._analysed[service.fact.name, environment] = analysed
         facts = [_by_package(fact, installed) for fact in (dependency, *analysed.facts)]
         return [replace(fact, component=service.fact.name) for fact in facts]
 
@@ -141,8 +166,10 @@ class Deriver:
             text = (files.text(path) if deployed(path) else None) or ""
             for offset, value in dsn.find(text):
                 start = text.rfind("\n", 0, offset) + 1
-                if text[start:offset].lstrip().startswith("#"):
-                    continue
+                if text[start:offset].lstrip().startswith("#") or re.match(
+                    r"https?://[^@\s]*(\{|%[sr(])", text[offset:]
+                ):
+                    continue  # a comment, or a text that is filled in while the program runs
                 here = Evidence(path, text.count("\n", 0, offset) + 1, None, None, value.shown)
                 found.append(dsn.fact(value, hardcoded=True, evidence=(here,)))
         return found

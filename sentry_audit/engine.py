@@ -136,12 +136,12 @@ def _passed(check: Check, subjects: list[Fact]) -> str:
 
 def _absent(check: Check, facts: list[Fact], component: str, environment: str) -> Finding:
     kind = KINDS[check.subject].kind.replace("_", " ")
+    told = check.absent_message.format(component=component, environment=environment)
     if check.absent == "skip" or facts:
-        return _finding(
-            check, Status.SKIPPED, f"not applicable: no {kind} to judge in {component}", component, environment
-        )
+        why = told if told and not facts else f"no {kind} to judge in {component}"
+        return _finding(check, Status.SKIPPED, f"not applicable: {why}", component, environment)
     status = Status.GAP if check.absent == "gap" else Status.UNKNOWN
-    message = check.absent_message.format(component=component, environment=environment) or f"no {kind} was found"
+    message = told or f"no {kind} was found"
     return _finding(check, status, message, component, environment)
 
 

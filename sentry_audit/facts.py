@@ -425,7 +425,7 @@ class ConfigClass(Fact):
 
 @fact
 class SampleRate(Fact):
-    """One sampling option of init: whether it can do what its author meant."""
+    """One sampling option of init: whether it can do what its author meant. ``zero``: the rate is 0."""
 
     option: str
     value: str = ""
@@ -433,6 +433,7 @@ class SampleRate(Fact):
     problem: str = ""
     per_environment: bool = False
     full: bool = False
+    zero: bool = False
 
 
 @fact
@@ -536,12 +537,13 @@ class Privacy(Fact):
     """What leaves the application besides the error itself.
 
     ``pii`` says what ``send_default_pii`` sends, ``problem`` what switches the scrubber off, ``unscrubbed`` what is
-    sent as it is.
+    sent as it is; ``scrubbable`` is false where there is nothing to judge: no hook, no replay.
     """
 
     send_default_pii: bool = False
     pii: str = ""
     scrubber_active: bool = True
+    scrubbable: bool = True
     scrubbing: bool = False
     unscrubbed: str = ""
     collects_prompts: bool = False
@@ -631,12 +633,14 @@ class SecretName(Fact):
 class FrontendSdk(Fact):
     """Whether the front end depends on a Sentry SDK for browsers, and on the one made for its framework.
 
-    ``dev``: only among the development dependencies, which is enough for what is bundled.
+    ``dev``: only among the development dependencies, which is enough for what is bundled. ``version`` is the lock
+    file's, else the lowest that ``specifier`` allows.
     """
 
     declared: bool = False
     package: str = ""
     specifier: str = ""
+    version: str = ""
     dev: bool = False
     why_not: str = ""
     matches_framework: bool = True
@@ -654,6 +658,14 @@ class FrontendSetup(Fact):
     loaded: bool = False
     ignored: bool = False
     why_not: str = ""
+
+
+@fact
+class FrontendEnabled(Fact):
+    """Whether the condition in front of a browser's init holds in what is built for the environment."""
+
+    enabled: bool = True
+    condition: str = ""
 
 
 @fact
@@ -679,11 +691,12 @@ class DsnGuard(Fact):
 class FrontendVariable(Fact):
     """Whether the variable that a browser's DSN comes from has a value where the front end is built.
 
-    ``late``: only the running service has it, which is without effect.
+    ``given``: something gives it one; ``late``: only to the running service, which is without effect.
     """
 
     name: str
     provided: bool = False
+    given: bool = False
     late: bool = False
     source: str = ""
     problem: str = ""
@@ -721,6 +734,21 @@ class FrontendUser(Fact):
     has_authentication: bool = False
     sets_user: bool = False
     clears_user: bool = False
+    problem: str = ""
+
+
+@fact
+class TracePropagation(Fact):
+    """Whether a trace goes on from a browser to the back end: one side of it.
+
+    ``side``: tracing (each end must sample), targets (what the browser sends it to), cors (what the back end lets
+    through). ``api`` is the other end, ``address`` how the front end knows it.
+    """
+
+    side: str
+    api: str = ""
+    address: str = ""
+    works: bool = True
     problem: str = ""
 
 

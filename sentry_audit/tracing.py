@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from sentry_audit.python.program import Files
 
 #: Variables that a bundler compiles in: nextjs.org/docs (NEXT_PUBLIC_), vite.dev/guide/env-and-mode (VITE_), and kin.
-_PUBLIC = re.compile(r"^(NEXT_PUBLIC_|VITE_|REACT_APP_|GATSBY_|NUXT_PUBLIC_|PUBLIC_|EXPO_PUBLIC_|VUE_APP_)")
+_PUBLIC = re.compile(
+    r"^(NEXT_PUBLIC_|VITE_|REACT_APP_|GATSBY_|PUBLIC_|EXPO_PUBLIC_|VUE_APP_)"
+)  # Nuxt reads its own later
 _CODE = (".py", ".ts", ".tsx", ".js", ".jsx", ".mjs", ".cjs", ".mts", ".cts", ".vue", ".svelte", ".astro")
 _BADLY = (Status.GAP, Status.UNKNOWN, Status.PASS)
 _COMMENT = re.compile(r"^\s*(#|//|\*|/\*|\{/\*)")
@@ -124,8 +126,16 @@ def _unread(name: str, reads: Sequence[Evidence], facts: Sequence[Fact]) -> Step
     return Step("code", Status.GAP, f"no code reads {name}")
 
 
-def _rest(name: str, environment: str, component: Component, facts: Sequence[Fact], matching: Matching) -> list[Step]:
-    if is_public(name):
+def _rest(
+    name: str,
+    environment: str,
+    component: Component,
+    facts: Sequence[Fact],
+    matching: Matching,
+    *,
+    at_run_time: bool = False,
+) -> list[Step]:
+    if is_public(name) and not at_run_time:
         shared = promoted(matching, component, environment)
         files = _files(name, "production" if shared else environment, facts, component)
         steps = [*files, *_build(name, environment, component, facts, matching, bool(files), shared)]
@@ -141,10 +151,19 @@ def _rest(name: str, environment: str, component: Component, facts: Sequence[Fac
 
 
 def provision(
-    name: str, environment: str, component: Component, facts: Sequence[Fact], matching: Matching
+    name: str,
+    environment: str,
+    component: Component,
+    facts: Sequence[Fact],
+    matching: Matching,
+    *,
+    at_run_time: bool = False,
 ) -> list[Step]:
-    """The links behind the code: files, images, builds, deployments and secrets that give ``name`` a value."""
-    return _rest(name, environment, component, facts, matching)
+    """The links behind the code: files, images, builds, deployments and secrets that give ``name`` a value.
+
+    ``at_run_time``: the server reads it while it runs, whatever its prefix says.
+    """
+    return _rest(name, environment, component, facts, matching, at_run_time=at_run_time)
 
 
 def _files(name: str, environment: str, facts: Sequence[Fact], component: Component | None = None) -> list[Step]:

@@ -118,6 +118,23 @@ def test_a_boundary_that_nothing_renders_and_that_does_not_capture_is_no_gap(tmp
     assert statuses(audit(tmp_path, react(main("<p/>"), **{"Guard.tsx": boundary("")})), CHECK) == {"skipped"}
 
 
+def test_a_boundary_with_a_short_name_is_found_where_it_is_rendered(tmp_path: Path) -> None:
+    catch = boundary("componentDidCatch(error) {\n    Sentry.captureException(error);\n  }", SENTRY)
+    files = react(GUARDED.replace("'./Guard'", "'./EB'"), **{"EB.tsx": catch})
+    assert statuses(audit(tmp_path, files), CHECK) == {"pass"}
+
+
+def test_a_boundary_that_keeps_expected_errors_inside_one_that_captures(tmp_path: Path) -> None:
+    inner = (
+        "import React from 'react';\nexport class Net extends React.Component {\n  static getDerivedStateFromError(error) {\n"
+        "    if (error.status) return { offline: true };\n    return {};\n  }\n  render() {\n    return this.props.children;\n  }\n}\n"
+    )
+    inside = main("<Sentry.ErrorBoundary><Net><p/></Net></Sentry.ErrorBoundary>", "import { Net } from './Net';\n")
+    assert statuses(audit(tmp_path / "a", react(inside, **{"Net.tsx": inner})), CHECK) == {"pass"}
+    alone = main("<Net><p/></Net>", "import { Net } from './Net';\n")
+    assert statuses(audit(tmp_path / "b", react(alone, **{"Net.tsx": inner})), CHECK) == {"gap"}
+
+
 def test_what_the_root_is_told_covers_every_boundary(tmp_path: Path) -> None:
     init = INIT.replace("Sentry.init", "const options = { onCaughtError: Sentry.reactErrorHandler() };\nSentry.init")
     report = audit(tmp_path / "a", react(GUARDED.replace(INIT, init), **{"Guard.tsx": boundary("")}))
@@ -266,10 +283,37 @@ def test_vue_needs_the_application(tmp_path: Path) -> None:
     ],
 )
 def test_whose_events_are(tmp_path: Path, code: str, expected: str) -> None:
-    files = react(main("<p/>"), **{"login.tsx": f"{SENTRY}export function Login({{ user }}) {{\n  {code}\n}}\n"})
+    login = f"{SENTRY}export function Login({{ user }}) {{\n  {code}\n}}\n"
+    files = react(main("<Login/>", "import { Login } from './login';\n"), **{"login.tsx": login})
     report = audit(tmp_path, files)
     assert statuses(report, "frontend-user-context") == ({"gap"} if expected else {"pass"})
     assert expected in message(report, "frontend-user-context")
+
+
+@pytest.mark.parametrize(
+    "helper",
+    [
+        "export const identify = (user: User | null) => Sentry.setUser(user);",
+        "export function identify(name?: string) {\n  Sentry.setUser({ username: name });\n}",
+    ],
+)
+def test_a_helper_that_may_be_given_nobody_is_unknown(tmp_path: Path, helper: str) -> None:
+    files = react(main("<p/>", "import './auth';\n"), **{"auth.ts": f"{SENTRY}{helper}\n"})
+    assert statuses(audit(tmp_path, files), "frontend-user-context") == {"unknown"}
+
+
+def test_a_user_that_is_nobody_at_times(tmp_path: Path) -> None:
+    code = "const known = user?.id ? { id: user.id } : null;\n  Sentry.setUser(known);"
+    files = react(
+        main("<p/>", "import './auth';\n"), **{"auth.ts": f"{SENTRY}export function track(user) {{\n  {code}\n}}\n"}
+    )
+    assert statuses(audit(tmp_path, files), "frontend-user-context") == {"pass"}
+
+
+def test_a_helper_that_nothing_imports_sets_no_user(tmp_path: Path) -> None:
+    code = f"{SENTRY}export class Observability {{\n  set(user) {{\n    Sentry.setUser(user ? {{ id: 1 }} : null);\n  }}\n}}\n"
+    report = audit(tmp_path, react(main("<p/>"), **{"auth.ts": code}))
+    assert "nothing calls setUser" in message(report, "frontend-user-context")
 
 
 def test_nobody_signs_in_to_an_open_page(tmp_path: Path) -> None:

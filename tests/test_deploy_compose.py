@@ -41,12 +41,13 @@ def test_build_arguments_count_in_development_only(tmp_path: Path, form: str) ->
         ("docker-compose.staging.yml", "staging"),
         ("compose.prod.yml", "production"),
         ("compose.yaml", "development"),
+        ("compose.qa.yaml", "qa"),
         ("docker-compose.override.yml", "development"),
     ],
 )
 def test_the_name_of_the_file_tells_the_environment(tmp_path: Path, path: str, environment: str) -> None:
     files = built(**{"web/Dockerfile": DOCKERFILE, path.replace("/", "__"): WEB % FORMS[0]})
-    found = {name: way(tmp_path, files, name) for name in ("development", "staging", "production")}
+    found = {name: way(tmp_path, files, name) for name in ("development", "qa", "staging", "production")}
     assert [name for name, status in found.items() if status is Status.PASS] == [environment]
 
 

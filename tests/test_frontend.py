@@ -405,6 +405,194 @@ def test_which_imports_count(tmp_path: Path, line: str, expected: str) -> None:
     assert statuses(audit(tmp_path, files), "frontend-init-present", "web") == {expected}
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "export const Terms = () => <p>Terms & Conditions, R&D</p>;\n",
+        "class Field {\n  accessor: string = 'x';\n}\n",
+        "export const mask = 6 & 3;\ntype Both = { a: 1 } & { b: 2 };\nexport const Amp = () => <p>a &amp; b & c</p>;\n",
+    ],
+)
+def test_what_compilers_take_is_read(tmp_path: Path, code: str) -> None:
+    init = "import * as Sentry from '@sentry/react';\nSentry.init({ dsn: import.meta.env.VITE_SENTRY_DSN });\n"
+    report = audit(tmp_path, vite_app(f"{init}{code}"))
+    assert statuses(report, "frontend-init-present", "web") == {"pass"}
+    assert not report.problems
+
+
+def test_a_broken_file_makes_unknown_only_what_it_could_tell(tmp_path: Path) -> None:
+    init = "import * as Sentry from '@sentry/react';\nSentry.init({ dsn: import.meta.env.VITE_SENTRY_DSN });\n"
+    files = {**vite_app(init), "web/src/Guard.tsx": "export class Guard { componentDidCatch( {\n"}
+    report = audit(tmp_path, files)
+    for check, expected in {
+        "frontend-sdk-declared": "pass",
+        "frontend-init-present": "pass",
+        "frontend-dsn-public": "pass",
+        "frontend-error-boundary-captures": "unknown",
+    }.items():
+        assert statuses(report, check, "web") == {expected}, check
+
+
+@pytest.mark.parametrize(
+    ("version", "files", "expected"),
+    [
+        (
+            "16.1.4",
+            {"next.config.ts": "export default withSentryConfig({});\n", "sentry.client.config.ts": INIT},
+            "gap",
+        ),
+        ("15.1.8", {"instrumentation-client.ts": INIT}, "gap"),
+        (
+            "15.1.8",
+            {"instrumentation-client.ts": INIT, "next.config.ts": "export default withSentryConfig({});\n"},
+            "pass",
+        ),
+        (
+            "15.1.8",
+            {
+                "instrumentation-client.ts": INIT,
+                "next.config.mjs": "export default {};\n",
+                "next.config.ts": "export default withSentryConfig({});\n",
+            },
+            "gap",
+        ),
+        ("15.3.0", {"lib/sentry.ts": INIT, "instrumentation.ts": "import './lib/sentry';\n"}, "gap"),
+        ("15.3.0", {"lib/sentry.ts": INIT, "app/api/x/route.ts": "import '../../../lib/sentry';\n"}, "gap"),
+    ],
+)
+def test_which_file_next_takes(tmp_path: Path, version: str, files: dict[str, str], expected: str) -> None:
+    told = next_app(version, **files)
+    told["web/package.json"] = told["web/package.json"].replace(
+        '"next build"', '"next build", "dev:webpack": "next dev --webpack"'
+    )
+    report = audit(tmp_path, told)
+    wanted = "frontend-init-ignored-by-bundler" if "sentry.client.config.ts" in files else "frontend-init-present"
+    assert statuses(report, wanted, "web") == {expected}
+
+
+def test_an_init_of_the_server_is_none_of_the_browser(tmp_path: Path) -> None:
+    manifest = {
+        "scripts": {
+            "build": "react-router build",
+            "start": "NODE_OPTIONS='--import ./telemetry.mjs' react-router-serve",
+        },
+        "dependencies": {"@sentry/react-router": "^10"},
+        "devDependencies": {"@react-router/dev": "7"},
+    }
+    server = "import * as Sentry from '@sentry/react-router';\nSentry.init({ dsn: process.env.SENTRY_DSN, tracesSampleRate: 1 });\n"
+    settings = "export default { DSN: typeof window === 'undefined' ? process.env.SENTRY_DSN : import.meta.env.VITE_SENTRY_DSN };\n"
+    files = {
+        "package.json": json.dumps(manifest),
+        "instrument.server.mjs": server,
+        "telemetry.mjs": server,
+        "app/config.ts": settings,
+        "app/entry.server.tsx": "import '../instrument.server.mjs';\n",
+        "app/entry.client.tsx": (
+            "import * as Sentry from '@sentry/react-router';\nimport config from './config';\nSentry.init({ dsn: config.DSN });\n"
+        ),
+    }
+    report = audit(tmp_path, files)
+    [found] = findings(report, "frontend-dsn-public")
+    assert found.status.value == "pass"
+    assert {place.path for place in found.evidence} == {"app/entry.client.tsx", "app/config.ts"}
+
+
+def test_a_method_that_another_object_calls(tmp_path: Path) -> None:
+    crash = (
+        "import * as Sentry from '@sentry/react';\nexport class Crash {\n  init() {\n"
+        "    Sentry.init({ dsn: import.meta.env.VITE_SENTRY_DSN });\n  }\n}\n"
+    )
+    store = "import { Crash } from './crash';\nclass Store {\n  crash = new Crash();\n}\nexport const store = new Store();\n"
+    files = {
+        **vite_app("import { store } from './store';\nstore.crash.init();\n"),
+        "web/src/crash.ts": crash,
+        "web/src/store.ts": store,
+    }
+    assert statuses(audit(tmp_path / "a", files), "frontend-init-present", "web") == {"pass"}
+    files["web/src/store.ts"] = "export { Crash } from './crash';\nexport const store = { crash: null };\n"
+    assert statuses(audit(tmp_path / "b", files), "frontend-init-present", "web") == {"gap"}
+
+
+def test_a_library_of_components_is_no_front_end() -> None:
+    library = json.dumps(
+        {"main": "src/index.js", "scripts": {"build": "react-scripts build"}, "dependencies": {"react-scripts": "5"}}
+    )
+    found, _ = discover(
+        Texts({"packages/ui/package.json": library, "web/package.json": library, "web/public/index.html": "<p/>"})
+    )
+    assert [item.fact.name for item in found] == ["web"]
+
+
+def test_a_literal_stands_in_for_a_variable_that_nothing_sets(tmp_path: Path) -> None:
+    dsn = f"https://{'a1b2c3d4' * 4}@o1.ingest.us.sentry.io/7"
+    init = (
+        "import * as Sentry from '@sentry/react';\n"
+        f"Sentry.init({{ dsn: import.meta.env.VITE_SENTRY_DSN || '{dsn}' }});\n"
+    )
+    report = audit(tmp_path, {**vite_app(init), "web/Dockerfile": "FROM node\nRUN npm run build\n"})
+    assert statuses(report, "frontend-dsn-provided", "web") == {"pass"}
+    assert statuses(report, "frontend-dsn-at-build", "web") == {"pass"}
+
+
+def test_a_variable_that_nothing_sets_is_not_called_there_at_build(tmp_path: Path) -> None:
+    init = "import * as Sentry from '@sentry/react';\nSentry.init({ dsn: import.meta.env.VITE_SENTRY_DSN });\n"
+    report = audit(tmp_path, {**vite_app(init), "web/Dockerfile": "FROM node\nRUN npm run build\n"})
+    assert statuses(report, "frontend-dsn-provided", "web") == {"gap"}
+    assert statuses(report, "frontend-dsn-at-build", "web") == {"skipped"}
+
+
+def test_a_variable_of_sveltekit_that_is_read_at_run_time(tmp_path: Path) -> None:
+    manifest = {
+        "scripts": {"build": "vite build"},
+        "dependencies": {"@sentry/sveltekit": "^10"},
+        "devDependencies": {"@sveltejs/kit": "2"},
+    }
+    hooks = (
+        "import * as Sentry from '@sentry/sveltekit';\nimport { env } from '$env/dynamic/public';\n"
+        "Sentry.init({ dsn: env.PUBLIC_SENTRY_DSN });\nexport const handleError = Sentry.handleErrorWithSentry();\n"
+    )
+    files = {
+        "package.json": json.dumps(manifest),
+        "src/hooks.client.ts": hooks,
+        "deploy.sh": "gcloud run deploy web --source . --set-secrets=PUBLIC_SENTRY_DSN=sentry-dsn:latest\n",
+    }
+    report = audit(tmp_path / "a", files)
+    assert statuses(report, "frontend-dsn-public") == {"pass"}
+    assert statuses(report, "frontend-dsn-provided") == {"pass"}
+    assert statuses(report, "frontend-error-boundary-captures") == {"pass"}
+    files["src/hooks.client.ts"] = (
+        hooks.replace("dynamic", "static").replace("{ env }", "{ PUBLIC_SENTRY_DSN }").replace("env.P", "P")
+    )
+    assert statuses(audit(tmp_path / "b", files), "frontend-dsn-at-build") == {"gap"}
+
+
+def test_what_an_entry_exports_is_run_by_what_loads_it(tmp_path: Path) -> None:
+    page = (
+        "import * as Sentry from '@sentry/nextjs';\nexport default function App({ Component }) {\n"
+        "  Sentry.init({ dsn: process.env.NEXT_PUBLIC_SENTRY_DSN });\n  return <Component />;\n}\n"
+    )
+    assert statuses(audit(tmp_path, next_app(**{"pages/_app.tsx": page})), "frontend-init-present", "web") == {"pass"}
+
+
+def test_the_entry_of_a_webpack_configuration(tmp_path: Path) -> None:
+    manifest = {
+        "scripts": {"build": "webpack"},
+        "dependencies": {"@sentry/react": "^10"},
+        "devDependencies": {"webpack": "5"},
+    }
+    init = "import * as Sentry from '@sentry/react';\nSentry.init({ dsn: window.config.dsn });\n"
+    files = {
+        "package.json": json.dumps(manifest),
+        "webpack.config.ts": "export default { entry: path.resolve(__dirname, 'src/index.tsx') };\n",
+        "src/index.tsx": "import './sentry';\n",
+        "src/sentry.ts": init,
+        "src/other.ts": "export const x = 1;\n",
+    }
+    assert statuses(audit(tmp_path / "a", files), "frontend-init-present") == {"pass"}
+    files["src/index.tsx"] = "import './other';\n"
+    assert statuses(audit(tmp_path / "b", files), "frontend-init-present") == {"unknown"}
+
+
 # --- single-file components ----------------------------------------------------------------------
 
 

@@ -34,6 +34,7 @@ def options(text: str, before: str = "", version: str = "^10") -> dict[str, str]
         ("tracesSampleRate: process.env.NODE_ENV === 'production' ? 0.1 : 1,", "", "pass"),
         ("tracesSampleRate: Number(process.env.NEXT_PUBLIC_RATE ?? 0.1),", "", "pass"),
         ("tracesSampler: () => 0.5,", "", "pass"),
+        ("tracesSampleRate: 0,", "", "skipped"),
         ("", "", "skipped"),
     ],
 )
@@ -112,7 +113,8 @@ def test_a_hook_of_another_file(tmp_path: Path) -> None:
         ("replaysOnErrorSampleRate: 1,\n  integrations: [Sentry.replayIntegration({ maskAllText: false })],", "^10",
          "privacy-scrubbing", "gap"),
         ("replaysOnErrorSampleRate: 1,\n  integrations: [Sentry.replayIntegration()],", "^10", "privacy-scrubbing", "pass"),
-        ("integrations: [Sentry.replayIntegration({ maskAllText: false })],", "^10", "privacy-scrubbing", "pass"),
+        ("integrations: [Sentry.replayIntegration({ maskAllText: false })],", "^10", "privacy-scrubbing", "skipped"),
+        ("", "^10", "privacy-scrubbing", "skipped"),
         ("tracesSampleRate: RATE,\n  beforeSend(event) { delete event.user; return event; },", "^10", "privacy-scrubbing", "gap"),
         ("tracesSampleRate: RATE,\n  beforeSend(event) { return event.level ? event : null; },", "^10", "privacy-scrubbing", "pass"),
         ("tracesSampleRate: RATE,\n  beforeSend(event) { delete event.user; return event; },\n  beforeSendTransaction: (e) => e,",
@@ -164,6 +166,73 @@ def test_a_mode_of_vite_names_the_environment(tmp_path: Path) -> None:
     files = vite_app(init)
     assert statuses(audit(tmp_path / "a", files), LABEL, "web") == {"gap"}
     files["web/package.json"] = files["web/package.json"].replace(
-        '"vite build"', '"vite build", "build:staging": "vite build --mode staging"'
+        '"vite build"',
+        '"vite build", "build:staging": "vite build --mode staging", "analyze": "vite build --mode analyze"',
     )
     assert statuses(audit(tmp_path / "b", files), LABEL, "web") == {"pass"}
+    report = audit(tmp_path / "c", files, "qa")
+    assert "MODE, which is 'production' in every build" in message(report, LABEL)
+
+
+# --- conditions ----------------------------------------------------------------------------------
+
+ENABLED = "frontend-init-enabled"
+
+
+@pytest.mark.parametrize(
+    ("condition", "files", "expected"),
+    [
+        ("process.env.NODE_ENV === 'production'", {}, "pass"),
+        ("process.env.NODE_ENV !== 'production'", {}, "gap"),
+        ("process.env.NODE_ENV === 'staging'", {}, "gap"),
+        ("process.env.NEXT_PUBLIC_APP_ENV === 'production'", {".env.staging": "NEXT_PUBLIC_APP_ENV=staging\n"}, "gap"),
+        ("process.env.NEXT_PUBLIC_APP_ENV === 'staging'", {".env.staging": "NEXT_PUBLIC_APP_ENV=staging\n"}, "pass"),
+        ("process.env.NEXT_PUBLIC_APP_ENV === 'production'", {}, "gap"),
+        ("process.env.NEXT_PUBLIC_APP_ENV === 'stg'", {}, "unknown"),
+        ("process.env.NEXT_PUBLIC_APP_ENV !== 'local'", {}, "pass"),
+        ("['staging', 'production'].includes(process.env.NEXT_PUBLIC_APP_ENV)", {}, "pass"),
+        ("process.env.NEXT_PUBLIC_SENTRY_ENABLED === 'true'", {"Dockerfile": "FROM node\nRUN npm run build\n"}, "gap"),
+        (
+            "process.env.NEXT_PUBLIC_SENTRY_ENABLED === 'true'",
+            {".env.staging": "NEXT_PUBLIC_SENTRY_ENABLED=true\n"},
+            "pass",
+        ),
+        ("process.env.NEXT_PUBLIC_SENTRY_ENABLED === 'true'", {}, "unknown"),
+        ("typeof window !== 'undefined'", {}, "pass"),
+        ("typeof window === 'undefined'", {}, "gap"),
+        ("process.env.NEXT_PUBLIC_SENTRY_DSN", {}, "pass"),
+        ("process.env.NEXT_PUBLIC_SENTRY_DSN && process.env.NODE_ENV === 'production'", {}, "pass"),
+        ("process.env.NEXT_PUBLIC_SENTRY_DSN && process.env.NODE_ENV === 'test'", {}, "gap"),
+        ("!Sentry.isInitialized()", {}, "pass"),
+        ("window.location.hostname !== 'localhost'", {}, "unknown"),
+        ("consent || process.env.NODE_ENV === 'production'", {}, "pass"),
+        ("consent && process.env.NODE_ENV === 'development'", {}, "gap"),
+    ],
+)
+def test_whether_init_runs_in_an_environment(
+    tmp_path: Path, condition: str, files: dict[str, str], expected: str
+) -> None:
+    init = f"import * as Sentry from '@sentry/nextjs';\nif ({condition}) {{\n  Sentry.init({{ {DSN} }});\n}}\n"
+    report = audit(tmp_path, next_app(**{"instrumentation-client.ts": init, **files}))
+    assert statuses(report, ENABLED, "web") == {expected}, message(report, ENABLED)
+
+
+def test_the_option_enabled_and_an_early_return_count(tmp_path: Path) -> None:
+    option = options("enabled: process.env.NODE_ENV === 'development',")
+    assert statuses(audit(tmp_path / "a", option), ENABLED, "web") == {"gap"}
+    early = (
+        "import * as Sentry from '@sentry/nextjs';\nconst local = process.env.NODE_ENV !== 'production';\nfunction start() {\n"
+        f"  if (local) return;\n  Sentry.init({{ {DSN} }});\n}}\nstart();\n"
+    )
+    assert statuses(audit(tmp_path / "b", next_app(**{"instrumentation-client.ts": early})), ENABLED, "web") == {"pass"}
+
+
+def test_a_name_for_whether_there_is_a_dsn(tmp_path: Path) -> None:
+    before = "const dsn = process.env.NEXT_PUBLIC_SENTRY_DSN;\nconst sentryEnabled = Boolean(dsn);\n"
+    assert statuses(audit(tmp_path / "a", options("enabled: sentryEnabled,", before)), ENABLED, "web") == {"pass"}
+    before = "const dsn = process.env.NEXT_PUBLIC_SENTRY_DSN;\nconst on = !!dsn && process.env.NODE_ENV === 'test';\n"
+    assert statuses(audit(tmp_path / "b", options("enabled: on,", before)), ENABLED, "web") == {"gap"}
+
+
+def test_an_init_without_conditions_has_none_to_judge(tmp_path: Path) -> None:
+    assert statuses(audit(tmp_path, options("")), ENABLED, "web") == {"skipped"}

@@ -464,3 +464,33 @@ def test_settings_that_build_on_each_other_are_followed_once(tmp_path: Path) -> 
         + FASTAPI,
     }
     assert statuses(audit(tmp_path, files), "backend-init-present") == {"pass"}
+
+
+def test_django_configurations_calls_post_setup_itself(tmp_path: Path) -> None:
+    settings = (
+        "import sentry_sdk\nfrom configurations import Configuration, values\nclass Production(Configuration):\n"
+        "    SENTRY_DSN = values.Value(None, environ_name='SENTRY_DSN')\n    @classmethod\n    def post_setup(cls):\n"
+        "        super().post_setup()\n        sentry_sdk.init(dsn=cls.SENTRY_DSN)\n"
+    )
+    files = {
+        "requirements.txt": "django\ndjango-configurations\nsentry-sdk>=2.64,<3\n",
+        "Dockerfile": IMAGE.replace('"uvicorn", "main:app"', '"gunicorn", "shop.wsgi:application"'),
+        "shop/__init__.py": "",
+        "shop/settings.py": settings,
+        "shop/wsgi.py": (
+            "import os\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')\n"
+            "from configurations.wsgi import get_wsgi_application\napplication = get_wsgi_application()\n"
+        ),
+    }
+    assert statuses(audit(tmp_path, files), "backend-init-reachable") == {"pass"}
+
+
+def test_a_text_that_is_filled_in_later_is_no_dsn(tmp_path: Path) -> None:
+    files = {
+        "requirements.txt": SDK,
+        "main.py": (
+            "import os\nimport sentry_sdk\nkey = os.environ['KEY']\n"
+            "sentry_sdk.init(dsn='https://{secret}@sentry.io/1252819'.format(secret=key))\n" + FASTAPI
+        ),
+    }
+    assert statuses(audit(tmp_path, files), "dsn-format") == {"skipped"}

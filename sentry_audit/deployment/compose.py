@@ -12,9 +12,8 @@ from sentry_audit.deployment.found import KINDS
 from sentry_audit.deployment.gcloud import setting
 from sentry_audit.facts import Deployment
 from sentry_audit.model import Evidence
-from sentry_audit.scanners.dotenv import environment_of
 from sentry_audit.scanners.nodes import at, children, compose, items, line_of, text_of
-from sentry_audit.scanners.processes import built, words_of
+from sentry_audit.scanners.processes import built, speaks_of, words_of
 
 if TYPE_CHECKING:
     from sentry_audit.deployment.found import Found
@@ -51,7 +50,7 @@ def _pairs(node: Any) -> _Pairs:
 
 
 def _image(path: str, name: str, given: _Pairs, folder: str) -> Deployment:
-    environment = environment_of(path) or "development"
+    environment = speaks_of(path)
     settings = tuple(setting(key, value, "set", "plain", line, build=True) for key, value, line in given)
     line = settings[0].line
     return Deployment(

@@ -48,7 +48,7 @@ def promoted(matching: Matching, component: Component, environment: str) -> Prom
     """
     builds = [item for item in matching.made_of(component) if item.origin != "compose"]
     named = {canonical(item.environment): item.rule for item in builds if item.environment}
-    if len(named) > 1 or not all(rule.startswith(("the variable", TOLD_SERVICE)) for rule in named.values()):
+    if len(named) > 1 or not all(rule.startswith(TOLD_SERVICE) for rule in named.values()):
         return None
     for build in builds:
         found: dict[str, Deployment] = {}

@@ -8,32 +8,44 @@ from posixpath import basename, join
 from typing import TYPE_CHECKING
 
 from sentry_audit.facts import FrontendDsn
-from sentry_audit.javascript import argument, inits
+from sentry_audit.javascript import argument, inits, locks
 from sentry_audit.javascript.boundaries import boundaries
 from sentry_audit.javascript.context import user
+from sentry_audit.javascript.enabled import Gate, gates
 from sentry_audit.javascript.labels import Label, label
 from sentry_audit.javascript.loading import Loading
 from sentry_audit.javascript.options import option_facts
-from sentry_audit.javascript.packages import KINDS
+from sentry_audit.javascript.packages import OF_INIT
 from sentry_audit.javascript.sdk import frontend_sdk
-from sentry_audit.javascript.syntax import CODE, SUFFIXES, Source, is_generated, options_of
-from sentry_audit.javascript.values import Values
-from sentry_audit.mentions import MENTIONS
+from sentry_audit.javascript.syntax import CODE, Source, is_generated, options_of
+from sentry_audit.javascript.values import Values, Variable
+from sentry_audit.mentions import BOUNDARIES, MENTIONS
 from sentry_audit.model import Evidence, Problem
 from sentry_audit.python.paths import deployed
 
 if TYPE_CHECKING:
     from sentry_audit.facts import Fact
     from sentry_audit.javascript.inits import Init
-    from sentry_audit.javascript.packages import Frontend
+    from sentry_audit.javascript.packages import Frontend, Manifest
     from sentry_audit.python.program import Files
+
+
+def _blinded(text: str) -> frozenset[str]:
+    """The kinds of facts that cannot be known without a file of this text."""
+    kinds: frozenset[str] = frozenset()
+    if any(token in text for token in MENTIONS):
+        kinds |= frozenset({"error_boundary", "frontend_user"} if "init(" not in text else {*OF_INIT, "error_boundary"})
+    return kinds | frozenset({"error_boundary"} if any(token in text for token in BOUNDARIES) else ())
+
+
+_CONFIGS = (".js", ".mjs", ".ts", ".cjs", ".mts", ".cts")
 
 
 class Analysis:
     """Reads the files of one front end that speak of Sentry.
 
-    ``problems`` are the files that could not be parsed; ``variables`` those that a DSN comes from, with the places;
-    ``labels`` where each init takes its environment from.
+    ``problems`` are the files that could not be parsed; ``variables`` those that a DSN comes from;
+    ``labels`` where each init takes its environment from; ``gates`` the conditions in front of each.
     """
 
     def __init__(self, files: Files, frontend: Frontend) -> None:
@@ -43,9 +55,11 @@ class Analysis:
         self.problems: list[Problem] = []
         self.values = Values(self.loading, self.source)
         self.package = ""
-        self.variables: dict[str, tuple[Evidence, ...]] = {}
+        self.variables: dict[str, Variable] = {}
         self.labels: list[Label] = []
+        self.gates: list[list[Gate]] = []
         self._sources: dict[str, Source | None] = {}
+        self._locked: dict[str, locks.Locked] = {}
 
     def source(self, path: str) -> Source | None:
         """The parsed file; None, with a problem, for one that is broken."""
@@ -61,24 +75,44 @@ class Analysis:
                     here = Evidence(path, line, None, None, "syntax error")
                     hint = f"fix the syntax of {path}"
                     self.problems.append(
-                        Problem("repo", KINDS, "it could not be parsed", hint, here, self.frontend.fact.name)
+                        Problem("repo", _blinded(text), "it could not be parsed", hint, here, self.frontend.fact.name)
                     )
         return self._sources[path]
 
     def config(self, stem: str) -> str:
-        """The text of a configuration file of the front end (``next.config``), whatever its ending; ``""`` if none."""
-        paths = (join(self.frontend.folder, stem + suffix) for suffix in SUFFIXES)
-        return "\n".join(self.files.text(path) or "" for path in paths if path in self.files.paths)
+        """The text of the configuration file of that name (``next.config``) that the tool takes; ``""`` if there is none."""
+        path = self.config_path(stem)
+        return (self.files.text(path) or "") if path is not None else ""
+
+    def config_path(self, stem: str) -> str | None:
+        """The configuration file of that name; of several, the first of js, mjs, ts: next/constants ``CONFIG_FILES``."""
+        paths = (join(self.frontend.folder, stem + suffix) for suffix in _CONFIGS)
+        return next((path for path in paths if path in self.files.paths), None)
+
+    def locked(self, package: str) -> locks.Locked:
+        """What the front end's lock file says of a package."""
+        if package not in self._locked:
+            self._locked[package] = locks.locked(self.files, self.frontend, package)
+        return self._locked[package]
+
+    def version(self, package: str) -> str:
+        """The version of a package: the lock file's, else the lowest that its specifier allows; ``""`` if neither says."""
+        manifests = (self.frontend.manifest, *self._used)
+        specifier = next((item.dependencies[package][0] for item in manifests if package in item.dependencies), "")
+        return self.locked(package).version or locks.lowest(specifier)
 
     def owns(self, path: str) -> bool:
         """Whether a file is the front end's, or of a package of the repository that it depends on."""
         return any(not folder or path.startswith(f"{folder}/") for folder in self._folders)
 
     @cached_property
-    def _folders(self) -> list[str]:
+    def _used(self) -> list[Manifest]:
         known = self.frontend.manifests
-        used = (known[name].folder for name in self.frontend.manifest.dependencies if name in known)
-        return [self.frontend.folder, *used]
+        return [known[name] for name in self.frontend.manifest.dependencies if name in known]
+
+    @cached_property
+    def _folders(self) -> list[str]:
+        return [self.frontend.folder, *(item.folder for item in self._used)]
 
     @cached_property
     def mentioning(self) -> list[str]:
@@ -88,6 +122,12 @@ class Analysis:
             for path in self.files.search(MENTIONS)
             if path.endswith(CODE) and deployed(path) and not inits.is_test(path) and self.owns(path)
         ]
+
+    @cached_property
+    def has_sentry_boundary(self) -> bool:
+        """Whether a file of the front end renders the SDK's own boundary."""
+        own = re.compile(r"<Sentry\.ErrorBoundary|withErrorBoundary|ErrorBoundary[^;\n]*from ['\"]@sentry/")
+        return any(own.search(self.files.text(path) or "") for path in self.mentioning)
 
     @cached_property
     def is_static(self) -> bool:
@@ -102,9 +142,8 @@ class Analysis:
         return any(basename(path).startswith("layout.") and below.match(path) for path in self.files.paths)
 
     def major(self, package: str) -> int | None:
-        """The major version of a dependency; None if its specifier names none."""
-        specifier = self.frontend.manifest.dependencies.get(package, ("", "", None))[0]
-        found = re.search(r"\d+", specifier)
+        """The major version of a package that the build installs; None where nothing tells."""
+        found = re.match(r"\d+", self.version(package))
         return int(found[0]) if found else None
 
     @cached_property
@@ -131,4 +170,5 @@ class Analysis:
             found += option_facts(self, item, *read)
             if item in self.loaded:
                 self.labels.append(label(self, item, *read))
+                self.gates.append(gates(item, read[0]))
         return found

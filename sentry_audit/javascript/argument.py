@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from sentry_audit.facts import DsnGuard, FrontendDsn
 from sentry_audit.guard import judge
 from sentry_audit.javascript.conditions import Condition, guards
-from sentry_audit.javascript.inits import DYNAMIC
 from sentry_audit.javascript.syntax import text_of
+from sentry_audit.javascript.values import Variable
 from sentry_audit.model import Evidence
 
 if TYPE_CHECKING:
@@ -50,9 +50,11 @@ def _argument(analysis: Analysis, item: Init, origin: Origin) -> FrontendDsn:
         hidden = [name for name, how in origin.variables if not is_public(analysis, name, how)]
         if len(hidden) < len(origin.variables):
             name = next(name for name, how in origin.variables if is_public(analysis, name, how))
-            analysis.variables[name] = trail
+            how = next(how for known, how in origin.variables if known == name)
+            literal = any("://" in text for text in origin.literals)
+            analysis.variables[name] = Variable(name, how == "$env/dynamic/public", literal)
             return FrontendDsn(variable=name, source=f"the variable {name}", evidence=trail)
-        if framework in {"webpack", *DYNAMIC}:
+        if not analysis.loading.is_followed:
             reason = f"whether the bundler puts {hidden[0]} in was not followed"
             return FrontendDsn(variable=hidden[0], unknown=reason, evidence=trail)
         wanted = "/".join(_PREFIXES[framework])
@@ -73,6 +75,8 @@ def _argument(analysis: Analysis, item: Init, origin: Origin) -> FrontendDsn:
 def is_public(analysis: Analysis, name: str, how: str) -> bool:
     """Whether the bundler compiles the variable ``name``, read as ``how``.``name``, into what browsers load."""
     framework = analysis.frontend.framework
+    if how.startswith("$env/"):
+        return how.endswith("/public")
     config = analysis.config("next.config") + analysis.config("vite.config") + analysis.config("nuxt.config")
     if how == "import.meta.env" and framework == "nextjs":
         return False

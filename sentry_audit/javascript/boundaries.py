@@ -90,9 +90,12 @@ def _classes(analysis: Analysis, classes: list[tuple[Source, Any, str, Capture]]
     rendered = {
         source.path
         for source, _, name, _ in classes
-        if (way := analysis.loading.way(source.path)) is not None and used(analysis, source, name, way)
+        if analysis.loading.runs(source.path) and used(analysis, source, name, analysis.loading.way(source.path) or [])
     }
+    some = any(item[3].sends for item in classes if item[0].path in rendered) or analysis.has_sentry_boundary
     for source, node, name, capture in classes:
+        if capture.sends is False and some and _is_filter(node):
+            continue  # it keeps expected errors, and hands on all others to the boundary around it
         here = Evidence(source.path, line_of(node), saw=f"class {name}")
         if source.path in rendered:
             twins = [item for item in classes if item[2] == name and item[0] is not source]
@@ -102,6 +105,18 @@ def _classes(analysis: Analysis, classes: list[tuple[Source, Any, str, Capture]]
         problem = f"{name} in {source.path} captures, and nothing renders it"
         here = Evidence(source.path, line_of(node), saw=f"class {name}")
         yield ErrorBoundary(name=name, sort="class", captures=False, problem=problem, evidence=(here,))
+
+
+def _is_filter(node: Any) -> bool:
+    """Whether a boundary looks at the error before it keeps it: ``if (error.status) return {…}``, or throws it again."""
+    for part in walk(node):
+        if part.type == "throw_statement":
+            return True
+        key = part.child_by_field_name("name") if part.type == "method_definition" else None
+        if key is not None and text_of(key) == "getDerivedStateFromError":
+            if any(inner.type in {"if_statement", "ternary_expression", "switch_statement"} for inner in walk(part)):
+                return True
+    return False
 
 
 def _beside(twins: list[tuple[Source, Any, str, Capture]], rendered: set[str]) -> str:
@@ -157,7 +172,7 @@ def _rendered(analysis: Analysis, captures: Captures, source: Source) -> Iterato
     if not sentry and not library and "useRouteError" not in source.text:
         return
     found = [*_of_libraries(captures, source, sentry, library), *_of_routes(captures, source)]
-    if found and analysis.loading.way(source.path) is not None:
+    if found and analysis.loading.runs(source.path):
         yield from found
 
 

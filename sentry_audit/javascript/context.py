@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from sentry_audit.facts import FrontendUser
-from sentry_audit.javascript.syntax import entries, line_of, options_of, text_of, walk
+from sentry_audit.javascript.syntax import enclosing_functions, entries, line_of, options_of, text_of, walk
 from sentry_audit.model import Evidence
 from sentry_audit.python.paths import deployed
 
@@ -35,8 +35,13 @@ def user(analysis: Analysis) -> FrontendUser:
     """One fact about who events are said to be of."""
     known = _authentication(analysis)
     setters = [place for path in analysis.mentioning for place in _setters(analysis, path)]
-    given = [here for here, empty in setters if not empty]
-    cleared = [here for here, empty in setters if empty]
+    setters = [item for item in setters if analysis.loading.runs(item[0].path or "")]
+    given = [here for here, empty in setters if empty is not True]
+    cleared = [here for here, empty in setters if empty is True]
+    unsure = next((here for here, empty in setters if empty is None), None)
+    if known is not None and unsure is not None and not cleared:
+        reason = f"{unsure} sets the user to what it is given: whether that is ever nothing was not followed"
+        return FrontendUser(has_authentication=True, sets_user=True, unknown=reason, evidence=(known, unsure))
     sets, clears = bool(given) or _initial(analysis), bool(cleared)
     problem = ""
     if known is not None and not sets:
@@ -61,8 +66,8 @@ def _authentication(analysis: Analysis) -> Evidence | None:
     return None
 
 
-def _setters(analysis: Analysis, path: str) -> Iterator[tuple[Evidence, bool]]:
-    """(the place, whether it clears the user) of each ``setUser`` of the SDK."""
+def _setters(analysis: Analysis, path: str) -> Iterator[tuple[Evidence, bool | None]]:
+    """(the place, whether it clears the user; None if that depends on who calls) of each ``setUser`` of the SDK."""
     if "setUser" not in (analysis.files.text(path) or ""):
         return
     source = analysis.source(path)
@@ -76,7 +81,9 @@ def _setters(analysis: Analysis, path: str) -> Iterator[tuple[Evidence, bool]]:
         if value is None or text_of(value) in _EMPTY:
             yield here, True
             continue
-        yield here, False
+        if value.type == "identifier" and text_of(value) in source.constants:
+            value = source.constants[text_of(value)]
+        yield here, None if _depends_on_caller(value) else False
         if _may_be_empty(value):
             yield here, True
 
@@ -91,6 +98,19 @@ def _is_set_user(function: Any, source: Source) -> bool:
     owner = text_of(function.child_by_field_name("object"))
     known = source.imports.get(re.split(r"[.?(!]", owner)[0])
     return (known is not None and known.module.startswith("@sentry/")) or bool(re.search(r"[sS]cope|[sS]entry", owner))
+
+
+def _depends_on_caller(value: Any) -> bool:
+    """A parameter of the function around it, or an object that holds nothing else."""
+    functions = enclosing_functions(value)
+    parameters = functions[0].child_by_field_name("parameters") if functions else None
+    if parameters is None:
+        return False
+    names = set(re.findall(r"[A-Za-z_$][\w$]*", text_of(parameters)))
+    if value.type == "object":
+        parts = [part.child_by_field_name("value") if part.type == "pair" else part for part in value.named_children]
+        return bool(parts) and all(text_of(part) in names for part in parts)
+    return value.type == "identifier" and text_of(value) in names
 
 
 def _may_be_empty(value: Any) -> bool:

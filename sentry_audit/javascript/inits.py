@@ -8,8 +8,18 @@ from posixpath import basename
 from typing import TYPE_CHECKING, Any
 
 from sentry_audit.facts import FrontendSetup
+from sentry_audit.javascript.loading import DYNAMIC
 from sentry_audit.javascript.packages import is_browser_sdk
-from sentry_audit.javascript.syntax import COMPONENTS, enclosing_functions, line_of, name_of, text_of, walk
+from sentry_audit.javascript.syntax import (
+    COMPONENTS,
+    class_of,
+    enclosing_functions,
+    is_generated,
+    line_of,
+    name_of,
+    text_of,
+    walk,
+)
 from sentry_audit.model import Evidence
 from sentry_audit.python.paths import deployed
 
@@ -19,11 +29,8 @@ if TYPE_CHECKING:
     from sentry_audit.javascript.analysis import Analysis
     from sentry_audit.javascript.syntax import Source
 
-#: Frameworks whose modules and builders load files in ways that are not followed.
-DYNAMIC = ("nuxt", "angular", "gatsby")
-_SERVER = re.compile(
-    r"(^|/)(sentry\.(server|edge)\.config|instrumentation(\.node|\.server|\.edge)?|hooks\.server|entry\.server)\.\w+$"
-)
+_SERVER = re.compile(r"(^|/)(sentry\.edge\.config|instrumentation|[\w.-]+\.(server|edge|node)(\.config)?)\.\w+$")
+_INSTRUMENTATION = re.compile(r"(^|/)instrumentation-client\.\w+$")
 _CLIENT_CONFIG = re.compile(r"(^|/)sentry\.client\.config\.\w+$")
 _LOADERS = ("js.sentry-cdn.com", "@sentry/nuxt/module", "sentryAstro", "Sentry.onLoad", "browser.sentry-cdn.com")
 _USES = frozenset(
@@ -45,10 +52,23 @@ class Init:
         """Where it stands."""
         return Evidence(self.source.path, line_of(self.call), None, None, text_of(self.call).partition("\n")[0][:80])
 
+    def at(self, node: Any, option: str) -> Evidence:
+        """Where an option stands."""
+        saw = f"{option}: {text_of(node)}".partition("\n")[0][:80]
+        return Evidence(self.source.path, line_of(node), saw=saw)
+
 
 def find(analysis: Analysis) -> list[Init]:
     """The inits for browsers in the files of a front end and of the packages that it uses."""
-    return [item for item in _everywhere(analysis) if not _SERVER.search(item.source.path)]
+    return [item for item in _everywhere(analysis) if not _is_of_server(analysis, item.source.path)]
+
+
+def _is_of_server(analysis: Analysis, path: str) -> bool:
+    """Whether a file is the server's: by its name, or because Node.js is told to load it first (``--import``)."""
+    if _SERVER.search(path):
+        return True
+    commands = " ".join(analysis.frontend.manifest.scripts.values())
+    return any(basename(told) == basename(path) for told in re.findall(r"--(?:import|require)[= ]+(\S+)", commands))
 
 
 def _everywhere(analysis: Analysis) -> Iterator[Init]:
@@ -67,7 +87,14 @@ def never_loaded(analysis: Analysis, item: Init) -> str | None:
         if _turbopack(analysis):
             return "Turbopack does not load sentry.client.config: use instrumentation-client"
         if "withSentryConfig" not in analysis.config("next.config"):
-            return "next.config does not use withSentryConfig, which loads sentry.client.config"
+            used_ = analysis.config_path("next.config") or "next.config"
+            return f"{used_} does not use withSentryConfig, which loads sentry.client.config"
+        return None
+    if _INSTRUMENTATION.search(path) and analysis.frontend.framework == "nextjs" and _is_before(analysis, (15, 3)):
+        if "withSentryConfig" not in analysis.config("next.config"):
+            used_ = analysis.config_path("next.config") or "next.config"
+            version = analysis.version("next")
+            return f"Next.js {version} does not load instrumentation-client by itself, and {used_} does not use withSentryConfig"
         return None
     way = analysis.loading.way(path)
     if way is None:
@@ -75,24 +102,34 @@ def never_loaded(analysis: Analysis, item: Init) -> str | None:
     return _uncalled(analysis, item, way)
 
 
+def _is_before(analysis: Analysis, version: tuple[int, int]) -> bool:
+    """Whether Next.js is older; it loads instrumentation-client since 15.3 (nextjs.org/docs, instrumentation-client)."""
+    found = re.match(r"(\d+)\.(\d+)", analysis.version("next"))
+    return found is not None and (int(found[1]), int(found[2])) < version
+
+
 def _turbopack(analysis: Analysis) -> bool:
+    """Whether Next.js builds with Turbopack: what the script says that builds, else what the version does."""
     manifest = analysis.frontend.manifest
-    scripts = " ".join(manifest.scripts.values())
-    specifier = manifest.dependencies.get("next", ("", "", None))[0]
-    if "--webpack" in scripts:
+    builds = [script for _, script in sorted(manifest.scripts.items()) if "next build" in script]
+    command = (
+        manifest.scripts.get("build", "") if "next build" in manifest.scripts.get("build", "") else " ".join(builds)
+    )
+    if "--webpack" in command:
         return False
-    builds = " ".join(value for name, value in manifest.scripts.items() if "build" in name)
-    return "--turbo" in builds or (analysis.major("next") or 0) >= 16 or specifier in {"latest", "canary"}
+    if "--turbo" in command:
+        return True
+    major = analysis.major("next")
+    return major >= 16 if major is not None else manifest.dependencies.get("next", ("",))[0] in {"latest", "canary"}
 
 
 def _uncalled(analysis: Analysis, item: Init, way: list[str]) -> str | None:
     """Why the function around an init is not used in a file that is loaded; None if it is, or if there is none."""
-    names = [
-        name for name in map(name_of, enclosing_functions(item.call)) if name and name not in {"register", "useEffect"}
-    ]
+    functions = enclosing_functions(item.call)
+    names = [name for name in map(name_of, functions) if name and name not in {"register", "useEffect"}]
     if not names:
         return None
-    name = names[-1]
+    name = class_of(functions[-1]) or names[-1]
     if used(analysis, item.source, name, way):
         return None
     return f"{name} in {item.source.path} initialises the SDK, and nothing calls or renders it"
@@ -100,6 +137,8 @@ def _uncalled(analysis: Analysis, item: Init, way: list[str]) -> str | None:
 
 def used(analysis: Analysis, owner: Source, name: str, way: Sequence[str]) -> bool:
     """Whether ``name``, which ``owner`` defines, is called or rendered there, on ``way``, or in a file that imports it."""
+    if name not in owner.classes and analysis.loading.is_entry(owner.path) and _is_exported(owner, name):
+        return True  # what loads the file takes what it exports: a page, the application of vite-ssg
     default = re.search(rf"export\s+default\s+(?:async\s+)?(?:function\s+|class\s+)?{re.escape(name)}\b", owner.text)
     for path in dict.fromkeys((*way, owner.path, *analysis.loading.importers(owner.path))):
         source = analysis.source(path)
@@ -117,11 +156,18 @@ def used(analysis: Analysis, owner: Source, name: str, way: Sequence[str]) -> bo
     return False
 
 
+def _is_exported(source: Source, name: str) -> bool:
+    return bool(
+        re.search(rf"export\s+(default\s+)?(async\s+)?(const|let|var|function)?\s*{re.escape(name)}\b", source.text)
+    )
+
+
 def _is_used(source: Source, name: str) -> bool:
     """Whether a name is called, rendered or handed on in a file, not only imported, defined or exported."""
+    uses = _USES | {"member_expression"} if name in source.classes or name[:1].isupper() else _USES
     for node in walk(source.root):
         if node.type in {"identifier", "jsx_identifier"} and text_of(node) == name:
-            if node.parent is not None and node.parent.type in _USES:
+            if node.parent is not None and node.parent.type in uses:
                 return True
     return False
 
@@ -132,10 +178,10 @@ def setup(analysis: Analysis, inits: Sequence[Init], loaded: Sequence[Init]) -> 
     framework = analysis.frontend.framework
     if loaded:
         return FrontendSetup(present=True, loaded=True, evidence=tuple(item.evidence for item in loaded))
-    if analysis.problems:
-        broken = analysis.problems[0].evidence
-        reason = f"{broken} could not be parsed, so an init in it, or what loads one, would not be seen"
-        return FrontendSetup(unknown=reason, evidence=tuple(item.evidence for item in analysis.problems))
+    broken = [item.evidence for item in analysis.problems if inits or "frontend_setup" in item.kinds]
+    if broken:
+        reason = f"{broken[0]} could not be parsed, so an init in it, or what loads one, would not be seen"
+        return FrontendSetup(unknown=reason, evidence=tuple(broken))
     if not inits:
         reason = "no file of the front end initialises the SDK in browsers"
         loader = _loader(analysis)
@@ -143,7 +189,7 @@ def setup(analysis: Analysis, inits: Sequence[Init], loaded: Sequence[Init]) -> 
             return FrontendSetup(unknown=f"{reason} that could be followed", evidence=loader)
         here = Evidence(analysis.frontend.manifest.path, None, None, None, "no Sentry.init in its folder")
         return FrontendSetup(why_not=reason, evidence=(here,))
-    if framework in {"webpack", *DYNAMIC}:
+    if not analysis.loading.is_followed:
         reason = f"whether anything loads {inits[0].source.path} was not followed"
         return FrontendSetup(unknown=reason, evidence=places)
     reasons = {item.source.path: never_loaded(analysis, item) or "" for item in inits}
@@ -156,7 +202,7 @@ def setup(analysis: Analysis, inits: Sequence[Init], loaded: Sequence[Init]) -> 
 def _loader(analysis: Analysis) -> tuple[Evidence, ...]:
     """A loader script or a module of the framework that may initialise instead."""
     for path in analysis.files.search(_LOADERS):
-        if analysis.frontend.within(path) and deployed(path):
+        if analysis.frontend.within(path) and deployed(path) and not is_generated(analysis.files.text(path) or ""):
             return (Evidence(path, None, None, None, "a loader of Sentry"),)
     return ()
 

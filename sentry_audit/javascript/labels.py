@@ -22,16 +22,18 @@ _MODE = re.compile(r"--mode[= ](\S+)")
 
 @dataclass(frozen=True)
 class Label:
-    """``given``: init has the option; ``variables`` that it reads; ``builds``: what the bundler sets by itself (NODE_ENV).
+    """How an init is told the environment's name.
 
-    ``literals`` stand in the code, as a fallback or alone; ``modes`` are the modes that scripts build in; ``open``:
-    part of it is decided elsewhere.
+    ``given``: it has the option; ``variables`` that it reads; ``builds``: those that bundlers set (NODE_ENV, MODE);
+    ``literals`` in the code, as a fallback or alone; ``mode`` is what the script ``build`` builds in, ``modes`` what
+    others do too; ``open``: part of it is decided elsewhere.
     """
 
     given: bool = False
     variables: tuple[str, ...] = ()
     builds: tuple[str, ...] = ()
     literals: tuple[str, ...] = ()
+    mode: str = "production"
     modes: tuple[str, ...] = ()
     open: bool = False
     evidence: tuple[Evidence, ...] = ()
@@ -45,13 +47,15 @@ def label(analysis: Analysis, item: Init, options: Mapping[str, Any], spread: bo
     origin = analysis.values.origin(node, item.source)
     here = Evidence(item.source.path, line_of(node), saw=f"environment: {text_of(node)}".partition("\n")[0][:80])
     names = tuple(dict.fromkeys(name for name, _ in origin.variables))
-    modes = (_MODE.search(script) for name, script in analysis.frontend.manifest.scripts.items() if "build" in name)
+    scripts = {name: script for name, script in analysis.frontend.manifest.scripts.items() if "build" in script}
+    modes = {name: found[1] for name, script in scripts.items() if (found := _MODE.search(script))}
     return Label(
         given=True,
         variables=tuple(name for name in names if name not in _BUILDS),
         builds=tuple(name for name in names if name in _BUILDS),
         literals=tuple(origin.literals),
-        modes=tuple(found[1] for found in modes if found),
+        mode=modes.get("build", "production"),
+        modes=tuple(modes.values()),
         open=origin.page or bool(origin.unknown),
         evidence=tuple(dict.fromkeys((here, *origin.trail))),
     )

@@ -19,19 +19,22 @@ if TYPE_CHECKING:
 
 _FROM = re.compile(r"""(?:\bfrom\s*|\bimport\s*\(?\s*|\brequire\s*\(\s*)["'`]([^"'`\n]+)["'`]""")
 _SCRIPT = re.compile(r"""<script[^>]*\bsrc=["']([^"']+)["']""", re.IGNORECASE)
-_ENTRY = re.compile(r"\bentry\s*[:=]\s*(\{[^}]*\}|\[[^\]]*\]|[^,\n]*)", re.DOTALL)
-_ROUTE = re.compile(r"(^|/)(page|layout|template|error|global-error|not-found|loading|default|route)\.(tsx|ts|jsx|js)$")
+_ENTRY = re.compile(r"\bentry\s*[:=]\s*(\{[^}]*\}|\[[^\]]*\]|[^\n]*)", re.DOTALL)
+_BUNDLERS = re.compile(r"(webpack|rspack)[^/]*(/[^/]+)?\.[cm]?[jt]s$")
+#: Frameworks whose modules and builders load files in ways that are not followed.
+DYNAMIC = ("nuxt", "angular", "gatsby")
+_ROUTE = re.compile(r"(^|/)(page|layout|template|error|global-error|not-found|loading|default)\.(tsx|ts|jsx|js)$")
 _DEPTH = 8
 _WIDE = 400
-#: Files that each framework loads by their names, below the component's folder (or its src).
+#: Files that each framework loads into browsers by their names, below the component's folder (or its src).
 _NAMED = {
-    "nextjs": r"^(instrumentation-client|instrumentation|middleware|proxy)\.\w+$|^pages/(?!api/)",
+    "nextjs": r"^instrumentation-client\.\w+$|^pages/(?!api/)",
     "cra": r"^index\.(tsx|ts|jsx|js)$",
     "angular": r"^main\.ts$",
     "vue": r"^main\.\w+$",
     "nuxt": r"^(app/)?(sentry\.client\.config\.\w+|plugins/|app\.vue$)",
-    "sveltekit": r"^(hooks\.(client|server)\.\w+|instrumentation\.server\.\w+|routes/)",
-    "remix": r"^(app/)?(entry\.client|entry\.server|root)\.\w+$|^app/routes/",
+    "sveltekit": r"^(hooks\.client\.\w+|routes/(?!.*\+server))",
+    "remix": r"^(app/)?(entry\.client|root)\.\w+$|^app/routes/",
     "gatsby": r"^(gatsby-browser|gatsby-ssr|sentry\.config)\.\w+$",
     "vite": r"$^",
     "webpack": r"$^",
@@ -48,6 +51,15 @@ class Loading:
         self.scripts = self._scripts()
         self._imported: dict[str, frozenset[str]] = {}
         self._located: dict[tuple[str, str], str | None] = {}
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether a file that nothing was found to load is really not loaded."""
+        return self.frontend.framework not in {"webpack", *DYNAMIC}
+
+    def runs(self, path: str) -> bool:
+        """Whether a file is loaded into browsers, as far as that can be followed."""
+        return not self.is_followed or self.way(path) is not None
 
     def locate(self, module: str, importer: str) -> str | None:
         """The file that ``module`` means in ``importer``, None if it is no file of the repository."""
@@ -90,7 +102,7 @@ class Loading:
         return self._imported[path]
 
     def is_entry(self, path: str) -> bool:
-        """Whether the framework loads the file by its name."""
+        """Whether the framework loads the file into browsers by its name."""
         if not self.frontend.within(path):
             return False
         below = path[len(self.frontend.folder) :].lstrip("/")
@@ -123,7 +135,7 @@ class Loading:
 
     def _importing(self, paths: Sequence[str]) -> Iterator[tuple[str, str]]:
         """(the importing file, which of ``paths`` it imports), from one search for the names of all of them."""
-        stems = sorted({stem for stem in map(_stem, paths) if len(stem) > 2})
+        stems = sorted({stem if len(stem) > 2 else f"/{stem}" for stem in map(_stem, paths)})
         wanted = set(paths)
         for hit in self.files.search(stems) if stems else ():
             if hit.endswith(CODE) and deployed(hit):
@@ -140,12 +152,8 @@ class Loading:
 
     def _webpack(self) -> Iterator[str]:
         """The modules that a webpack configuration names as entries."""
-        for path in self.files.search(["webpack", "rspack"]):
-            if (
-                self.frontend.within(path)
-                and ("webpack" in path or "rspack" in path)
-                and path.endswith((".js", ".ts", ".cjs", ".mjs"))
-            ):
+        for path in sorted(self.files.paths):
+            if _BUNDLERS.search(path) and self.frontend.within(path):
                 for block in _ENTRY.findall(self.files.text(path) or ""):
                     for item in re.findall(r"""["']([^"']*/[^"']+)["']""", block):
                         yield from (item, *(item + suffix for suffix in SUFFIXES))

@@ -1,7 +1,6 @@
-"""What the options of a browser's init do: tracing, sampling, hooks, privacy.
+"""What the options of a browser's init do: tracing and sampling; hooks and privacy have modules of their own.
 
-Sources: @sentry/core ``parseSampleRate`` and ``_processEvent``; docs.sentry.io/platforms/javascript/configuration/options
-and migration/v10-to-v11 (``dataCollection``).
+Source: @sentry/core ``parseSampleRate``.
 """
 
 from __future__ import annotations
@@ -9,10 +8,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from sentry_audit.facts import FrontendTracing, Privacy, SampleRate
+from sentry_audit.facts import FrontendTracing, SampleRate
 from sentry_audit.javascript.hooks import hooks
-from sentry_audit.javascript.syntax import entries, line_of, text_of, walk
-from sentry_audit.model import Evidence
+from sentry_audit.javascript.privacy import privacy
+from sentry_audit.javascript.syntax import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,8 +30,8 @@ _RATES = (
     "profilesSampleRate",
 )
 _NUMBER = re.compile(r"^-?\d*\.?\d+$")
-#: Options of replay that show what users typed and saw, when they are false.
-_MASKS = ("maskAllText", "maskAllInputs", "blockAllMedia")
+_COMMENT = re.compile(r"(?<!:)//[^\n]*|/\*.*?\*/", re.DOTALL)
+_ADDED = re.compile(r"addIntegration\([^)]*[tT]racing")
 
 
 def option_facts(analysis: Analysis, item: Init, options: Mapping[str, Any], spread: bool) -> Iterator[Fact]:
@@ -40,19 +39,28 @@ def option_facts(analysis: Analysis, item: Init, options: Mapping[str, Any], spr
     yield from _tracing(analysis, item, options, spread)
     yield from _sample_rates(analysis, item, options)
     yield from hooks(analysis, item, options)
-    yield _privacy(analysis, item, options, spread)
+    yield privacy(analysis, item, options, spread)
 
 
 def _tracing(analysis: Analysis, item: Init, options: Mapping[str, Any], spread: bool) -> Iterator[Fact]:
     if not {"tracesSampleRate", "tracesSampler"} & options.keys() or spread:
         return
-    package = analysis.package or item.package
-    text = text_of(options.get("integrations"))
-    if package in _TRACES or re.search(r"[tT]racing", text) or (text and not text.startswith("[")):
+    if "tracesSampler" not in options and _literal(options["tracesSampleRate"], item) == 0:
+        return  # switched off on purpose
+    if instruments(analysis, item, options):
         yield FrontendTracing(evidence=(item.evidence,))
         return
+    package = analysis.package or item.package
     problem = f"a sampling rate is set, but {package} makes no spans without browserTracingIntegration()"
     yield FrontendTracing(effective=False, problem=problem, evidence=(item.evidence,))
+
+
+def instruments(analysis: Analysis, item: Init, options: Mapping[str, Any]) -> bool:
+    """Whether the browser's requests are instrumented: by an integration that is listed, or that the SDK adds itself."""
+    text = _COMMENT.sub("", text_of(options.get("integrations")))
+    package = analysis.package or item.package
+    listed = re.search(r"[tT]racing", text) or (text and not text.startswith("["))
+    return package in _TRACES or bool(listed or _ADDED.search(item.source.text))
 
 
 def _sample_rates(analysis: Analysis, item: Init, options: Mapping[str, Any]) -> Iterator[Fact]:
@@ -82,11 +90,12 @@ def _sample_rates(analysis: Analysis, item: Init, options: Mapping[str, Any]) ->
             problem=problem,
             per_environment=number is None,
             full=number is not None and number >= 1,
-            evidence=(_at(item, node, option),),
+            zero=number == 0,
+            evidence=(item.at(node, option),),
         )
     if "tracesSampler" in options:
         node = options["tracesSampler"]
-        yield SampleRate(option="tracesSampler", per_environment=True, evidence=(_at(item, node, "tracesSampler"),))
+        yield SampleRate(option="tracesSampler", per_environment=True, evidence=(item.at(node, "tracesSampler"),))
 
 
 def _literal(node: Any, item: Init) -> float | None:
@@ -102,74 +111,3 @@ def _literal(node: Any, item: Init) -> float | None:
         else:
             return None
     return None
-
-
-def _privacy(analysis: Analysis, item: Init, options: Mapping[str, Any], spread: bool) -> Privacy:
-    """What is sent besides the error: by option, and by what the version sends when nothing is said."""
-    pii = options.get("sendDefaultPii")
-    sends = pii is not None and text_of(pii) == "true"
-    version = analysis.major(item.package)
-    collection = options.get("dataCollection")
-    problem = ""
-    if version is not None and version >= 11 and collection is None and not spread:
-        problem = (
-            f"{item.package} {version} collects cookies, bodies, who the user is and what models are asked, "
-            "unless dataCollection says otherwise"
-        )
-    unmasked, where = _unmasked(item, options)
-    unscrubbed = f"replays show what users see and type: {', '.join(unmasked)}" if unmasked else ""
-    if not unscrubbed and _misses_transactions(options):
-        unscrubbed = "beforeSend scrubs errors; transactions and their spans are sent as they are"
-        where = _at(item, options["beforeSend"], "beforeSend")
-    place = _at(item, pii, "sendDefaultPii") if sends else where if unscrubbed else item.evidence
-    return Privacy(
-        send_default_pii=sends,
-        pii="sendDefaultPii is true: cookies, headers and addresses of users are sent" if sends else "",
-        scrubber_active=not problem,
-        problem=problem,
-        scrubbing=not unscrubbed,
-        unscrubbed=unscrubbed,
-        evidence=tuple(dict.fromkeys((place or item.evidence,))),
-    )
-
-
-def _misses_transactions(options: Mapping[str, Any]) -> bool:
-    traced = {"tracesSampleRate", "tracesSampler"} & options.keys()
-    others = {"beforeSendTransaction", "beforeSendSpan"} & options.keys()
-    return "beforeSend" in options and bool(traced) and not others and _changes(options["beforeSend"])
-
-
-def _changes(hook: Any) -> bool:
-    """Whether a hook takes something out of events or writes over it, and does not only choose among them."""
-    for node in walk(hook):
-        if node.type in {"assignment_expression", "augmented_assignment_expression"}:
-            left = node.child_by_field_name("left")
-            if left is not None and left.type in {"member_expression", "subscript_expression"}:
-                return True
-        if node.type == "unary_expression" and text_of(node).startswith("delete "):
-            return True
-    return False
-
-
-def _unmasked(item: Init, options: Mapping[str, Any]) -> tuple[list[str], Evidence | None]:
-    """The masks of session replay that are switched off."""
-    if not {"replaysSessionSampleRate", "replaysOnErrorSampleRate"} & options.keys():
-        return [], None
-    for node in walk(item.call):
-        if node.type != "call_expression" or not re.search(r"[rR]eplay(Integration)?$", _callee(node)):
-            continue
-        arguments = node.child_by_field_name("arguments").named_children
-        if arguments and arguments[0].type == "object":
-            given, _ = entries(arguments[0])
-            off = [f"{name}: false" for name in _MASKS if text_of(given.get(name)) == "false"]
-            if off:
-                return off, Evidence(item.source.path, line_of(node), saw=text_of(node).partition("\n")[0][:80])
-    return [], None
-
-
-def _callee(node: Any) -> str:
-    return text_of(node.child_by_field_name("function"))
-
-
-def _at(item: Init, node: Any, option: str) -> Evidence:
-    return Evidence(item.source.path, line_of(node), saw=f"{option}: {text_of(node)}".partition("\n")[0][:80])

@@ -17,7 +17,20 @@ if TYPE_CHECKING:
 
     from sentry_audit.python.program import Files
 
-KINDS = frozenset({"frontend_sdk", "frontend_setup", "frontend_dsn", "dsn_guard"})
+#: What is known from an init, and from ``package.json``.
+OF_INIT = frozenset(
+    {
+        "frontend_setup",
+        "frontend_dsn",
+        "dsn_guard",
+        "frontend_tracing",
+        "hook",
+        "sample_rate",
+        "privacy",
+        "deployed_environment",
+    }
+)
+KINDS = OF_INIT | {"frontend_sdk"}
 #: (the package that tells, the framework, the SDK made for it).
 _FRAMEWORKS = (
     ("next", "nextjs", "@sentry/nextjs"),
@@ -139,6 +152,12 @@ def _framework(manifest: Manifest, files: Files) -> tuple[str, str, str] | None:
         if framework == "angular" and not any(
             item in files.paths for item in _at(manifest, "angular.json", "project.json")
         ):
+            continue
+        if framework == "cra" and not any(
+            item in files.paths for item in _at(manifest, "public/index.html", "index.html")
+        ):
+            continue  # a library of components: there is no page that loads it
+        if framework == "vue" and "--target lib" in " ".join(manifest.scripts.values()):
             continue
         if framework == "nextjs" and not any(
             word in " ".join(manifest.scripts.values()) for word in ("next ", "next:")

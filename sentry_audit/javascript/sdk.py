@@ -35,6 +35,7 @@ def frontend_sdk(analysis: Analysis) -> FrontendSdk:
     package = frontend.sdk if frontend.sdk in mine else min(mine)
     specifier, section, line = mine[package]
     here = Evidence(where.path, line, None, None, f"{package} {specifier} in {section}")
+    lock = analysis.locked(package).evidence
     dev = section == "devDependencies"
     omitted = _omitted(analysis) if dev else ""
     fits = not (frontend.framework == "nextjs" and package != frontend.sdk and not analysis.is_static)
@@ -44,8 +45,8 @@ def frontend_sdk(analysis: Analysis) -> FrontendSdk:
         else f"{package} in a Next.js application: errors of its server and source maps are missing; use {frontend.sdk}"
     )
     return FrontendSdk(
-        declared=not omitted, package=package, specifier=specifier, dev=dev, why_not=omitted, matches_framework=fits,
-        problem=problem, evidence=(here,),
+        declared=not omitted, package=package, specifier=specifier, version=analysis.version(package), dev=dev,
+        why_not=omitted, matches_framework=fits, problem=problem, evidence=(here, lock) if lock else (here,),
     )  # fmt: skip
 
 

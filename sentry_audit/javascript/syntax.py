@@ -26,6 +26,8 @@ FUNCTIONS = frozenset(
 )
 _NAMED = frozenset({"function_declaration", "class_declaration", "abstract_class_declaration", "class"})
 _SCRIPT = re.compile(r"<script\b([^>]*)>(.*?)</script\s*>", re.DOTALL | re.IGNORECASE)
+_AMPERSAND = re.compile(r"(?<!&)&(?![&=]|#?\w+;)")
+_ACCESSOR = re.compile(r"\baccessor(?=\s*[?!]?\s*[:;=])")
 _MINIFIED = 2000
 _LIMIT = 400_000
 
@@ -62,7 +64,7 @@ class Source:
         if path.endswith(COMPONENTS):
             typed = 'lang="ts' in text or "lang='ts" in text
             text = _script(text)
-        self.root = _parser(typed).parse(text.encode()).root_node
+        self.root = _parsed(typed, text)
         self.imports: dict[str, Import] = {}
         self.constants: dict[str, Any] = {}
         self.functions: dict[str, Any] = {}
@@ -153,6 +155,20 @@ class Source:
                     known_ = self.imports.get(text_of(owner)) if owner is not None else None
                     if known_ is not None:
                         yield node, known_.module, text_of(function.child_by_field_name("property"))
+
+
+def _parsed(typed: bool, text: str) -> Any:
+    """The tree of a file.
+
+    What compilers take and the grammar does not is rewritten, places unchanged: a bare ``&`` in the text of JSX (in
+    code, ``|`` stands wherever ``&`` does), and a property called ``accessor``.
+    """
+    root = _parser(typed).parse(text.encode()).root_node
+    if root.has_error:
+        other = _ACCESSOR.sub("accesso_", _AMPERSAND.sub("|", text))
+        if other != text and not (again := _parser(typed).parse(other.encode()).root_node).has_error:
+            return again
+    return root
 
 
 def _required(value: Any) -> str | None:
@@ -253,6 +269,12 @@ def enclosing_functions(node: Any) -> list[Any]:
         if node.type in FUNCTIONS:
             found.append(node)
     return found
+
+
+def class_of(function: Any) -> str:
+    """The name of the class whose method a function is; ``""`` if it is none's."""
+    owner = function.parent.parent if function.type == "method_definition" and function.parent is not None else None
+    return text_of(owner.child_by_field_name("name")) if owner is not None and "class" in owner.type else ""
 
 
 def name_of(function: Any) -> str:

@@ -19,6 +19,10 @@ _ENV = re.compile(
     r"^(process\.env|import\.meta\.env|env|globalThis\.process\.env)(?:\.([A-Za-z_]\w*)|\[[\"']([A-Za-z_]\w*)[\"']\])$"
 )
 _PAGE = re.compile(r"^(window|globalThis|self)\b|useRuntimeConfig|\bfetch\(")
+_ON_SERVER = frozenset({'typeofwindow==="undefined"', 'typeofwindow=="undefined"', "isServer", "import.meta.env.SSR"})
+_IN_BROWSER = frozenset(
+    {'typeofwindow!=="undefined"', 'typeofwindow!="undefined"', "isBrowser", "!isServer", "!import.meta.env.SSR"}
+)
 _EMPTY = frozenset({"undefined", "null", '""', "''", "``", "false"})
 _DEPTH = 6
 
@@ -32,6 +36,15 @@ class Origin:
     page: bool = False
     unknown: list[str] = field(default_factory=list)
     trail: list[Evidence] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A variable that a DSN comes from: read while the server runs, or compiled in; with a literal in case it is not set."""
+
+    name: str
+    at_run_time: bool = False
+    has_literal: bool = False
 
 
 class Values:
@@ -52,7 +65,11 @@ class Values:
         if depth > _DEPTH:
             found.unknown.append(text[:60])
         elif match := _ENV.match(text.replace("?.", ".").replace("!", "")):
-            found.variables.append((match[2] or match[3], match[1]))
+            known = (
+                source.imports.get("env") if match[1] == "env" else None
+            )  # SvelteKit's: svelte.dev/docs/kit/$env-dynamic-public
+            how = known.module if known is not None and known.module.startswith("$env/") else match[1]
+            found.variables.append((match[2] or match[3], how))
             found.trail.append(Evidence(source.path, line_of(node), None, None, text[:80]))
         elif (plain := string_of(node)) is not None:
             if plain:
@@ -71,7 +88,7 @@ class Values:
             "await_expression",
             "satisfies_expression",
         }:
-            parts = node.named_children[1:] if node.type == "ternary_expression" else node.named_children
+            parts = _alternatives(node) if node.type == "ternary_expression" else node.named_children
             parts = parts[:1] if node.type in {"as_expression", "satisfies_expression"} else parts
             for part in parts:
                 self._follow(part, source, found, depth + 1)
@@ -110,9 +127,15 @@ class Values:
 
     def _imported(self, source: Source, name: str, use: Callable[[Source, Any], None], found: Origin) -> None:
         known = source.imports[name]
+        if known.module.startswith("$env/"):  # SvelteKit's: svelte.dev/docs/kit/$env-static-public
+            found.variables.append((known.name, known.module))
+            found.trail.append(Evidence(source.path, None, None, None, f"{known.name} from {known.module}"))
+            return
         path = self.loading.locate(known.module, source.path)
         other = self.source(path) if path else None
         node = other.constants.get(known.name) if other is not None else None
+        if node is None and other is not None and known.name == "default":
+            node = other.constants.get(text_of(other.default), other.default)
         if other is None or node is None:
             found.unknown.append(f"{name} from {known.module}")
         else:
@@ -135,6 +158,15 @@ class Values:
             self._imported(source, owner, entry, found)
         else:
             found.unknown.append(text_of(node)[:60])
+
+
+def _alternatives(node: Any) -> list[Any]:
+    """The branches of a ternary; of one that asks whether there is a window, the browser's."""
+    test, *branches = list[Any](node.named_children)
+    asked = re.sub(r"\s", "", text_of(test)).strip("()").replace("'", '"')
+    if asked in _ON_SERVER:
+        return branches[1:]
+    return branches[:1] if asked in _IN_BROWSER else branches
 
 
 def _entry(source: Source, value: Any, key: str, depth: int) -> Any:

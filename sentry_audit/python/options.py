@@ -261,6 +261,7 @@ def sample_rates(analysed: Analysed, item: Reached) -> list[Fact]:
                 or value.kind == "either"
                 or not isinstance(expression, ast.Constant),
                 full=isinstance(literal, int | float) and literal >= 1,
+                zero=isinstance(expression, ast.Constant) and expression.value == 0,
                 evidence=tuple(
                     dict.fromkeys(
                         (

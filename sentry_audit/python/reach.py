@@ -125,7 +125,11 @@ def route(
                 dead.append(last)
                 continue
             return Route(steps, "", _trail(steps, closure))
-        if last.registered or (factory and last.function.name == factory and last.module.path in entries):
+        if (
+            last.registered
+            or _is_configuration(last)
+            or (factory and last.function.name == factory and last.module.path in entries)
+        ):
             return Route(steps, "", _trail(steps, closure))
         if last.function in seen or len(steps) > _MAX_STEPS:
             continue
@@ -141,6 +145,15 @@ def route(
     else:
         why = f"nothing that {_names(entries)} loads calls {name}()"
     return Route((first,), why, (here, place_))
+
+
+def _is_configuration(step: Step) -> bool:
+    """A method that django-configurations calls itself, of a settings class: configurations/base.py, importer.py."""
+    function = step.function
+    if function is None or function.name not in {"pre_setup", "setup", "post_setup"}:
+        return False
+    owner = next((item for item in step.module.ancestors(function) if isinstance(item, ast.ClassDef)), None)
+    return owner is not None and "configurations" in step.module.text
 
 
 def _names(entries: Collection[str]) -> str:

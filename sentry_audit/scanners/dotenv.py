@@ -17,7 +17,6 @@ _TEMPLATE = re.compile(r"(^|[._-])(example|sample|template|tmpl|dist|default|def
 _NAMES = {
     "prod": "production", "production": "production", "staging": "staging", "stage": "staging", "stg": "staging",
     "dev": "development", "development": "development", "local": "development", "test": "test", "testing": "test",
-    "qa": "qa", "uat": "uat", "preview": "preview", "sandbox": "sandbox",
 }  # fmt: skip
 
 

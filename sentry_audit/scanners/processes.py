@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _COMPOSE = re.compile(r"^(docker-)?compose([._-].*)?\.ya?ml$|^docker-compose.*\.ya?ml$")
 _PROC = re.compile(r"^([A-Za-z0-9_-]+):\s*(.+)$")
+_OTHERS = frozenset({"qa", "uat", "preview", "sandbox", "demo"})
 _KINDS = frozenset({"process"})
 
 
@@ -37,6 +38,12 @@ def matches(path: str) -> bool:
 def is_compose(path: str) -> bool:
     """Whether the name is a compose file's."""
     return bool(_COMPOSE.match(path.rsplit("/", 1)[-1]))
+
+
+def speaks_of(path: str) -> str:
+    """The environment of a compose file: what its name says, else development, for which such files are."""
+    words = re.split(r"[._-]", path.rsplit("/", 1)[-1].lower())
+    return environment_of(path) or next((word for word in words if word in _OTHERS), "development")
 
 
 def scan(path: str, text: str) -> Found:
@@ -110,7 +117,7 @@ def words_of(node: Any) -> tuple[str, ...]:
 
 def _compose(path: str, node: Any) -> list[Fact]:
     found: list[Fact] = []
-    environment = environment_of(path) or "development"
+    environment = speaks_of(path)
     for name, service in children(children(node).get("services")).items():
         fields = children(service)
         context, image = built(path, fields.get("build"))

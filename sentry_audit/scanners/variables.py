@@ -13,11 +13,19 @@ _SHOWN = re.compile(
     r"DJANGO_SETTINGS_MODULE|DJANGO_CONFIGURATION)$",
     re.IGNORECASE,
 )
+#: The address of an API that a bundler compiles into what browsers load is no secret; a path that could hold one is cut.
+_PUBLIC_ADDRESS = re.compile(
+    r"^(?!.*(KEY|TOKEN|SECRET|PASS))(NEXT_PUBLIC|VITE|REACT_APP|GATSBY|NUXT_PUBLIC|PUBLIC|VUE_APP|NG_APP)_(.*_)?(API|BACKEND|SERVER|GATEWAY|GRAPHQL|BASE)(_.*)?$"
+)
+_ADDRESS = re.compile(r"^(https?://[\w.-]+(?::\d+)?)?((?:/[a-z0-9_.-]{1,12})*)/?(?=$|[/?#])", re.IGNORECASE)
 _TOKEN = re.compile(r"\bsntr[a-z]{1,2}_\w")
 
 
 def shown(name: str, value: str) -> str:
     """``value`` if ``name`` cannot hold a secret and it does not look like one, else ``""``."""
+    if _PUBLIC_ADDRESS.match(name):
+        match = _ADDRESS.match(value.strip())
+        return (match[0].rstrip("/") or "/") if match and match[0] else ""
     return value if _SHOWN.match(name) and not dsn.looks_like_dsn(value) and not _TOKEN.search(value) else ""
 
 

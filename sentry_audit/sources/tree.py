@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 MEGABYTE = 1 << 20
 LIMIT = MEGABYTE
 LOCK_LIMIT = 20 * MEGABYTE
+#: How the names of lock files end: package managers write them, and they grow large.
+LOCKS = (".lock", "package-lock.json", "npm-shrinkwrap.json", "pnpm-lock.yaml")
 #: Where a file with a NUL byte in it is taken to be binary.
 HEAD = 8192
 #: How many bytes of files are kept for the next search or for ``text``.
@@ -198,7 +200,7 @@ class Tree:
         return raw
 
     def _load(self, path: str) -> _Raw:
-        limit = LOCK_LIMIT if path.endswith(".lock") else LIMIT
+        limit = LOCK_LIMIT if path.endswith(LOCKS) else LIMIT
         try:
             descriptor = self._descriptor(path)
             if descriptor is None:

@@ -40,7 +40,7 @@ Rules = list[tuple[str, "GitIgnoreSpec"]]
 
 def is_dotenv(name: str) -> bool:
     """Whether a file of this name (no folder) holds environment variables."""
-    return name.startswith(".env") or name.endswith(".env")
+    return name.startswith(".env") or (name.endswith(".env") and name != ".xcode.env")
 
 
 def walk(root: str, top: str | None) -> Listing:
