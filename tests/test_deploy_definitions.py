@@ -386,6 +386,17 @@ def test_a_component_with_a_service_of_its_own_is_not_given_another() -> None:
     }
 
 
+def test_an_image_of_a_folder_below_is_not_the_roots() -> None:
+    script = """\
+        docker build -f services/broker/Dockerfile -t gcr.io/p/broker .
+        docker build -f docker/api.Dockerfile -t gcr.io/p/api .
+        gcloud run deploy broker --image gcr.io/p/broker
+        gcloud run deploy front --image gcr.io/p/api
+        """
+    matching = Matching([Component(name="app", path=".")], read(Texts({"deploy.sh": script})).facts)
+    assert [item.service for item in matching.owners["app"]] == ["front"]
+
+
 def test_each_service_of_a_component_needs_the_variable(tmp_path: Path) -> None:
     script = """\
         docker build -t gcr.io/p/api backend

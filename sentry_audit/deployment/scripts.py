@@ -220,6 +220,8 @@ class Scripts:
         here = self._built(change.source, folder, path)
         passed = tuple(_from(item, env) for item in change.settings)
         file = self.places.file(change.file, folder, path) if change.file else ""
+        if change.file and not file and "$" not in change.file:
+            file = normpath(join(folder, change.file))  # made on the way
         self.found.change(path, text, replace(change, source=here, file=file, settings=passed), line, origin, hints)
 
     def _built(self, source: str, folder: str, path: str) -> str:
