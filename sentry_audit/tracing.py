@@ -90,10 +90,15 @@ def trace(
 
 
 def _reads(name: str, files: Files) -> list[Evidence]:
-    pattern = re.compile(rf"(?<![\w$]){re.escape(name)}(?!\w)")
+    word = re.escape(name)
+    named = re.compile(rf"(?<![\w$]){word}(?!\w)")
+    taken = re.compile(  # in JavaScript a constant may have the name of a variable
+        rf"""(?:\benv\??\.|["'`]){word}\b|\{{[^{{}}]*\b{word}\b[^{{}}]*\}}\s*(?:=\s*[\w.]*\benv\b|from\s*["']\$env/)"""
+    )
     found = []
     for path in files.search([name]):
         if path.endswith(_CODE) and "test" not in path:
+            pattern = named if path.endswith(".py") else taken
             for number, row in enumerate((files.text(path) or "").splitlines(), 1):
                 if pattern.search(row) and not _COMMENT.match(row):
                     found.append(Evidence(path, number, None, None, name))

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sentry_audit.app import Request, trace
 from sentry_audit.deployment.environments import named_in
 from sentry_audit.deployment.matching import Matching
 from sentry_audit.deployment.reading import read
 from sentry_audit.facts import Component
 from tests.test_deployments import BACKEND, deployments, only, variables
-from tests.trees import Texts, audit, findings, message, statuses
+from tests.trees import Texts, audit, findings, message, statuses, write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -385,6 +386,17 @@ def test_a_component_with_a_service_of_its_own_is_not_given_another() -> None:
     }
 
 
+def test_an_image_of_a_folder_below_is_not_the_roots() -> None:
+    script = """\
+        docker build -f services/broker/Dockerfile -t gcr.io/p/broker .
+        docker build -f docker/api.Dockerfile -t gcr.io/p/api .
+        gcloud run deploy broker --image gcr.io/p/broker
+        gcloud run deploy front --image gcr.io/p/api
+        """
+    matching = Matching([Component(name="app", path=".")], read(Texts({"deploy.sh": script})).facts)
+    assert [item.service for item in matching.owners["app"]] == ["front"]
+
+
 def test_each_service_of_a_component_needs_the_variable(tmp_path: Path) -> None:
     script = """\
         docker build -t gcr.io/p/api backend
@@ -639,3 +651,17 @@ def test_an_output_that_tells_no_environment_makes_no_second_way() -> None:
         }
     )
     assert found.service == "shop"
+
+
+def test_a_constant_with_the_name_of_a_variable_reads_none(tmp_path: Path) -> None:
+    code = {
+        **FRONTEND,
+        "web/src/env.ts": "export const SENTRY_DSN = import.meta.env.VITE_SENTRY_DSN;\n",
+        "web/src/main.tsx": "import { SENTRY_DSN } from './env';\nconsole.log(SENTRY_DSN);\n",
+        "server/index.ts": "const { PORT, API_KEY } = process.env;\nstart(PORT, process.env['TOKEN']);\n",
+        "deploy.sh": "gcloud run deploy web --source web --set-secrets=SENTRY_DSN=dsn:1\n",
+    }
+    write(tmp_path, code)
+    for name, read_ in (("SENTRY_DSN", False), ("VITE_SENTRY_DSN", True), ("API_KEY", True), ("TOKEN", True)):
+        ways = trace(Request(root=tmp_path, environments=("staging",)), name)
+        assert (ways[0].steps[0].status.value == "pass") is read_, name

@@ -18,6 +18,7 @@ _WORD = re.compile(r"[a-z]+|\d+")
 _VARIABLE = re.compile(r"\$[({]?[\w.]+[)}]?")
 _PLAIN = frozenset({"service", "cloud", "run", "cloudrun", "gcr", "docker", "image", "latest"})
 _RUNS = frozenset({"service", "job", "worker-pool"})
+_SHARED = re.compile(r"(?:^|/)(?:\.?docker\w*|build|deploy\w*|infra\w*|ops|ci|containers?|images|config|tools)(?:/|$)")
 _WEAK = 20  # built from the root, like everything else that is there
 _TOLD = 1000  # the user's settings say it
 
@@ -118,10 +119,10 @@ class Matching:
         return (bool(named) and bool(named & words(component.name))) or len(self.components) == 1
 
     def _folder(self, item: Deployment) -> str:
-        """The folder that is built: the Dockerfile's, where that is a component's and the context is wider."""
-        beside = dirname(item.dockerfile)
+        """The folder that is built: the Dockerfile's, where the context is wider and no folder of Dockerfiles holds it."""
+        beside, source = dirname(item.dockerfile).strip("./"), _clean(item.source)
         own = any(component.path != "." and _within(beside, component.path) for component in self.components)
-        return beside if own else _clean(item.source)
+        return beside if own or (beside and not source and not _SHARED.search(beside)) else source
 
     def _scores(self, item: Deployment) -> dict[str, int]:
         told = {name: _TOLD for name, service in self.services.items() if service == item.service}

@@ -17,6 +17,7 @@ from sentry_audit.deployment.inputs import Input, Inputs, Part
 from sentry_audit.deployment.lines import Lines
 from sentry_audit.deployment.manifests import LIVE, Manifests
 from sentry_audit.deployment.places import Places
+from sentry_audit.deployment.words import evaluated, plain, secret_of
 from sentry_audit.deployment.written import TAKES, writes
 from sentry_audit.scanners.bundling import is_bundler
 from sentry_audit.scanners.shell import assigned, here_documents, simple_commands
@@ -30,13 +31,9 @@ if TYPE_CHECKING:
     from sentry_audit.facts import Setting
     from sentry_audit.python.program import Files
 
-_ARRAY = re.compile(r"^[ \t]*(?:declare\s+-a\s+|readonly\s+|local\s+(?:-a\s+)?)?(\w+)(\+?)=\(([^)]*)\)", re.MULTILINE)
 _ASSIGNED = re.compile(r"[A-Za-z_]\w*=")
 _SOURCES = re.compile(r"^[ \t]*(?:source|\.)[ \t]+([^\n;&|#]+?)[ \t]*$", re.MULTILINE)
 _SUBSTITUTED = re.compile(r"\$\([^/]*\)|`[^`]*`")
-_DEFAULT = re.compile(r"\$\{(\w+):?-[^{}]*\}")
-_REQUIRED = re.compile(r"\$\{(\w+):?\?[^{}]*\}")
-_ITEMS = re.compile(r"\$\{(\w+)\[[@*]\]\}")
 #: What a text must hold for anything in it to deploy, build or hand on.
 _WORTH = re.compile(
     r"gcloud|docker|podman|\.sh\b|\b(npm|pnpm|yarn|bun|npx|next|vite|turbo|nx|ng)\b[^\n]*\b(build|generate)|envsubst|\.ya?ml\b|(^|\s)(\./|scripts?/|bin/)[\w-]+"
@@ -130,11 +127,7 @@ class Scripts:
             self.manifests.documents[name] = (body, line + start - 1)
             self.inputs.made[name] = Input((Part(path, "\n" * (line + start - 2) + body),))
         given = {**self._sourced(text, folder, path), **(variables or {})}
-        text = _ARRAY.sub(_one_word, _REQUIRED.sub(r"${\1}", text))
-        text = _ITEMS.sub(r"${\1}", text)
-        text = _DEFAULT.sub(
-            lambda match: f"${{{match[1]}}}" if is_parameter(match[1]) and match[1] not in given else match[0], text
-        )
+        text = plain(text, given)
         told = {canonical(value) for name, value in given.items() if is_parameter(name)}
         parts = branches(text)
         for environment, word, branch in [part for part in parts if part[0] in told] or parts:
@@ -162,7 +155,7 @@ class Scripts:
         here = shell.folder
         for command in simple_commands(shell.text, dict(shell.variables)):
             self.manifests.note(command, here, shell.path)
-            words = _evaluated(command.words)
+            words = evaluated(command.words)
             now = replace(shell, folder=here)
             if words[0] in {"cd", "pushd"} and len(words) > 1:
                 here = self._moved(words[1], here, shell.path)
@@ -177,7 +170,7 @@ class Scripts:
                 own = _exported(takewhile(lambda word: "=" in word, words))
                 seen = tuple(replace(item, build=True) for item in (*shell.env, *own))
                 self._keep(Change("build", "bundle", "", seen, source=bundled_in(words)), now, lines.of(words))
-            elif (secret := _secrets(words))[0]:
+            elif (secret := secret_of(words))[0]:
                 for quoted in secret[0]:
                     name = quoted.strip("\"'")
                     self.found.secret(shell.path, name, lines.of(words), shell.hints, secret[1], shell.whole)
@@ -228,6 +221,8 @@ class Scripts:
         here = self._built(change.source, folder, path)
         passed = tuple(_from(item, env) for item in change.settings)
         file = self.places.file(change.file, folder, path) if change.file else ""
+        if change.file and not file and "$" not in change.file:
+            file = normpath(join(folder, change.file))  # made on the way
         self.found.change(path, text, replace(change, source=here, file=file, settings=passed), line, origin, hints)
 
     def _built(self, source: str, folder: str, path: str) -> str:
@@ -317,42 +312,3 @@ def _from(item: Setting, env: tuple[Setting, ...]) -> Setting:
     return replace(
         item, sort=source.sort, secret=source.secret, version=source.version, value=source.value, is_set=source.is_set
     )
-
-
-def _one_word(match: re.Match[str]) -> str:
-    """An array as one variable that holds its words; the lines that it took stay."""
-    before = f"${{{match[1]}}} " if match[2] else ""
-    return f'{match[1]}="{before}{_words(match[3])}"' + "\n" * match[0].count("\n")
-
-
-def _words(text: str) -> str:
-    """The words of an array, on one line, without quotes and comments."""
-    rows = (row.partition(" #")[0] for row in text.splitlines() if not row.lstrip().startswith("#"))
-    return " ".join(" ".join(rows).replace('"', " ").replace("'", " ").split())
-
-
-def _evaluated(words: tuple[str, ...]) -> tuple[str, ...]:
-    """``eval "$CMD"`` and ``gcloud … $FLAGS``: variables that hold several words, taken apart."""
-    if words[0] == "eval":
-        words = words[1:] or words
-    if any(word.startswith(("gcloud ", "--", "docker ")) and " " in word for word in words):
-        return tuple(
-            part
-            for word in words
-            for part in (word.split() if word.startswith(("gcloud ", "docker ")) or " --" in word else [word])
-        )
-    return words
-
-
-def _secrets(words: Sequence[str]) -> tuple[list[str], str]:
-    """The secret that ``gcloud secrets create NAME`` creates or ``versions add NAME`` gives a value, and which it is."""
-    rest = list(words)
-    at = next((index for index, word in enumerate(rest) if basename(word) == "gcloud"), None)
-    if at is None or rest[at + 1 : at + 2] != ["secrets"]:
-        return [], ""
-    match rest[at + 2 :]:
-        case ["create", name, *_] if not name.startswith("-"):
-            return [name], "script"
-        case ["versions", "add", name, *_] if not name.startswith("-"):
-            return [name], "version"
-    return [], ""
