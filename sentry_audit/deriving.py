@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from sentry_audit.deployment.environments import canonical
 from sentry_audit.deployment.matching import Matching
-from sentry_audit.derive import ci, releases
+from sentry_audit.derive import releases
 from sentry_audit.derive.committed import committed
 from sentry_audit.derive.dependencies import Manifests, names, sdk_dependency
 from sentry_audit.derive.deployments import deployed as deployments_of
 from sentry_audit.derive.deployments import secrets
 from sentry_audit.derive.frontends import Frontends
 from sentry_audit.derive.repository import dsn_matrix, env_templates, health_checks
-from sentry_audit.facts import DeployedDsn, DsnArgument, Privacy, Release, SdkSetup
+from sentry_audit.facts import DeployedDsn, Deployment, DsnArgument, Privacy, Release, ReleaseStep, SdkSetup
 from sentry_audit.python.analysis import Code
 from sentry_audit.python.capture import error_handlers
 from sentry_audit.python.config import config_classes
@@ -158,6 +158,10 @@ class Deriver:
         ]
         if not analysed.reached:
             return found
+        if not any(isinstance(fact, Deployment | ReleaseStep) for fact in self.facts):
+            return found
+        from sentry_audit.derive import ci
+
         steps = ci.steps_of(service.fact, self.matching.components, self.facts)
         return [*found, *ci.release_in_ci(service.fact, steps, self.matching, self.program.files)]
 

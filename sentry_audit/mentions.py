@@ -32,8 +32,11 @@ RELEASES = (
     "@sentry/netlify-build-plugin", "sentry_create_release", "sentry_upload", "sentry_set_commits", "sentry_finalize_release",
 )  # fmt: skip
 
+#: What the one pass looks for.
+TOKENS = (*MENTIONS, *APPLICATIONS, *DEPLOYS)
+
 #: Whatever catches what a component throws while it renders.
 BOUNDARIES = ("componentDidCatch", "getDerivedStateFromError", "ErrorBoundary", "useRouteError")
 
-#: What the one pass looks for.
-TOKENS = (*MENTIONS, *APPLICATIONS, *DEPLOYS, *BOUNDARIES)
+#: What a second pass looks for, where there are front ends.
+PAGES = (*BOUNDARIES, *POLICIES)

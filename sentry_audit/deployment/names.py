@@ -21,7 +21,11 @@ def may_deploy(path: str) -> bool:
     if not path.endswith(_LANGUAGES):
         return False
     name = path.rpartition("/")[2]
-    return path.endswith(_SUFFIXES) or name in _MAKEFILES or _TELLING.search(path) is not None
+    if path.endswith(_SUFFIXES) or name in _MAKEFILES:
+        return True
+    lower = path.lower()  # each word by itself: a repository has tens of thousands of paths
+    telling = "deploy" in lower or "release" in lower or "cloud" in lower or "knative" in lower or "service" in lower
+    return (telling or ".github/" in lower) and _TELLING.search(path) is not None
 
 
 def is_taken(path: str) -> bool:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from sentry_audit.deployment.environments import named_in, rendered, speaks_of
 from sentry_audit.facts import EnvVar, Image
 from sentry_audit.model import Evidence, Status
-from sentry_audit.scanners.bundling import Bundling, bundling, references
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from sentry_audit.deployment.matching import Matching
     from sentry_audit.facts import Component, Deployment, Fact, Setting
     from sentry_audit.python.program import Files
+    from sentry_audit.scanners.bundling import Bundling
 
 #: Files that say that a platform builds the front end, with variables that are set there.
 _PLATFORMS = {
@@ -86,6 +86,8 @@ class Building:
         ]
         inside = [item for item in images if folder and item.path.startswith(f"{folder}/")]
         for chosen in (inside, holding):
+            from sentry_audit.scanners.bundling import bundling
+
             found = [bundling(item.path, self.files.text(item.path) or "") for item in chosen]
             found = [item for item in found if item.line is not None and (chosen is inside or self._speaks(item))]
             if found:
@@ -147,6 +149,8 @@ class Building:
         if value and "$" not in value:
             here = Evidence(file.path, line, None, None, f"{name}={value}" if not _SECRET.search(name) else name)
             return Reach(Status.PASS, f"{file.path} sets {name}", (here,), "" if _SECRET.search(name) else value)
+        from sentry_audit.scanners.bundling import references
+
         wanted = [item for item in (references(value) or [name]) if item in file.args]
         mounts = [item for item in file.mounts if item.variable == name]
         if not wanted and not mounts:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from sentry_audit import dsn
 from sentry_audit.facts import AuthToken, Dsn, EnvVar, Image
-from sentry_audit.javascript.inits import is_test
-from sentry_audit.javascript.syntax import CODE, is_generated
+from sentry_audit.javascript.names import CODE, is_generated, is_test
 from sentry_audit.mentions import MENTIONS
 from sentry_audit.model import Evidence
 from sentry_audit.python.paths import deployed
@@ -28,6 +27,8 @@ _CONFIGS = (".yml", ".yaml", ".sh", ".properties", ".toml", ".sentryclirc")
 #: What getsentry hands out: organisation, user and integration tokens.
 _TOKEN = re.compile(r"(?<![\w-])sntr(?:ys|yu|ya|yi)_[A-Za-z0-9+/=_.-]{20,}")
 _EXAMPLE = re.compile(r"your|example|token|x{4}|\.{3}|_{3}", re.IGNORECASE)
+#: One of these is in every text that holds a DSN or a token.
+_MARKS = ("sntr", "AUTH_TOKEN", "://")
 #: A text that is filled in while the program runs.
 _FILLED = re.compile(r"https?://[^@\s]*(\$?\{|%[sr(])")
 _COMPILED = (
@@ -66,7 +67,7 @@ def _literals(files: Files) -> Iterator[Fact]:
         ):
             continue
         text = files.text(path) or ""
-        if is_generated(text):
+        if not any(mark in text for mark in _MARKS) or is_generated(text):
             continue
         if code and "sentry" in text:
             yield from _dsns(path, text)

@@ -5,10 +5,6 @@ from __future__ import annotations
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
-from sentry_audit.deployment.promotion import promoted
-from sentry_audit.derive.gates import enabled
-from sentry_audit.derive.labels import labelled
-from sentry_audit.derive.promoted import told_apart
 from sentry_audit.facts import FrontendVariable, Release, SourceMaps
 from sentry_audit.model import Status
 
@@ -39,7 +35,11 @@ class Frontends:
 
     def derive(self, frontend: Frontend, environment: str, matching: Matching) -> tuple[list[Fact], list[Problem]]:
         """The facts about one front end in one environment, and what could not be parsed."""
+        from sentry_audit.deployment.promotion import promoted
+        from sentry_audit.derive.gates import enabled
+        from sentry_audit.derive.labels import labelled
         from sentry_audit.derive.policies import content_policies
+        from sentry_audit.derive.promoted import told_apart
 
         found, analysis = self._analysis(frontend)
 

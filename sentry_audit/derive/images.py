@@ -22,7 +22,7 @@ def rebased(facts: Sequence[Fact], paths: frozenset[str]) -> list[Fact]:
         for fact in facts
         if isinstance(fact, Process) and fact.origin == "compose" and fact.image
     }
-    folders = {dirname(path) for path in paths} if any(isinstance(fact, Image) for fact in facts) else set()
+    folders = {path.rpartition("/")[0] for path in paths} if any(isinstance(fact, Image) for fact in facts) else set()
     contexts = {fact.path: _context(fact, given, paths, folders) for fact in facts if isinstance(fact, Image)}
     result: list[Fact] = []
     for fact in facts:

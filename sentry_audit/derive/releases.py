@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sentry_audit.deployment.environments import speaks_of
@@ -11,7 +12,6 @@ from sentry_audit.derive.building import Reach
 from sentry_audit.facts import EnvVar, Release, SharedRelease
 from sentry_audit.model import Evidence, Status
 from sentry_audit.releases import is_constant, made_from
-from sentry_audit.scanners.bundling import bundling, references
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sentry_audit.deployment.matching import Matching
     from sentry_audit.facts import Component, Fact, Image
     from sentry_audit.python.program import Files
+    from sentry_audit.scanners.bundling import Bundling
 _CODE = (".py", ".md", ".rst", ".js", ".jsx", ".ts", ".tsx", ".mjs", ".cjs", ".vue", ".svelte")
 
 
@@ -79,7 +80,16 @@ class Running:
         self.mine = matching.of(component.name, environment)
         self.builds = [item for item in matching.images(component, environment) if item.resource == "image"]
         self.states = states(self.mine, environment)
-        self.image = bundling(image.path, files.text(image.path) or "") if image is not None else None
+        self._image = image
+
+    @cached_property
+    def image(self) -> Bundling | None:
+        """What the component's Dockerfile gives to what it starts."""
+        if self._image is None:
+            return None
+        from sentry_audit.scanners.bundling import bundling
+
+        return bundling(self._image.path, self.files.text(self._image.path) or "")
 
     def look(self, name: str) -> Reach:
         """Whether the running component has ``name``: from its deployment, its image, or a dotenv file."""
@@ -120,6 +130,8 @@ class Running:
             return None
         value, line = self.image.last.env[name]
         here = Evidence(self.image.path, line, None, None, f"ENV {name}={value}")
+        from sentry_audit.scanners.bundling import references
+
         wanted = [item for item in references(value) if item in self.image.last.args]
         if not wanted:
             return Reach(Status.PASS, f"{here} sets it", (here,), value)

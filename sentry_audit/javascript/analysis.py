@@ -14,11 +14,12 @@ from sentry_audit.javascript.context import user
 from sentry_audit.javascript.enabled import Gate, gates
 from sentry_audit.javascript.labels import Label, label
 from sentry_audit.javascript.loading import Loading
+from sentry_audit.javascript.names import CODE, is_generated, is_test
 from sentry_audit.javascript.options import option_facts
 from sentry_audit.javascript.packages import OF_INIT
 from sentry_audit.javascript.release import releases
 from sentry_audit.javascript.sdk import frontend_sdk
-from sentry_audit.javascript.syntax import CODE, Source, is_generated, options_of
+from sentry_audit.javascript.syntax import Source, options_of
 from sentry_audit.javascript.values import Values, Variable
 from sentry_audit.mentions import BOUNDARIES, MENTIONS
 from sentry_audit.model import Evidence, Problem
@@ -122,7 +123,7 @@ class Analysis:
         return [
             path
             for path in self.files.search(MENTIONS)
-            if path.endswith(CODE) and deployed(path) and not inits.is_test(path) and self.owns(path)
+            if path.endswith(CODE) and deployed(path) and not is_test(path) and self.owns(path)
         ]
 
     @cached_property

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from sentry_audit.facts import ErrorBoundary
 from sentry_audit.javascript import frameworks
 from sentry_audit.javascript.captures import Capture, Captures, attribute
-from sentry_audit.javascript.inits import is_test, used
-from sentry_audit.javascript.syntax import CODE, entries, line_of, text_of, walk
+from sentry_audit.javascript.inits import used
+from sentry_audit.javascript.names import CODE, is_test
+from sentry_audit.javascript.syntax import entries, line_of, text_of, walk
 from sentry_audit.mentions import BOUNDARIES
 from sentry_audit.model import Evidence
 from sentry_audit.python.paths import deployed

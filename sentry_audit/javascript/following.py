@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from sentry_audit.javascript.syntax import CODE, Source, entries, is_generated, string_of, text_of, walk
+from sentry_audit.javascript.names import CODE, is_generated
+from sentry_audit.javascript.syntax import Source, entries, string_of, text_of, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from sentry_audit.facts import ErrorBoundary
 from sentry_audit.javascript.captures import Capture
-from sentry_audit.javascript.syntax import SUFFIXES, line_of, options_of, text_of, walk
+from sentry_audit.javascript.names import SUFFIXES
+from sentry_audit.javascript.syntax import line_of, options_of, text_of, walk
 from sentry_audit.model import Evidence
 from sentry_audit.python.paths import deployed
 

@@ -9,17 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from sentry_audit.facts import FrontendSetup
 from sentry_audit.javascript.loading import DYNAMIC
+from sentry_audit.javascript.names import COMPONENTS, is_generated
 from sentry_audit.javascript.packages import is_browser_sdk
-from sentry_audit.javascript.syntax import (
-    COMPONENTS,
-    class_of,
-    enclosing_functions,
-    is_generated,
-    line_of,
-    name_of,
-    text_of,
-    walk,
-)
+from sentry_audit.javascript.syntax import class_of, enclosing_functions, line_of, name_of, text_of, walk
 from sentry_audit.model import Evidence
 from sentry_audit.python.paths import deployed
 
@@ -205,10 +197,3 @@ def _loader(analysis: Analysis) -> tuple[Evidence, ...]:
         if analysis.frontend.within(path) and deployed(path) and not is_generated(analysis.files.text(path) or ""):
             return (Evidence(path, None, None, None, "a loader of Sentry"),)
     return ()
-
-
-def is_test(path: str) -> bool:
-    """Whether a file is a test's, a story's or a mock's by its name."""
-    return bool(re.search(r"\.(test|spec|stories)\.\w+$|(^|/)(__tests__|__mocks__|e2e|cypress)/", path)) or basename(
-        path
-    ).startswith("mock")

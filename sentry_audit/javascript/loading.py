@@ -7,8 +7,8 @@ import re
 from posixpath import basename, dirname, join, normpath, splitext
 from typing import TYPE_CHECKING
 
+from sentry_audit.javascript.names import CODE, SUFFIXES
 from sentry_audit.javascript.packages import relaxed
-from sentry_audit.javascript.syntax import CODE, SUFFIXES
 from sentry_audit.python.paths import deployed
 
 if TYPE_CHECKING:

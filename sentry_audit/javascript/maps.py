@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from sentry_audit.javascript.bundlers import Demand, Plugin, demand, resolved, variable_of
 from sentry_audit.javascript.inits import turbopack
-from sentry_audit.javascript.syntax import SUFFIXES, entries, line_of, string_of, text_of, walk
+from sentry_audit.javascript.names import SUFFIXES
+from sentry_audit.javascript.syntax import entries, line_of, string_of, text_of, walk
 from sentry_audit.model import Evidence
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from posixpath import basename
 from typing import TYPE_CHECKING, Any
 
 from sentry_audit.javascript.argument import is_public
-from sentry_audit.javascript.inits import is_test
-from sentry_audit.javascript.syntax import CODE, entries, line_of, string_of, text_of, walk
+from sentry_audit.javascript.names import CODE, is_test
+from sentry_audit.javascript.syntax import entries, line_of, string_of, text_of, walk
 from sentry_audit.model import Evidence
 from sentry_audit.python.paths import deployed
 

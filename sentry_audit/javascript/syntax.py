@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from sentry_audit.javascript.names import COMPONENTS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SUFFIXES = (".ts", ".tsx", ".js", ".jsx", ".mjs", ".cjs", ".mts", ".cts")
-#: Single-file components: what is read of them is their script.
-COMPONENTS = (".vue", ".svelte")
-CODE = (*SUFFIXES, *COMPONENTS)
 #: Nodes that are functions.
 FUNCTIONS = frozenset(
     {
@@ -28,8 +26,6 @@ _NAMED = frozenset({"function_declaration", "class_declaration", "abstract_class
 _SCRIPT = re.compile(r"<script\b([^>]*)>(.*?)</script\s*>", re.DOTALL | re.IGNORECASE)
 _AMPERSAND = re.compile(r"(?<!&)&(?![&=]|#?\w+;)")
 _ACCESSOR = re.compile(r"\baccessor(?=\s*[?!]?\s*[:;=])")
-_MINIFIED = 2000
-_LIMIT = 400_000
 
 
 @cache
@@ -39,11 +35,6 @@ def _parser(typescript: bool) -> Any:
 
     language = tree_sitter_typescript.language_typescript() if typescript else tree_sitter_typescript.language_tsx()
     return tree_sitter.Parser(tree_sitter.Language(language))
-
-
-def is_generated(text: str) -> bool:
-    """Whether a file is a bundle or minified: nobody wrote it, so nothing in it is evidence."""
-    return len(text) > _LIMIT or (len(text) > _MINIFIED * 4 and len(text) / (text.count("\n") + 1) > _MINIFIED)
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from sentry_audit.csp import HOLE
 from sentry_audit.facts import Image
-from sentry_audit.javascript.inits import is_test
 from sentry_audit.javascript.loading import Loading
-from sentry_audit.javascript.syntax import SUFFIXES, Source, is_generated
+from sentry_audit.javascript.names import SUFFIXES, is_generated, is_test
+from sentry_audit.javascript.syntax import Source
 from sentry_audit.mentions import POLICIES
 from sentry_audit.model import Evidence
 from sentry_audit.policies import hosting, javascript, nginx, python
