@@ -4,7 +4,10 @@ Usage: ``python benchmarks/offline.py [--files 10000]``. Makes a repository of P
 folder, then times whole processes (Python's start included), the best of nine each:
 
 - ``check --offline`` against ``rg -il sentry .`` on the same tree, and its peak memory;
+- the same when the tree also holds a front end (600 components) and deployments (Cloud Build, a workflow, a script, Terraform);
 - ``--version`` and ``--help`` against ``python -c pass``.
+
+The tool's bytecode is compiled first, as ``pip install`` does.
 """
 
 from __future__ import annotations
@@ -110,6 +113,105 @@ def make(root: Path, files: int) -> None:
         subprocess.run(["git", *command], cwd=root, check=True)
 
 
+_INIT = """import * as Sentry from '@sentry/nextjs';
+
+Sentry.init({
+  dsn: process.env.NEXT_PUBLIC_SENTRY_DSN,
+  environment: process.env.NEXT_PUBLIC_ENVIRONMENT,
+  tracesSampleRate: Number(process.env.NEXT_PUBLIC_RATE ?? 0.1),
+});
+"""
+_COMPONENT = """import {{ useEffect, useState }} from 'react';
+import {{ Part{other} }} from './part{other}';
+
+export function Part{index}({{ items }}: {{ items: string[] }}) {{
+  const [open, setOpen] = useState(false);
+  useEffect(() => {{
+    document.title = `${{items.length}} items`;
+  }}, [items]);
+  return (
+    <section onClick={{() => setOpen(!open)}}>
+      {{open && items.map((item) => <p key={{item}}>{{item}}</p>)}}
+      <Part{other} items={{items}} />
+    </section>
+  );
+}}
+"""
+_ERROR = """'use client';
+import * as Sentry from '@sentry/nextjs';
+import { useEffect } from 'react';
+
+export default function Failed({ error }: { error: Error }) {
+  useEffect(() => {
+    Sentry.captureException(error);
+  }, [error]);
+  return <p>Sorry</p>;
+}
+"""
+_WORKFLOW = """on: {push: {branches: [main]}}
+jobs:
+  deploy:
+    environment: staging
+    runs-on: ubuntu-latest
+    steps:
+      - uses: actions/checkout@v5
+      - run: docker build --build-arg NEXT_PUBLIC_SENTRY_DSN=${{ vars.DSN }} -t eu.gcr.io/shop/site site
+      - run: gcloud run deploy site --image eu.gcr.io/shop/site --update-env-vars SENTRY_ENVIRONMENT=staging
+"""
+_TERRAFORM = """variable "environment" {}
+resource "google_secret_manager_secret" "dsn" { secret_id = "sentry-dsn-${var.environment}" }
+resource "google_cloud_run_v2_service" "api" {
+  name = "api-${var.environment}"
+  template {
+    containers {
+      image = "eu.gcr.io/shop/api"
+      env {
+        name = "SENTRY_DSN"
+        value_source { secret_key_ref { secret = google_secret_manager_secret.dsn.secret_id } }
+      }
+    }
+  }
+}
+"""
+_DEPLOY = "#!/bin/sh\ngcloud run deploy api --source . --set-secrets=SENTRY_DSN=sentry-dsn-$1:latest\n"
+_BUILD = """steps:
+- name: gcr.io/cloud-builders/docker
+  args: [build, -t, eu.gcr.io/shop/api, .]
+- name: gcr.io/google.com/cloudsdktool/cloud-sdk
+  entrypoint: gcloud
+  args: [run, deploy, api, --image, eu.gcr.io/shop/api, '--update-secrets=SENTRY_DSN=sentry-dsn:latest']
+"""
+
+
+def add_front_end(root: Path) -> None:
+    """A Next.js front end of 600 components, and what deploys it and the API."""
+    site = root / "site"
+    components = site / "components"
+    components.mkdir(parents=True)
+    for index in range(600):
+        text = _COMPONENT.format(index=index, other=(index + 1) % 600)
+        (components / f"part{index}.tsx").write_text(text)
+    (site / "app").mkdir()
+    layout = "import { Part0 } from '../components/part0';\nexport default () => <Part0 items={[]} />;\n"
+    (site / "app" / "layout.tsx").write_text(layout)
+    for name in ("error", "global-error"):
+        (site / "app" / f"{name}.tsx").write_text(_ERROR)
+    (site / "instrumentation-client.ts").write_text(_INIT)
+    packages = '{"next": "15.3.0", "react": "19.0.0", "@sentry/nextjs": "^10.0.0"}'
+    (site / "package.json").write_text(f'{{"scripts": {{"build": "next build"}}, "dependencies": {packages}}}')
+    (site / "Dockerfile").write_text(
+        "FROM node:22\nARG NEXT_PUBLIC_SENTRY_DSN\nCOPY . .\nRUN npm ci && npm run build\n"
+    )
+    (root / ".github" / "workflows").mkdir(parents=True)
+    (root / ".github" / "workflows" / "deploy.yml").write_text(_WORKFLOW)
+    (root / "terraform").mkdir()
+    (root / "terraform" / "main.tf").write_text(_TERRAFORM)
+    (root / "terraform" / "staging.tfvars").write_text('environment = "staging"\n')
+    (root / "deploy.sh").write_text(_DEPLOY)
+    (root / "cloudbuild.yaml").write_text(_BUILD)
+    subprocess.run(["git", "add", "-A"], cwd=root, check=True)
+
+
 def best(command: list[str], folder: Path, times: int = 9) -> tuple[float, float]:
     """(the shortest wall time in seconds, the peak memory in MB) of a command."""
     seconds, memory = [], []
@@ -136,6 +238,20 @@ def row(name: str, seconds: float, peer: str, other: float, limit: float) -> Non
     )
 
 
+def compare(name: str, seconds: float, folder: Path, limit: float) -> None:
+    """Print the ratio to a search of the tree, if ripgrep is there."""
+    if shutil.which("rg"):
+        row(name, seconds, "rg -il sentry .", best(["rg", "-il", "sentry", "."], folder)[0], limit)
+    else:
+        print(f"{name:<18} {seconds * 1000:7.0f} ms   (rg is not installed: no ratio)")
+
+
+def compiled() -> None:
+    """Keep the bytecode of what is timed, in a folder of its own."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ["PYTHONPYCACHEPREFIX"] = tempfile.mkdtemp(prefix="bytecode")
+
+
 def main() -> None:
     """Run the benchmark and print its ratios."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -146,6 +262,7 @@ def main() -> None:
     if not (folder / "shop").exists():
         folder.mkdir(exist_ok=True)
         make(folder, options.files)
+    compiled()
     tool = [sys.executable, "-m", "sentry_audit"]
     installed = Path(sys.executable).with_name("sentry-audit")
     tool = [str(installed)] if installed.exists() else tool
@@ -154,12 +271,15 @@ def main() -> None:
         row("--version", best([*tool, "--version"], folder)[0], "python -c pass", nothing, 4)
         row("--help", best([*tool, "--help"], folder)[0], "python -c pass", nothing, 12)
         seconds, memory = best([*tool, "check", ".", "--env", "staging", "--offline"], folder)
-        if shutil.which("rg"):
-            row("check --offline", seconds, "rg -il sentry .", best(["rg", "-il", "sentry", "."], folder)[0], 5)
-        else:
-            print(f"check --offline    {seconds * 1000:7.0f} ms   (rg is not installed: no ratio)")
+        compare("check --offline", seconds, folder, 5)
+        print(f"peak memory        {memory:7.0f} MB   (limit 200 MB)")
+        if not (folder / "site").exists():
+            add_front_end(folder)
+        seconds, memory = best([*tool, "check", ".", "--env", "staging", "--offline"], folder)
+        compare("with a front end", seconds, folder, 8)
         print(f"peak memory        {memory:7.0f} MB   (limit 200 MB)")
     finally:
+        shutil.rmtree(os.environ["PYTHONPYCACHEPREFIX"], ignore_errors=True)
         if options.keep is None:
             shutil.rmtree(folder)
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from sentry_audit.deployment.names import may_deploy
 from sentry_audit.errors import NothingAudited
 from sentry_audit.javascript.packages import discover as discover_frontends
-from sentry_audit.mentions import DEPLOYS, PAGES, RELEASES
+from sentry_audit.javascript.packages import is_browser_sdk
+from sentry_audit.mentions import DEPLOYS, POLICIES, RELEASES
 from sentry_audit.plugins import discover as plugins
 from sentry_audit.python.components import discover
 from sentry_audit.python.paths import deployed
@@ -85,8 +86,8 @@ def collect(tree: Tree, root: Path, settings: Settings) -> Collected:
         named = {item.path for item in settings.components}
         frontends = [item for item in frontends if item.fact.path in named]
     problems += unread
-    if frontends:
-        tree.prefetch(PAGES)
+    if any(is_browser_sdk(name) for item in frontends for name in item.manifest.dependencies):
+        tree.prefetch(POLICIES)
     tree.probe(sorted(path for path in tree.paths if may_deploy(path) and deployed(path)))
     if frontends or tree.search(DEPLOYS):
         from sentry_audit.deployment.reading import read as read_deployments

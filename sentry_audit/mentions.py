@@ -37,6 +37,3 @@ TOKENS = (*MENTIONS, *APPLICATIONS, *DEPLOYS)
 
 #: Whatever catches what a component throws while it renders.
 BOUNDARIES = ("componentDidCatch", "getDerivedStateFromError", "ErrorBoundary", "useRouteError")
-
-#: What a second pass looks for, where there are front ends.
-PAGES = (*BOUNDARIES, *POLICIES)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sentry_audit.app import Request, check
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from sentry_audit.model import Finding, Report
@@ -26,6 +26,9 @@ class Texts:
 
     def text(self, path: str) -> str | None:
         return self.files.get(path)
+
+    def among(self, paths: Iterable[str], tokens: Sequence[str]) -> list[str]:
+        return [path for path in paths if any(token in self.files[path] for token in tokens)]
 
     def search(self, tokens: Sequence[str], suffix: str = "") -> list[str]:
         hits = (path for path, text in self.files.items() if path.endswith(suffix) and any(t in text for t in tokens))

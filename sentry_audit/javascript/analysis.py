@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from sentry_audit.facts import Fact
     from sentry_audit.javascript.bundlers import Plugin
     from sentry_audit.javascript.inits import Init
-    from sentry_audit.javascript.packages import Frontend, Manifest
+    from sentry_audit.javascript.packages import Frontend
     from sentry_audit.python.program import Files
 
 
@@ -100,22 +100,13 @@ class Analysis:
 
     def version(self, package: str) -> str:
         """The version of a package: the lock file's, else the lowest that its specifier allows; ``""`` if neither says."""
-        manifests = (self.frontend.manifest, *self._used)
+        manifests = (self.frontend.manifest, *self.frontend.used)
         specifier = next((item.dependencies[package][0] for item in manifests if package in item.dependencies), "")
         return self.locked(package).version or locks.lowest(specifier)
 
     def owns(self, path: str) -> bool:
         """Whether a file is the front end's, or of a package of the repository that it depends on."""
-        return any(not folder or path.startswith(f"{folder}/") for folder in self._folders)
-
-    @cached_property
-    def _used(self) -> list[Manifest]:
-        known = self.frontend.manifests
-        return [known[name] for name in self.frontend.manifest.dependencies if name in known]
-
-    @cached_property
-    def _folders(self) -> list[str]:
-        return [self.frontend.folder, *(item.folder for item in self._used)]
+        return any(not folder or path.startswith(f"{folder}/") for folder in self.frontend.folders)
 
     @cached_property
     def mentioning(self) -> list[str]:

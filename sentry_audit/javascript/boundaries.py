@@ -13,11 +13,9 @@ from sentry_audit.facts import ErrorBoundary
 from sentry_audit.javascript import frameworks
 from sentry_audit.javascript.captures import Capture, Captures, attribute
 from sentry_audit.javascript.inits import used
-from sentry_audit.javascript.names import CODE, is_test
 from sentry_audit.javascript.syntax import entries, line_of, text_of, walk
 from sentry_audit.mentions import BOUNDARIES
 from sentry_audit.model import Evidence
-from sentry_audit.python.paths import deployed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,9 +61,7 @@ def _cover(analysis: Analysis, captures: Captures) -> Evidence | None:
 
 def _react(analysis: Analysis, captures: Captures) -> Iterator[ErrorBoundary]:
     classes: list[tuple[Source, Any, str, Capture]] = []
-    for path in analysis.files.search(BOUNDARIES):
-        if not path.endswith(CODE) or not deployed(path) or is_test(path) or not analysis.owns(path):
-            continue
+    for path in analysis.files.among(analysis.loading.code, BOUNDARIES):
         source = analysis.source(path)
         if source is None:
             continue

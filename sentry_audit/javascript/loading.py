@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cached_property
 from posixpath import basename, dirname, join, normpath, splitext
 from typing import TYPE_CHECKING
 
-from sentry_audit.javascript.names import CODE, SUFFIXES
+from sentry_audit.javascript.names import CODE, SUFFIXES, is_test
 from sentry_audit.javascript.packages import relaxed
 from sentry_audit.python.paths import deployed
 
@@ -137,10 +138,16 @@ class Loading:
         """(the importing file, which of ``paths`` it imports), from one search for the names of all of them."""
         stems = sorted({stem if len(stem) > 2 else f"/{stem}" for stem in map(_stem, paths)})
         wanted = set(paths)
-        for hit in self.files.search(stems) if stems else ():
-            if hit.endswith(CODE) and deployed(hit):
-                for target in sorted(self.imported(hit) & wanted - {hit}):
-                    yield hit, target
+        for hit in self.files.among(self.code, stems):
+            for target in sorted(self.imported(hit) & wanted - {hit}):
+                yield hit, target
+
+    @cached_property
+    def code(self) -> list[str]:
+        """The files of code of the front end and of the packages that it uses, tests and examples left out."""
+        starts = tuple(f"{folder}/" if folder else "" for folder in self.frontend.folders)
+        paths = (path for path in self.files.paths if path.endswith(CODE) and path.startswith(starts))
+        return sorted(path for path in paths if deployed(path) and not is_test(path))
 
     def _scripts(self) -> frozenset[str]:
         """The modules that ``index.html`` loads."""

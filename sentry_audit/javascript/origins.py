@@ -8,10 +8,8 @@ from posixpath import basename
 from typing import TYPE_CHECKING, Any
 
 from sentry_audit.javascript.argument import is_public
-from sentry_audit.javascript.names import CODE, is_test
 from sentry_audit.javascript.syntax import entries, line_of, string_of, text_of, walk
 from sentry_audit.model import Evidence
-from sentry_audit.python.paths import deployed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,21 +86,11 @@ def _is_start(part: Part) -> bool:
 
 def _candidates(analysis: Analysis) -> list[str]:
     """The files that may give an address, those that are about the API first."""
-    hits = [path for path in analysis.files.search(_TOKENS) if _counts(analysis, path)]
+    hits = [path for path in analysis.files.among(analysis.loading.code, _TOKENS) if not _SERVER.search(path)]
     hits = [path for path in hits if _CANDIDATE.search(analysis.files.text(path) or "")]
     return sorted(
         hits, key=lambda path: (not re.search(r"(?i)api|client|config|env|http|axios", basename(path)), path)
     )[:_ENOUGH]
-
-
-def _counts(analysis: Analysis, path: str) -> bool:
-    return (
-        path.endswith(CODE)
-        and analysis.owns(path)
-        and deployed(path)
-        and not is_test(path)
-        and not _SERVER.search(path)
-    )
 
 
 def _in_browsers(analysis: Analysis, parts: tuple[Part, ...]) -> bool:
@@ -177,7 +165,7 @@ def relative_request(leading: Leading) -> Evidence | None:
     """A request of a browser to its own origin: ``fetch("/api/…")``."""
     analysis = leading.analysis
     tokens = [f"{name}({quote}/" for name in ("fetch", ".get", ".post") for quote in ('"', "'", "`")]
-    hits = [path for path in analysis.files.search(tokens) if _counts(analysis, path)]
+    hits = [path for path in analysis.files.among(analysis.loading.code, tokens) if not _SERVER.search(path)]
     for path in hits[:8]:
         source = leading.source(path)
         for node in walk(source.root) if source is not None else ():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from posixpath import basename, dirname, join
 from typing import TYPE_CHECKING, Any
 
@@ -82,6 +83,17 @@ class Frontend:
     def folder(self) -> str:
         """The component's folder, ``""`` for the root."""
         return self.manifest.folder
+
+    @cached_property
+    def used(self) -> tuple[Manifest, ...]:
+        """The packages of the repository that it depends on."""
+        known = self.manifests
+        return tuple(known[name] for name in self.manifest.dependencies if name in known)
+
+    @cached_property
+    def folders(self) -> tuple[str, ...]:
+        """Its folder, and those of the packages of the repository that it depends on."""
+        return (self.folder, *(item.folder for item in self.used))
 
     def within(self, path: str) -> bool:
         """Whether ``path`` is below the component's folder."""

@@ -34,6 +34,9 @@ class Files(Protocol):
     def search(self, tokens: Sequence[str], suffix: str = "") -> list[str]:
         """The paths of the text files that contain one of ``tokens``, sorted."""
 
+    def among(self, paths: Iterable[str], tokens: Sequence[str]) -> list[str]:
+        """Those of ``paths`` that are text files and contain one of ``tokens``, in their order: for a few paths."""
+
 
 @dataclass(eq=False)
 class Program:

@@ -268,6 +268,14 @@ class Tree:
             self._found[key] = sorted(hits)
         return list(self._found[key])
 
+    def among(self, paths: Iterable[str], tokens: Sequence[str]) -> list[str]:
+        """Those of ``paths`` that are text files and contain one of ``tokens``, in their order.
+
+        For the files of one folder that are asked again and again: they are read once, and nothing else is.
+        """
+        wanted = [token.encode() for token in tokens]
+        return [path for path in paths if self._mentions(path, wanted)]
+
     def _wider(self, tokens: Sequence[str], suffix: str) -> _Key | None:
         """An earlier search whose hits must contain those of this one: each token here contains one of its tokens."""
         for key in (*self._found, *self._greps):
