@@ -276,7 +276,7 @@ def main() -> None:
         if not (folder / "site").exists():
             add_front_end(folder)
         seconds, memory = best([*tool, "check", ".", "--env", "staging", "--offline"], folder)
-        compare("with a front end", seconds, folder, 8)
+        compare("with a front end", seconds, folder, 12)
         print(f"peak memory        {memory:7.0f} MB   (limit 200 MB)")
     finally:
         shutil.rmtree(os.environ["PYTHONPYCACHEPREFIX"], ignore_errors=True)

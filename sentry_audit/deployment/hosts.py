@@ -14,10 +14,12 @@ if TYPE_CHECKING:
 
 _FILES = {"vercel.json": "Vercel", "netlify.toml": "Netlify", "amplify.yml": "AWS Amplify"}
 
+_NAMES = tuple(_FILES)
+
 
 def read(files: Files, found: Found) -> None:
     """The builds that such a host makes of a folder."""
-    for path in sorted(path for path in files.paths if basename(path) in _FILES):
+    for path in sorted(path for path in files.paths if path.endswith(_NAMES) and basename(path) in _FILES):
         host = _FILES[basename(path)]
         found.facts.append(
             Deployment(

@@ -15,9 +15,12 @@ _TARGET = re.compile(r"^([\w./%-]+(?:\s+[\w./%-]+)*)\s*:(?!=)[^\n]*$", re.MULTIL
 _VARIABLE = re.compile(r"^(?:export\s+)?(\w+)\s*[?:]?:?=\s*(.*)$", re.MULTILINE)
 
 
+_NAMES = ("Makefile", "makefile", "GNUmakefile", ".mk")
+
+
 def is_makefile(path: str) -> bool:
     """Whether the name is a Makefile's."""
-    return basename(path) in {"Makefile", "makefile", "GNUmakefile"} or path.endswith(".mk")
+    return path.endswith(_NAMES) and (path.endswith(".mk") or basename(path) in _NAMES)
 
 
 def read(scripts: Scripts, path: str) -> None:

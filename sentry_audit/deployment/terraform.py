@@ -46,9 +46,10 @@ _SECRET = (
 
 def read(files: Files, found: Found) -> None:
     """Add the deployments and secrets of all root modules of the tree to ``found``."""
-    if not (mentions := files.search(("cloud_run", "cloud-run", "google_secret_manager_secret"), ".tf")):
+    every = sorted(path for path in files.paths if path.endswith(".tf") and deployed(path))
+    if not (mentions := files.among(every, ("cloud_run", "cloud-run", "google_secret_manager_secret"))):
         return
-    folders, called = _relevant(files, mentions)
+    folders, called = _relevant(files, mentions, every)
     roots = sorted(folders - called)
     if not roots:
         return
@@ -63,16 +64,16 @@ def read(files: Files, found: Found) -> None:
                 modules.broken(root or ".", None)
 
 
-def _relevant(files: Files, mentions: list[str]) -> tuple[set[str], set[str]]:
+def _relevant(files: Files, mentions: list[str], every: list[str]) -> tuple[set[str], set[str]]:
     """(the folders that deploy something or call those that do, the folders among them that are called)."""
     wanted: set[str] = set()
-    for path in filter(deployed, mentions):
+    for path in mentions:
         text = files.text(path) or ""
         remote = (source for source in _CALL.findall(text) if local_folder("", source) is None)
         if _RESOURCE.search(text) or any(_REMOTE.search(source) for source in remote):
             wanted.add(dirname(path))
     calls: dict[str, set[str]] = {}
-    for path in filter(deployed, files.search(("module ",), ".tf")) if wanted else ():
+    for path in files.among(every, ("module ",)) if wanted else ():
         for source in _CALL.findall(files.text(path) or ""):
             target = local_folder(dirname(path), source)
             if target is not None and target != dirname(path):

@@ -32,7 +32,7 @@ _LIMIT = 6
 
 def is_workflow(path: str) -> bool:
     """Whether GitHub runs the file by itself."""
-    return ".github/workflows/" in f"/{path}" and path.endswith((".yml", ".yaml"))
+    return path.endswith((".yml", ".yaml")) and ".github/workflows/" in path
 
 
 @dataclass(frozen=True)

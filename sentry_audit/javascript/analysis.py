@@ -133,7 +133,7 @@ class Analysis:
         """Whether a Next.js front end has an ``app`` folder with a layout."""
         stems = [join(self.frontend.folder, folder, "layout") for folder in ("app", "src/app")]
         below = re.compile(rf"^({'|'.join(re.escape(stem[:-6]) for stem in stems)})(.*/)?layout\.\w+$")
-        return any(basename(path).startswith("layout.") and below.match(path) for path in self.files.paths)
+        return any(basename(path).startswith("layout.") and below.match(path) for path in self.loading.code)
 
     def major(self, package: str) -> int | None:
         """The major version of a package that the build installs; None where nothing tells."""

@@ -212,8 +212,8 @@ def defined(analysis: Analysis, name: str) -> tuple[Evidence, str, str] | None:
 
     ``define`` and ``DefinePlugin``, ``env`` of next.config, an assignment to ``process.env``.
     """
-    for path in analysis.files.search([name]):
-        if not _CONFIG.search(path) or not analysis.owns(path) or (source := analysis.source(path)) is None:
+    for path in analysis.files.among(filter(_CONFIG.search, analysis.loading.code), [name]):
+        if (source := analysis.source(path)) is None:
             continue
         for node in walk(source.root):
             key = node.child_by_field_name("key" if node.type == "pair" else "left")

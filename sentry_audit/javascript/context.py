@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from sentry_audit.facts import FrontendUser
 from sentry_audit.javascript.syntax import enclosing_functions, entries, line_of, options_of, text_of, walk
 from sentry_audit.model import Evidence
-from sentry_audit.python.paths import deployed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,8 +59,8 @@ def _authentication(analysis: Analysis) -> Evidence | None:
     for name, (specifier, _, line) in sorted(manifest.dependencies.items()):
         if _SIGNS_IN.match(name):
             return Evidence(manifest.path, line, saw=f"{name} {specifier}")
-    for path in sorted(analysis.files.paths):
-        if analysis.frontend.within(path) and _FILES.search(path) and deployed(path):
+    for path in analysis.loading.code:
+        if _FILES.search(path):
             return Evidence(path, saw=path.rpartition("/")[2])
     return None
 

@@ -159,8 +159,8 @@ class Loading:
 
     def _webpack(self) -> Iterator[str]:
         """The modules that a webpack configuration names as entries."""
-        for path in sorted(self.files.paths):
-            if _BUNDLERS.search(path) and self.frontend.within(path):
+        for path in self.code:
+            if _BUNDLERS.search(path):
                 for block in _ENTRY.findall(self.files.text(path) or ""):
                     for item in re.findall(r"""["']([^"']*/[^"']+)["']""", block):
                         yield from (item, *(item + suffix for suffix in SUFFIXES))

@@ -63,7 +63,7 @@ class Manifest:
     scripts: Mapping[str, str]
     dependencies: Mapping[str, tuple[str, str, int | None]]
 
-    @property
+    @cached_property
     def folder(self) -> str:
         """The folder that it describes."""
         return dirname(self.path)
@@ -79,7 +79,7 @@ class Frontend:
     sdk: str
     manifests: Mapping[str, Manifest] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def folder(self) -> str:
         """The component's folder, ``""`` for the root."""
         return self.manifest.folder

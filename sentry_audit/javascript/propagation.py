@@ -123,7 +123,7 @@ class Sender:
         analysis = self._leading.analysis
         if analysis.frontend.framework != "nextjs" or "rewrites" in analysis.config("next.config"):
             return ""
-        mine = (path for path in analysis.files.paths if analysis.frontend.within(path) and _HANDLER.search(path))
+        mine = (path for path in analysis.loading.code if _HANDLER.search(path))
         return min(mine, default="")
 
     @cached_property

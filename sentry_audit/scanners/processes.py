@@ -37,7 +37,7 @@ def matches(path: str) -> bool:
 
 def is_compose(path: str) -> bool:
     """Whether the name is a compose file's."""
-    return bool(_COMPOSE.match(path.rsplit("/", 1)[-1]))
+    return path.endswith((".yml", ".yaml")) and bool(_COMPOSE.match(path.rsplit("/", 1)[-1]))
 
 
 def speaks_of(path: str) -> str:
