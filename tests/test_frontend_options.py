@@ -151,6 +151,7 @@ def test_the_name_of_the_environment(tmp_path: Path, text: str, environment: str
 def test_a_variable_names_the_environment_if_the_build_has_it(tmp_path: Path) -> None:
     files = options("environment: process.env.NEXT_PUBLIC_ENV || 'production',")
     files["web/.env.staging"] = "NEXT_PUBLIC_ENV=staging\n"
+    files["web/build.sh"] = "cp .env.staging .env.local\nnpm run build\n"
     assert statuses(audit(tmp_path / "a", files), LABEL, "web") == {"pass"}
     del files["web/.env.staging"]
     files["web/Dockerfile"] = "FROM node\nCOPY . .\nRUN npm ci && npm run build\n"
@@ -233,7 +234,8 @@ def test_whether_init_runs_in_an_environment(
     tmp_path: Path, condition: str, files: dict[str, str], expected: str
 ) -> None:
     init = f"import * as Sentry from '@sentry/nextjs';\nif ({condition}) {{\n  Sentry.init({{ {DSN} }});\n}}\n"
-    report = audit(tmp_path, next_app(**{"instrumentation-client.ts": init, **files}))
+    copies = {"build.sh": "cp .env.staging .env.local\nnpm run build\n"}
+    report = audit(tmp_path, next_app(**{"instrumentation-client.ts": init, **copies, **files}))
     assert statuses(report, ENABLED, "web") == {expected}, message(report, ENABLED)
 
 
