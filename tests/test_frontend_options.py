@@ -158,6 +158,28 @@ def test_a_variable_names_the_environment_if_the_build_has_it(tmp_path: Path) ->
     assert "nothing gives the build of staging: it falls back to 'production'" in message(report, LABEL)
 
 
+@pytest.mark.parametrize(
+    ("text", "config", "expected"),
+    [
+        ("environment: CONFIG.NAME,", "export const CONFIG = { NAME: 'staging' };\n", ""),
+        (
+            "environment: CONFIG.NAME,",
+            "export const CONFIG = { NAME: 'production', ...window.config };\n",
+            "...window.config",
+        ),
+        ("environment: CONFIG.NAME,", "export const CONFIG = { ...window.config, NAME: 'staging' };\n", ""),
+        ("environment: CONFIG.name(),", "export const CONFIG = { name };\n", "CONFIG.name()"),
+    ],
+)
+def test_a_name_that_something_may_write_over_is_not_known(
+    tmp_path: Path, text: str, config: str, expected: str
+) -> None:
+    files = options(text, before="import { CONFIG } from './config';\n")
+    report = audit(tmp_path, {**files, "web/config.ts": config})
+    assert statuses(report, LABEL, "web") == ({"unknown"} if expected else {"pass"})
+    assert expected.strip(".") in message(report, LABEL)
+
+
 def test_a_mode_of_vite_names_the_environment(tmp_path: Path) -> None:
     init = (
         "import * as Sentry from '@sentry/react';\n"
@@ -225,6 +247,24 @@ def test_the_option_enabled_and_an_early_return_count(tmp_path: Path) -> None:
         f"  if (local) return;\n  Sentry.init({{ {DSN} }});\n}}\nstart();\n"
     )
     assert statuses(audit(tmp_path / "b", next_app(**{"instrumentation-client.ts": early})), ENABLED, "web") == {"pass"}
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted", "expected"),
+    [
+        ("process.env.NODE_ENV === 'development'", "!CONFIG.DEBUG", "pass"),
+        ("process.env.NODE_ENV === 'development'", "CONFIG.DEBUG", "gap"),
+        ("process.env.NODE_ENV !== 'development'", "CONFIG.DEBUG", "pass"),
+        ("false", "CONFIG.DEBUG", "gap"),
+        ("process.env.NODE_ENV", "CONFIG.DEBUG === 'production'", "pass"),
+    ],
+)
+def test_a_condition_that_a_configuration_holds(tmp_path: Path, value: str, wanted: str, expected: str) -> None:
+    before = "import { CONFIG } from './config';\n"
+    init = f"import * as Sentry from '@sentry/nextjs';\n{before}if ({wanted}) {{ Sentry.init({{ {DSN} }}); }}\n"
+    config = f"export const CONFIG = {{\n  DEBUG: {value},\n}};\n"
+    report = audit(tmp_path, next_app(**{"instrumentation-client.ts": init, "config.ts": config}))
+    assert statuses(report, ENABLED, "web") == {expected}, message(report, ENABLED)
 
 
 def test_a_name_for_whether_there_is_a_dsn(tmp_path: Path) -> None:
