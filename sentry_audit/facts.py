@@ -562,7 +562,7 @@ class Privacy(Fact):
     """What leaves the application besides the error itself.
 
     ``pii`` says what ``send_default_pii`` sends, ``problem`` what switches the scrubber off, ``unscrubbed`` what is
-    sent as it is; ``scrubbable`` is false where there is nothing to judge: no hook, no replay.
+    sent as it is, ``scrubbed`` what is not; ``scrubbable`` is false where there is nothing to judge: no hook, no replay.
     """
 
     send_default_pii: bool = False
@@ -571,6 +571,7 @@ class Privacy(Fact):
     scrubbable: bool = True
     scrubbing: bool = False
     unscrubbed: str = ""
+    scrubbed: str = ""
     collects_prompts: bool = False
     uses_llm: bool = False
     problem: str = ""
@@ -767,7 +768,7 @@ class ContentPolicy(Fact):
 
 @fact
 class FrontendTracing(Fact):
-    """Whether a sampling rate of a browser's init has an integration that makes spans."""
+    """Whether a sampling rate of a browser's init has an integration that makes spans, replays or profiles."""
 
     effective: bool = True
     problem: str = ""

@@ -116,13 +116,22 @@ def test_a_hook_of_another_file(tmp_path: Path) -> None:
         ("integrations: [Sentry.replayIntegration({ maskAllText: false })],", "^10", "privacy-scrubbing", "skipped"),
         ("", "^10", "privacy-scrubbing", "skipped"),
         ("tracesSampleRate: RATE,\n  beforeSend(event) { delete event.user; return event; },", "^10", "privacy-scrubbing", "gap"),
-        ("tracesSampleRate: RATE,\n  beforeSend(event) { return event.level ? event : null; },", "^10", "privacy-scrubbing", "pass"),
+        ("tracesSampleRate: RATE,\n  beforeSend(event) { return event.level ? event : null; },", "^10", "privacy-scrubbing", "skipped"),
+        ("tracesSampleRate: RATE,\n  beforeSend(event) { event.fingerprint = ['x']; return event; },", "^10",
+         "privacy-scrubbing", "skipped"),
+        ("replaysOnErrorSampleRate: 1,", "^10", "privacy-scrubbing", "skipped"),
         ("tracesSampleRate: RATE,\n  beforeSend(event) { delete event.user; return event; },\n  beforeSendTransaction: (e) => e,",
          "^10", "privacy-scrubbing", "pass"),
     ],
 )  # fmt: skip
 def test_what_is_sent_besides_the_error(tmp_path: Path, text: str, version: str, check: str, expected: str) -> None:
     assert statuses(audit(tmp_path, options(text, version=version)), check, "web") == {expected}
+
+
+def test_a_pass_says_what_was_seen_and_no_more(tmp_path: Path) -> None:
+    report = audit(tmp_path, options("replaysOnErrorSampleRate: 1,\n  integrations: [Sentry.replayIntegration()],"))
+    [found] = findings(report, "privacy-scrubbing", "web")
+    assert found.message == "Replays mask what users see and type"
 
 
 # --- the environment's name ----------------------------------------------------------------------
@@ -276,3 +285,35 @@ def test_a_name_for_whether_there_is_a_dsn(tmp_path: Path) -> None:
 
 def test_an_init_without_conditions_has_none_to_judge(tmp_path: Path) -> None:
     assert statuses(audit(tmp_path, options("")), ENABLED, "web") == {"skipped"}
+
+
+# --- rates without a recorder -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "replaysSessionSampleRate: 0.1,\n  replaysOnErrorSampleRate: 1.0,",
+            "do nothing: replays need replayIntegration()",
+        ),
+        ("replaysSessionSampleRate: 0,\n  replaysOnErrorSampleRate: 0,", ""),
+        (
+            "replaysOnErrorSampleRate: 1.0,\n  // integrations: [Sentry.replayIntegration()],",
+            "does nothing: replays need",
+        ),
+        ("replaysOnErrorSampleRate: 1.0,\n  integrations: [Sentry.replayIntegration()],", ""),
+        ("replaysOnErrorSampleRate: 1.0,\n  integrations: [new Sentry.Replay()],", ""),
+        ("replaysOnErrorSampleRate: 1.0,\n  integrations: all(),", ""),
+        ("replaysOnErrorSampleRate: 1.0,\n  ...more,", ""),
+        ("profilesSampleRate: 0.5,", "does nothing: profiles need browserProfilingIntegration()"),
+        ("profilesSampleRate: 0.5,\n  integrations: [Sentry.browserProfilingIntegration()],", ""),
+    ],
+)
+def test_rates_of_what_nothing_records(tmp_path: Path, text: str, expected: str) -> None:
+    report = audit(tmp_path, options(text))
+    gaps = [item.message for item in findings(report, "frontend-tracing", "web") if item.status.value == "gap"]
+    assert len(gaps) == bool(expected)
+    assert all(expected in gap for gap in gaps)
+    rates = [str(place.saw) for item in findings(report, "sample-rates-effective", "web") for place in item.evidence]
+    assert not expected or not any("replays" in rate or "profiles" in rate for rate in rates)

@@ -25,7 +25,7 @@ def labelled(
     """
     wanted = canonical(environment)
     if label.unclear:
-        reason = f"whether init's environment is {environment!r} was not followed: {label.unclear}"
+        reason = f"what init's environment is was not followed: {label.unclear}"
         return DeployedEnvironment(unknown=reason, evidence=label.evidence)
     if label.open:
         return DeployedEnvironment(declared=True, source="the code", evidence=label.evidence)
