@@ -13,7 +13,7 @@ from sentry_audit.javascript.analysis import Analysis
 from sentry_audit.javascript.packages import discover
 from sentry_audit.scanners.bundling import bundling
 from sentry_audit.scanners.docker import scan
-from tests.trees import SDK, Texts, audit, message, statuses
+from tests.trees import SDK, Texts, audit, findings, message, statuses
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -195,6 +195,34 @@ def test_a_platform_that_builds_it_is_not_asked(tmp_path: Path) -> None:
     report = audit(tmp_path, next_app(**{"web/vercel.json": "{}"}))
     assert statuses(report, "source-maps") == {"unknown"}
     assert "Vercel" in message(report, "source-maps")
+
+
+def test_an_image_for_development_is_not_what_a_platform_builds(tmp_path: Path) -> None:
+    compose = "services:\n  web:\n    build:\n      context: ./web\n      args: {NODE_ENV: production}\n"
+    files = {**image(), "docker-compose.yml": compose, "web/vercel.json": "{}"}
+    report = audit(tmp_path, next_app(**files))
+    for check in ("source-maps", "frontend-dsn-provided"):
+        assert statuses(report, check) == {"unknown"}
+        assert "Vercel builds it" in message(report, check)
+    assert statuses(report, "release-set") == {"pass"}
+
+
+def test_what_app_hosting_gives_its_builds(tmp_path: Path) -> None:
+    variables = (
+        "env:\n- variable: SENTRY_AUTH_TOKEN\n  secret: sentryToken\n  availability: [BUILD]\n"
+        "- variable: NEXT_PUBLIC_SENTRY_DSN\n  value: %s\n  availability: [%s]\n"
+    )
+    files = next_app(**{"web/apphosting.yaml": variables % (DSN, "BUILD, RUNTIME")})
+    report = audit(tmp_path / "a", files)
+    assert statuses(report, "source-maps") == {"pass"}
+    [found] = findings(report, "frontend-dsn-provided", "web")
+    assert (found.status.value, [str(place) for place in found.evidence]) == ("pass", ["web/apphosting.yaml:5"])
+    report = audit(tmp_path / "b", next_app(**{"web/apphosting.yaml": variables % (DSN, "RUNTIME")}))
+    assert statuses(report, "frontend-dsn-provided") == {"unknown"}
+    assert "Firebase App Hosting builds it (web/apphosting.yaml)" in message(report, "frontend-dsn-provided")
+    files = next_app(**{"web/apphosting.yaml": "env: []\n", "web/apphosting.staging.yaml": variables % (DSN, "BUILD")})
+    assert statuses(audit(tmp_path / "c", files), "source-maps") == {"pass"}
+    assert statuses(audit(tmp_path / "d", files, "production"), "source-maps") == {"unknown"}
 
 
 # --- plugins ---------------------------------------------------------------------------------------
