@@ -300,6 +300,13 @@ def test_where_plugins_are_configured(path: str, head: str, rest: str, name: str
     assert [plugin.name for plugin in Analysis(files, frontend).plugins] == [name]
 
 
+def test_a_configuration_that_next_leaves_aside(tmp_path: Path) -> None:
+    ignored = next_app(**image(), **{"web/next.config.mjs": "export default {};\n"})
+    report = audit(tmp_path, ignored)
+    assert "nothing uploads its source maps" in message(report, "source-maps")
+    assert "no bundler plugin injects one" in message(report, "release-set")
+
+
 def test_no_plugin_at_all(tmp_path: Path) -> None:
     report = audit(tmp_path, next_app("export default {};\n"))
     assert "stack traces stay minified" in message(report, "source-maps")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from posixpath import basename, join
+from posixpath import basename
 from typing import TYPE_CHECKING, Any
 
 from sentry_audit.javascript.bundlers import Demand, Plugin, demand, resolved, variable_of
 from sentry_audit.javascript.inits import turbopack
-from sentry_audit.javascript.names import SUFFIXES
 from sentry_audit.javascript.syntax import entries, line_of, string_of, text_of, walk
 from sentry_audit.model import Evidence
 
@@ -171,9 +170,9 @@ def _removed(analysis: Analysis) -> bool:
 
 
 def _configs(analysis: Analysis, stem: str) -> list[Source]:
-    paths = (join(analysis.frontend.folder, stem + suffix) for suffix in SUFFIXES)
-    sources = (analysis.source(path) for path in paths if path in analysis.files.paths)
-    return [source for source in sources if source is not None]
+    path = analysis.config_path(stem)
+    source = analysis.source(path) if path is not None else None
+    return [source] if source is not None else []
 
 
 def _build_option(source: Source, key: str) -> Any:
