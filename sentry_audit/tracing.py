@@ -272,12 +272,19 @@ def _build(
     if hosted := [item for item in builds if item.unresolved]:
         reason = "; ".join(text for item in hosted for text in item.unresolved)
         return [Step("build", Status.UNKNOWN, reason, tuple(place for item in hosted for place in item.evidence))]
-    return [
-        *steps,
-        Step(
+    return [*steps, _not_found(name, environment, component, [] if steps else builds)]
+
+
+def _not_found(name: str, environment: str, component: Component, builds: Sequence[Deployment]) -> Step:
+    """What is known where no build was found that is deployed and gives the variable."""
+    bundle = next((item for item in builds if item.resource == "bundle"), None)
+    if bundle is None:
+        return Step(
             "build", Status.UNKNOWN, f"what builds {component.name} for {environment} was not found in the repository"
-        ),
-    ]
+        )
+    where = bundle.evidence[0]
+    reason = f"{where} builds it without {name}, and whether that is what {environment} gets was not found"
+    return Step("build", Status.UNKNOWN, reason, bundle.evidence)
 
 
 def _shown(item: Setting) -> str:

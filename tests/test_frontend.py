@@ -326,6 +326,23 @@ def test_a_build_for_tests_proves_nothing(tmp_path: Path) -> None:
     assert statuses(report, "frontend-dsn-provided", "web") == {"unknown"}
 
 
+def test_a_bundle_that_only_tests_are_made_with_gives_the_environment_nothing(tmp_path: Path) -> None:
+    workflow = (
+        "on: push\njobs:\n  look:\n    env: {NEXT_PUBLIC_SENTRY_DSN: '${{ secrets.DSN }}'}\n"
+        "    steps:\n    - run: npm run build\n      working-directory: web\n"
+    )
+    for name, expected in (("pages", "pass"), ("lighthouse", "unknown"), ("e2e-nightly", "unknown")):
+        report = audit(tmp_path / name, built(**{f".github/workflows/{name}.yml": workflow}))
+        assert statuses(report, "frontend-dsn-provided", "web") == {expected}
+
+
+def test_a_bundle_that_lacks_the_variable_is_named(tmp_path: Path) -> None:
+    workflow = "on: push\njobs:\n  web:\n    steps:\n    - run: npm run build\n      working-directory: web\n"
+    report = audit(tmp_path, built(**{".github/workflows/pages.yml": workflow}))
+    assert statuses(report, "frontend-dsn-provided", "web") == {"unknown"}
+    assert "pages.yml:5 builds it without NEXT_PUBLIC_SENTRY_DSN" in message(report, "frontend-dsn-provided")
+
+
 def test_tracing_needs_an_integration(tmp_path: Path) -> None:
     code = "import * as Sentry from '@sentry/react';\n"
     code += "Sentry.init({ dsn: import.meta.env.VITE_DSN, tracesSampleRate: 1, integrations: [%s] });\n"

@@ -300,6 +300,33 @@ def test_where_plugins_are_configured(path: str, head: str, rest: str, name: str
     assert [plugin.name for plugin in Analysis(files, frontend).plugins] == [name]
 
 
+@pytest.mark.parametrize(
+    ("devtool", "expected"),
+    [
+        ("inDev() ? 'eval-cheap-module-source-map' : false", "makes no source maps: devtool is false"),
+        ("inDev() ? false : 'hidden-source-map'", ""),
+        ("'hidden-source-map'", ""),
+        ("false", "makes no source maps: devtool is false"),
+        ("choose()", ""),
+    ],
+)
+def test_webpack_makes_maps_if_it_is_told_to(tmp_path: Path, devtool: str, expected: str) -> None:
+    manifest = {
+        "scripts": {"build": "webpack"},
+        "dependencies": {"react": "19", "@sentry/react": "^10"},
+        "devDependencies": {"webpack": "5", "@sentry/webpack-plugin": "^4"},
+    }
+    config = (
+        "import { sentryWebpackPlugin } from '@sentry/webpack-plugin';\n"
+        f"export default {{ entry: './src/index.tsx', devtool: {devtool}, plugins: [sentryWebpackPlugin({{ project: 'web' }})] }};\n"
+    )
+    init = "import * as Sentry from '@sentry/react';\nSentry.init({ dsn: process.env.SENTRY_DSN });\n"
+    files = {"web/package.json": json.dumps(manifest), "web/webpack.config.ts": config, "web/src/index.tsx": init}
+    report = audit(tmp_path, files)
+    assert statuses(report, "source-maps") == ({"gap"} if expected else {"unknown"})
+    assert expected in message(report, "source-maps")
+
+
 def test_a_configuration_that_next_leaves_aside(tmp_path: Path) -> None:
     ignored = next_app(**image(), **{"web/next.config.mjs": "export default {};\n"})
     report = audit(tmp_path, ignored)

@@ -124,6 +124,12 @@ class Building:
         if bundles:
             places = tuple(place for item in bundles for place in item.evidence)
             return Reach(Status.GAP, f"what builds it does not give it {name}", places)
+        if self.bundles and not self.platform[0]:
+            here = self.bundles[0].evidence
+            reason = (
+                f"{here[0]} builds it without {name}, and whether that is what {self.environment} gets was not found"
+            )
+            return Reach(Status.UNKNOWN, reason, here)
         platform, place = self.platform
         if platform:
             here = Evidence(place, None, None, None, platform)

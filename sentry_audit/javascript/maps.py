@@ -109,6 +109,11 @@ def _no_maps(analysis: Analysis, plugin: Plugin) -> str:
         files = [source for source in _configs(analysis, "vite.config") if source is not None]
         if plugin.source in files and not any("sourcemap:" in item.text.replace(" ", "") for item in files):
             return f"{plugin.evidence} finds no source maps: build.sourcemap is not set, and Vite makes none by default"
+    if plugin.name.lower() == "sentrywebpackplugin":
+        for source in _configs(analysis, "webpack.config"):
+            value = _pair(source.root, "devtool")
+            if value is not None and text_of(_at_build(value, source)) == "false":
+                return f"{source.path}:{line_of(value)} makes no source maps: devtool is false"
     for source in _configs(analysis, "vite.config"):
         value = _build_option(source, "sourcemap") if plugin.name == "sentryVitePlugin" else None
         if value is not None and text_of(resolved(value, source)) == "false":
@@ -194,6 +199,18 @@ def _pair(root: Any, key: str) -> Any:
         ),
         None,
     )
+
+
+def _at_build(node: Any, source: Source) -> Any:
+    """What an expression is while the front end is built for deployment: of a choice that is known, the branch."""
+    value = resolved(node, source)
+    if value.type == "ternary_expression":
+        test, one, other = value.named_children
+        if not demand(test, source, True).possible:
+            return resolved(other, source)
+        if demand(test, source, True) == Demand():
+            return resolved(one, source)
+    return value
 
 
 def _place(plugin: Plugin, node: Any) -> str:
