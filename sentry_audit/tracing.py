@@ -229,7 +229,7 @@ def _build(
         builds.append(shared.build)
     steps: list[Step] = []
     for image in facts:
-        if isinstance(image, Image) and _inside(image.path, component, [component]):
+        if isinstance(image, Image) and _holds(image, component, matching.components):
             if name in image.args or any(key == name for key, _ in image.env):
                 steps.append(
                     Step(
@@ -239,13 +239,13 @@ def _build(
                         (Evidence(image.path, None, None, None, name),),
                     )
                 )
-            elif not provided:
+            elif not provided and image.bundles_at is not None:
                 steps.append(
                     Step(
                         "image",
                         Status.GAP,
                         f"{image.path} has no ARG {name}: a value given to the build does not reach the bundler",
-                        (Evidence(image.path),),
+                        (Evidence(image.path, image.bundles_at, None, None, "builds the front end"),),
                     )
                 )
     for deployment in builds:
@@ -273,6 +273,11 @@ def _build(
         reason = "; ".join(text for item in hosted for text in item.unresolved)
         return [Step("build", Status.UNKNOWN, reason, tuple(place for item in hosted for place in item.evidence))]
     return [*steps, _not_found(name, environment, component, [] if steps else builds)]
+
+
+def _holds(image: Image, component: Component, components: Sequence[Component]) -> bool:
+    """Whether an image can be made of a front end: its Dockerfile is the front end's, and so is what it copies."""
+    return _inside(image.path, component, components) and (component.path != "." or not image.context)
 
 
 def _not_found(name: str, environment: str, component: Component, builds: Sequence[Deployment]) -> Step:

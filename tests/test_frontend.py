@@ -326,6 +326,22 @@ def test_a_build_for_tests_proves_nothing(tmp_path: Path) -> None:
     assert statuses(report, "frontend-dsn-provided", "web") == {"unknown"}
 
 
+def test_an_image_that_builds_no_front_end_is_not_asked_for_the_variable(tmp_path: Path) -> None:
+    root = {name.removeprefix("web/"): text for name, text in next_app(**{"instrumentation-client.ts": INIT}).items()}
+    migrations = "FROM dbmate\nCOPY migrations /db/migrations\n"
+    server = 'FROM node\nCOPY . .\nRUN npm ci && npm run build\nCMD ["node", "server.js"]\n'
+    others = {
+        "db/Dockerfile": migrations,
+        ".mcp/Dockerfile": server,
+        ".mcp/package.json": '{"scripts": {"build": "tsc"}}',
+    }
+    report = audit(tmp_path / "a", {**root, **others})
+    assert statuses(report, "frontend-dsn-provided") == {"unknown"}
+    report = audit(tmp_path / "b", {**root, **others, "Dockerfile": server})
+    [found] = findings(report, "frontend-dsn-provided")
+    assert (found.status.value, [str(place) for place in found.evidence]) == ("gap", ["Dockerfile:3"])
+
+
 def test_a_bundle_that_only_tests_are_made_with_gives_the_environment_nothing(tmp_path: Path) -> None:
     workflow = (
         "on: push\njobs:\n  look:\n    env: {NEXT_PUBLIC_SENTRY_DSN: '${{ secrets.DSN }}'}\n"

@@ -58,7 +58,8 @@ class Building:
         self.images = [item for item in made if item.resource == "image"]
         self.bundles = [item for item in made if item.resource == "bundle"]
         # An image that no pipeline builds, beside the file of a host that builds the front end, is for development.
-        hosted = bool(made) and all(item.origin in ORIGINS for item in made)
+        hosted = any(item.origin in ORIGINS for item in made)
+        hosted = hosted and all(item.origin in ORIGINS for item in made if item.resource == "image")
         self.dockerfiles = [] if hosted else self._dockerfiles()
         self.deployed = [item for item in made if item.pipeline in pipelines]
         self.sources = [item for item in mine if item.source and not item.image]
@@ -125,11 +126,9 @@ class Building:
             places = tuple(place for item in bundles for place in item.evidence)
             return Reach(Status.GAP, f"what builds it does not give it {name}", places)
         if self.bundles and not self.platform[0]:
-            here = self.bundles[0].evidence
-            reason = (
-                f"{here[0]} builds it without {name}, and whether that is what {self.environment} gets was not found"
-            )
-            return Reach(Status.UNKNOWN, reason, here)
+            places = self.bundles[0].evidence
+            unsure = f"whether that is what {self.environment} gets was not found"
+            return Reach(Status.UNKNOWN, f"{places[0]} builds it without {name}, and {unsure}", places)
         platform, place = self.platform
         if platform:
             here = Evidence(place, None, None, None, platform)

@@ -9,6 +9,7 @@ from posixpath import basename, dirname, join, normpath
 from sentry_audit.facts import AuthToken, Fact, Image, Install, Process
 from sentry_audit.model import Evidence
 from sentry_audit.scanners.base import Found, Scanner
+from sentry_audit.scanners.bundling import runs_bundler
 from sentry_audit.scanners.installs import understand
 from sentry_audit.scanners.instructions import Instruction, read
 from sentry_audit.scanners.shell import commands, expand
@@ -53,7 +54,8 @@ class _Stage:
 def scan(path: str, text: str) -> Found:
     """One Image, a Process per command that its last stage starts, and the variables that it bakes in."""
     context = dirname(path)
-    stages = _stages(read(text), context)
+    instructions = read(text)
+    stages = _stages(instructions, context)
     if not stages:
         return (), ()
     last = stages[-1]
@@ -73,6 +75,7 @@ def scan(path: str, text: str) -> Found:
         command=started[0][0] if started else (),
         command_line=started[0][1] if started else None,
         unresolved=tuple(dict.fromkeys(last.unresolved)),
+        bundles_at=next((item.line for item in instructions if runs_bundler(item)), None),
         evidence=(Evidence(path),),
     )
     found: list[Fact] = [image]
