@@ -564,7 +564,8 @@ def test_a_literal_stands_in_for_a_variable_that_nothing_sets(tmp_path: Path) ->
     )
     report = audit(tmp_path, {**vite_app(init), "web/Dockerfile": "FROM node\nRUN npm run build\n"})
     assert statuses(report, "frontend-dsn-provided", "web") == {"pass"}
-    assert statuses(report, "frontend-dsn-at-build", "web") == {"pass"}
+    [found] = findings(report, "frontend-dsn-at-build", "web")
+    assert (found.status.value, [str(place) for place in found.evidence]) == ("pass", ["web/src/main.tsx:2"])
 
 
 def test_a_variable_that_nothing_sets_is_not_called_there_at_build(tmp_path: Path) -> None:
@@ -593,6 +594,10 @@ def test_a_variable_of_sveltekit_that_is_read_at_run_time(tmp_path: Path) -> Non
     assert statuses(report, "frontend-dsn-public") == {"pass"}
     assert statuses(report, "frontend-dsn-provided") == {"pass"}
     assert statuses(report, "frontend-error-boundary-captures") == {"pass"}
+    files["src/hooks.client.ts"] = hooks.replace(
+        "Sentry.init({ dsn: env.P", "const { PUBLIC_SENTRY_DSN } = env;\nSentry.init({ dsn: P"
+    )
+    assert statuses(audit(tmp_path / "c", files), "frontend-dsn-provided") == {"pass"}
     files["src/hooks.client.ts"] = (
         hooks.replace("dynamic", "static").replace("{ env }", "{ PUBLIC_SENTRY_DSN }").replace("env.P", "P")
     )

@@ -47,6 +47,7 @@ class Variable:
     name: str
     at_run_time: bool = False
     has_literal: bool = False
+    evidence: Evidence | None = None
 
 
 class Values:
@@ -119,7 +120,9 @@ class Values:
         key, value = source.bound[name]
         match = _ENV.match(f"{text_of(value)}.{key}")
         if match:
-            found.variables.append((key, match[1]))
+            known = source.imports.get("env") if match[1] == "env" else None
+            how = known.module if known is not None and known.module.startswith("$env/") else match[1]
+            found.variables.append((key, how))
             found.trail.append(Evidence(source.path, line_of(value), None, None, f"{key} of {match[1]}"))
             return
         inside, over = _entry(source, source.constants.get(text_of(value), value), key, 0)
