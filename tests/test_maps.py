@@ -489,6 +489,20 @@ def test_a_token_that_browsers_would_load() -> None:
     assert "anybody" in next(fact.problem for fact in facts if isinstance(fact, AuthToken))
 
 
+def test_a_placeholder_that_a_pipeline_writes_over_is_no_broken_dsn(tmp_path: Path) -> None:
+    files = next_app(**image("ENV NEXT_PUBLIC_SENTRY_DSN=REPLACE_SENTRY_DSN"))
+    assert statuses(audit(tmp_path / "a", files), "dsn-format") == {"gap"}
+    step = "sed -i 's|REPLACE_SENTRY_DSN|${{ secrets.SENTRY_DSN }}|g' web/Dockerfile"
+    files[".github/workflows/ship.yml"] = f"on: push\njobs:\n  ship:\n    steps:\n    - run: {step}\n"
+    report = audit(tmp_path / "b", files)
+    assert statuses(report, "dsn-format") == {"unknown"}
+    assert ".github/workflows/ship.yml:5 writes over REPLACE_SENTRY_DSN" in message(report, "dsn-format")
+    files[".github/workflows/ship.yml"] = (
+        f"on: push\njobs:\n  ship:\n    steps:\n    # - run: {step}\n    - run: date\n"
+    )
+    assert statuses(audit(tmp_path / "c", files), "dsn-format") == {"gap"}
+
+
 def test_a_committed_dsn_of_a_front_end_is_a_gap_once(tmp_path: Path) -> None:
     files = next_app(**{"api/requirements.txt": SDK})
     files["web/instrumentation-client.ts"] = (
