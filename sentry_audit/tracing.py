@@ -282,7 +282,9 @@ def _holds(image: Image, component: Component, components: Sequence[Component]) 
 
 def _not_found(name: str, environment: str, component: Component, builds: Sequence[Deployment]) -> Step:
     """What is known where no build was found that is deployed and gives the variable."""
-    bundle = next((item for item in builds if item.resource == "bundle"), None)
+    bundle = next(
+        (item for item in builds if item.resource == "bundle" and (item.source or component.path == ".")), None
+    )
     if bundle is None:
         return Step(
             "build", Status.UNKNOWN, f"what builds {component.name} for {environment} was not found in the repository"

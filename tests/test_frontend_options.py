@@ -128,6 +128,12 @@ def test_what_is_sent_besides_the_error(tmp_path: Path, text: str, version: str,
     assert statuses(audit(tmp_path, options(text, version=version)), check, "web") == {expected}
 
 
+def test_a_gap_shows_the_mask_that_is_off(tmp_path: Path) -> None:
+    text = "sendDefaultPii: true,\n  replaysOnErrorSampleRate: 1,\n  integrations: [Sentry.replayIntegration({ maskAllText: false })],"
+    [found] = findings(audit(tmp_path, options(text)), "privacy-scrubbing", "web")
+    assert any("replayIntegration" in str(place.saw) for place in found.evidence)
+
+
 def test_a_pass_says_what_was_seen_and_no_more(tmp_path: Path) -> None:
     report = audit(tmp_path, options("replaysOnErrorSampleRate: 1,\n  integrations: [Sentry.replayIntegration()],"))
     [found] = findings(report, "privacy-scrubbing", "web")

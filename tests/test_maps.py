@@ -489,6 +489,13 @@ def test_a_token_that_browsers_would_load() -> None:
     assert "anybody" in next(fact.problem for fact in facts if isinstance(fact, AuthToken))
 
 
+def test_a_word_in_a_template_is_no_broken_dsn(tmp_path: Path) -> None:
+    files = next_app(**{"web/.env.example": "NEXT_PUBLIC_SENTRY_DSN=local-dev-placeholder\n"})
+    assert statuses(audit(tmp_path / "a", files), "dsn-format") == {"skipped"}
+    files = next_app(**{"web/.env.production": "NEXT_PUBLIC_SENTRY_DSN=local-dev-placeholder\n"})
+    assert statuses(audit(tmp_path / "b", files), "dsn-format") == {"gap"}
+
+
 def test_a_placeholder_that_a_pipeline_writes_over_is_no_broken_dsn(tmp_path: Path) -> None:
     files = next_app(**image("ENV NEXT_PUBLIC_SENTRY_DSN=REPLACE_SENTRY_DSN"))
     assert statuses(audit(tmp_path / "a", files), "dsn-format") == {"gap"}

@@ -125,8 +125,9 @@ class Building:
         if bundles:
             places = tuple(place for item in bundles for place in item.evidence)
             return Reach(Status.GAP, f"what builds it does not give it {name}", places)
-        if self.bundles and not self.platform[0]:
-            places = self.bundles[0].evidence
+        mine = [item for item in self.bundles if item.source or self.component.path == "."]
+        if mine and not self.platform[0]:
+            places = mine[0].evidence
             unsure = f"whether that is what {self.environment} gets was not found"
             return Reach(Status.UNKNOWN, f"{places[0]} builds it without {name}, and {unsure}", places)
         platform, place = self.platform

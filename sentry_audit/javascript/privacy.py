@@ -45,7 +45,7 @@ def privacy(analysis: Analysis, item: Init, options: Mapping[str, Any], spread: 
         unscrubbed = "beforeSend scrubs errors; transactions and their spans are sent as they are"
         where = item.at(options["beforeSend"], "beforeSend")
     scrubbed = "" if unscrubbed else _scrubbed(options)
-    place = item.at(pii, "sendDefaultPii") if sends else where if unscrubbed else item.evidence
+    places = (item.at(pii, "sendDefaultPii") if sends else None, where if unscrubbed else None)
     return Privacy(
         send_default_pii=sends,
         pii="sendDefaultPii is true: cookies, headers and addresses of users are sent" if sends else "",
@@ -55,7 +55,7 @@ def privacy(analysis: Analysis, item: Init, options: Mapping[str, Any], spread: 
         scrubbing=not unscrubbed,
         unscrubbed=unscrubbed,
         scrubbed=scrubbed,
-        evidence=tuple(dict.fromkeys((place or item.evidence,))),
+        evidence=tuple(place for place in places if place is not None) or (item.evidence,),
     )
 
 

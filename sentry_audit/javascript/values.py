@@ -24,6 +24,8 @@ _IN_BROWSER = frozenset(
     {'typeofwindow!=="undefined"', 'typeofwindow!="undefined"', "isBrowser", "!isServer", "!import.meta.env.SSR"}
 )
 _EMPTY = frozenset({"undefined", "null", '""', "''", "``", "false"})
+#: Nodes whose blanks are part of what they say.
+_TEXTS = frozenset({"string", "template_string"})
 #: What makes a truth value of what it compares.
 _COMPARES = frozenset({"===", "==", "!==", "!=", "<", "<=", ">", ">=", "in", "instanceof"})
 _DEPTH = 6
@@ -64,7 +66,7 @@ class Values:
         return found
 
     def _follow(self, node: Any, source: Source, found: Origin, depth: int) -> None:
-        text = text_of(node)
+        text = " ".join(text_of(node).split()) if node.type not in _TEXTS else text_of(node)
         if depth > _DEPTH:
             found.unknown.append(text[:60])
         elif match := _ENV.match(text.replace("?.", ".").replace("!", "")):
