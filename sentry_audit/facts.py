@@ -149,7 +149,8 @@ class Image(Fact):
     says otherwise); ``copied`` are (source, destination) pairs relative to the context; ``env`` are
     the names its last stage sets with ENV, ``args`` those that any stage takes with ARG. ``command`` is
     the final CMD with its ENTRYPOINT, as one argument list (a shell form is split); ``unresolved`` says
-    what could not be followed. ``bundles_at`` is the line that builds a front end, if one does.
+    what could not be followed. ``bundles_at`` is the line that builds a front end, if one does, ``args_at`` the lines
+    of ``args``.
     """
 
     path: str
@@ -164,6 +165,7 @@ class Image(Fact):
     command_line: int | None = None
     unresolved: tuple[str, ...] = ()
     bundles_at: int | None = None
+    args_at: tuple[int, ...] = ()
 
 
 @fact

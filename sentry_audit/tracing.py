@@ -236,7 +236,15 @@ def _build(
                         "image",
                         Status.PASS,
                         f"{image.path} takes {name} while it builds",
-                        (Evidence(image.path, None, None, None, name),),
+                        (
+                            Evidence(
+                                image.path,
+                                dict(zip(image.args, image.args_at, strict=False)).get(name),
+                                None,
+                                None,
+                                name,
+                            ),
+                        ),
                     )
                 )
             elif not provided and image.bundles_at is not None:

@@ -326,6 +326,13 @@ def test_a_build_for_tests_proves_nothing(tmp_path: Path) -> None:
     assert statuses(report, "frontend-dsn-provided", "web") == {"unknown"}
 
 
+def test_the_argument_of_an_image_is_shown_with_its_line(tmp_path: Path) -> None:
+    dockerfile = "FROM node\nARG OTHER\nARG NEXT_PUBLIC_SENTRY_DSN\nENV NEXT_PUBLIC_SENTRY_DSN=$NEXT_PUBLIC_SENTRY_DSN\nRUN npm run build\n"
+    report = audit(tmp_path, built(**{"web/Dockerfile": dockerfile}))
+    [found] = findings(report, "frontend-dsn-at-build", "web")
+    assert "web/Dockerfile:3" in [str(place) for place in found.evidence]
+
+
 def test_an_image_that_builds_no_front_end_is_not_asked_for_the_variable(tmp_path: Path) -> None:
     root = {name.removeprefix("web/"): text for name, text in next_app(**{"instrumentation-client.ts": INIT}).items()}
     migrations = "FROM dbmate\nCOPY migrations /db/migrations\n"

@@ -61,6 +61,8 @@ def scan(path: str, text: str) -> Found:
     last = stages[-1]
     copied = [item for stage in stages for item in stage.copies if not item.stage]
     started = _started(last)
+    arguments = tuple(dict.fromkeys(name for stage in stages for name in stage.arguments))
+    lines = {item.value.partition("=")[0].strip(): item.line for item in instructions if item.name == "ARG"}
     image = Image(
         path=path,
         context=context,
@@ -71,11 +73,12 @@ def scan(path: str, text: str) -> Found:
         env=tuple(
             (name, shown(name, value) or (value if value.startswith("$") else "")) for name, value, _ in last.exported
         ),
-        args=tuple(dict.fromkeys(name for stage in stages for name in stage.arguments)),
+        args=arguments,
         command=started[0][0] if started else (),
         command_line=started[0][1] if started else None,
         unresolved=tuple(dict.fromkeys(last.unresolved)),
         bundles_at=next((item.line for item in instructions if runs_bundler(item)), None),
+        args_at=tuple(lines[name] for name in arguments),
         evidence=(Evidence(path),),
     )
     found: list[Fact] = [image]
