@@ -31,6 +31,7 @@ _OPTIONAL = (
     "confidence",
     "absent",
     "absent_message",
+    "pass_message",
     "permissions",
 )
 _ID = re.compile(r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")
@@ -75,6 +76,7 @@ class Check:
     confidence: Confidence = Confidence.HIGH
     absent: str = "skip"
     absent_message: str = ""
+    pass_message: str = ""
     permissions: tuple[str, ...] = ()
     examples: dict[str, list[dict[str, Any]]] = field(default_factory=dict, compare=False)
 
@@ -164,6 +166,7 @@ def _check(entry: Any, path: tuple[str | int, ...]) -> Check:
     fix = _fix(entry.get("fix"), (*path, "fix"), subject)
     _placeholders(entry["message"], subject, (*path, "message"))
     _placeholders(str(entry.get("absent_message", "")), "", (*path, "absent_message"))
+    _placeholders(str(entry.get("pass_message", "")), subject, (*path, "pass_message"))
     return Check(
         id=entry["id"],
         title=entry["title"],
@@ -185,6 +188,7 @@ def _check(entry: Any, path: tuple[str | int, ...]) -> Check:
         ),
         absent=_choice(entry.get("absent", "skip"), ["skip", "gap", "unknown"], (*path, "absent")),
         absent_message=str(entry.get("absent_message", "")),
+        pass_message=str(entry.get("pass_message", "")),
         permissions=_texts(entry.get("permissions", []), (*path, "permissions")),
         examples=_examples(entry["examples"], (*path, "examples")),
     )
@@ -349,6 +353,7 @@ def schema() -> dict[str, object]:
         "confidence": {"enum": [item.value for item in Confidence]},
         "absent": {"enum": ["skip", "gap", "unknown"]},
         "absent_message": {"type": "string"},
+        "pass_message": {"type": "string"},
         "permissions": texts,
         "examples": {
             "type": "object",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from string import Formatter
 from typing import TYPE_CHECKING, Any
 
 from sentry_audit.errors import UsageError, nearest
@@ -115,7 +116,7 @@ def _judge(
     if check.quantifier == "some" and not any(holds(fact, check.expect) for fact in subjects):
         return [_gap(check, subjects[0], component, environment)]
     evidence = tuple(dict.fromkeys(place for fact in subjects for place in fact.evidence))
-    return [_finding(check, Status.PASS, _passed(check, subjects), component, environment, evidence)]
+    return [_finding(check, Status.PASS, _passed(check, subjects, environment), component, environment, evidence)]
 
 
 def _bad(check: Check, subjects: list[Fact]) -> list[Fact]:
@@ -126,7 +127,12 @@ def _bad(check: Check, subjects: list[Fact]) -> list[Fact]:
     return []
 
 
-def _passed(check: Check, subjects: list[Fact]) -> str:
+def _passed(check: Check, subjects: list[Fact], environment: str) -> str:
+    """What was seen: the check's own sentence if a fact fills it, else its title."""
+    for fact in subjects if check.pass_message else ():
+        values = _Values(fact, environment)
+        if all(values[name] for _, name, _, _ in Formatter().parse(check.pass_message) if name):
+            return " ".join(check.pass_message.format_map(values).split())
     for fact in subjects:
         for name in ("source", "specifier", "name"):
             value = getattr(fact, name, "")

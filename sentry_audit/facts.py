@@ -149,7 +149,8 @@ class Image(Fact):
     says otherwise); ``copied`` are (source, destination) pairs relative to the context; ``env`` are
     the names its last stage sets with ENV, ``args`` those that any stage takes with ARG. ``command`` is
     the final CMD with its ENTRYPOINT, as one argument list (a shell form is split); ``unresolved`` says
-    what could not be followed.
+    what could not be followed. ``bundles_at`` is the line that builds a front end, if one does, ``args_at`` the lines
+    of ``args``.
     """
 
     path: str
@@ -163,6 +164,8 @@ class Image(Fact):
     command: tuple[str, ...] = ()
     command_line: int | None = None
     unresolved: tuple[str, ...] = ()
+    bundles_at: int | None = None
+    args_at: tuple[int, ...] = ()
 
 
 @fact
@@ -571,7 +574,7 @@ class Privacy(Fact):
     """What leaves the application besides the error itself.
 
     ``pii`` says what ``send_default_pii`` sends, ``problem`` what switches the scrubber off, ``unscrubbed`` what is
-    sent as it is; ``scrubbable`` is false where there is nothing to judge: no hook, no replay.
+    sent as it is, ``scrubbed`` what is not; ``scrubbable`` is false where there is nothing to judge: no hook, no replay.
     """
 
     send_default_pii: bool = False
@@ -580,6 +583,7 @@ class Privacy(Fact):
     scrubbable: bool = True
     scrubbing: bool = False
     unscrubbed: str = ""
+    scrubbed: str = ""
     collects_prompts: bool = False
     uses_llm: bool = False
     problem: str = ""
@@ -776,7 +780,7 @@ class ContentPolicy(Fact):
 
 @fact
 class FrontendTracing(Fact):
-    """Whether a sampling rate of a browser's init has an integration that makes spans."""
+    """Whether a sampling rate of a browser's init has an integration that makes spans, replays or profiles."""
 
     effective: bool = True
     problem: str = ""

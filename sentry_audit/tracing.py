@@ -238,23 +238,31 @@ def _build(
         builds.append(shared.build)
     steps: list[Step] = []
     for image in facts:
-        if isinstance(image, Image) and _inside(image.path, component, [component]):
+        if isinstance(image, Image) and _holds(image, component, matching.components):
             if name in image.args or any(key == name for key, _ in image.env):
                 steps.append(
                     Step(
                         "image",
                         Status.PASS,
                         f"{image.path} takes {name} while it builds",
-                        (Evidence(image.path, None, None, None, name),),
+                        (
+                            Evidence(
+                                image.path,
+                                dict(zip(image.args, image.args_at, strict=False)).get(name),
+                                None,
+                                None,
+                                name,
+                            ),
+                        ),
                     )
                 )
-            elif not provided:
+            elif not provided and image.bundles_at is not None:
                 steps.append(
                     Step(
                         "image",
                         Status.GAP,
                         f"{image.path} has no ARG {name}: a value given to the build does not reach the bundler",
-                        (Evidence(image.path),),
+                        (Evidence(image.path, image.bundles_at, None, None, "builds the front end"),),
                     )
                 )
     for deployment in builds:
@@ -281,12 +289,26 @@ def _build(
     if hosted := [item for item in builds if item.unresolved]:
         reason = "; ".join(text for item in hosted for text in item.unresolved)
         return [Step("build", Status.UNKNOWN, reason, tuple(place for item in hosted for place in item.evidence))]
-    return [
-        *steps,
-        Step(
+    return [*steps, _not_found(name, environment, component, [] if steps else builds)]
+
+
+def _holds(image: Image, component: Component, components: Sequence[Component]) -> bool:
+    """Whether an image can be made of a front end: its Dockerfile is the front end's, and so is what it copies."""
+    return _inside(image.path, component, components) and (component.path != "." or not image.context)
+
+
+def _not_found(name: str, environment: str, component: Component, builds: Sequence[Deployment]) -> Step:
+    """What is known where no build was found that is deployed and gives the variable."""
+    bundle = next(
+        (item for item in builds if item.resource == "bundle" and (item.source or component.path == ".")), None
+    )
+    if bundle is None:
+        return Step(
             "build", Status.UNKNOWN, f"what builds {component.name} for {environment} was not found in the repository"
-        ),
-    ]
+        )
+    where = bundle.evidence[0]
+    reason = f"{where} builds it without {name}, and whether that is what {environment} gets was not found"
+    return Step("build", Status.UNKNOWN, reason, bundle.evidence)
 
 
 def _shown(item: Setting) -> str:

@@ -224,9 +224,9 @@ def test_pages_for_errors_of_next(tmp_path: Path) -> None:
     )
     report = audit(tmp_path, files)
     gaps = [item for item in findings(report, CHECK, "web") if item.status.value == "gap"]
-    assert [place.path for item in gaps for place in item.evidence] == [
-        "web/app/(shop)/deep/error.tsx",
-        "web/app/cart/error.tsx",
+    assert [str(place) for item in gaps for place in item.evidence] == [
+        "web/app/(shop)/deep/error.tsx:3",
+        "web/app/cart/error.tsx:3",
     ]
     assert "web/app has no global-error" in message(report, "frontend-global-error-present")
 
@@ -274,11 +274,14 @@ def test_vue_needs_the_application(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("code", "expected"),
     [
-        ("", "nothing calls setUser"),
+        ("", "nothing that browsers load calls Sentry's setUser"),
         ("Sentry.setUser({ id: user.id });", "nothing clears it"),
         ("Sentry.setUser({ id: user.id });\nexport const leave = () => Sentry.setUser(null);", ""),
         ("Sentry.setUser(user ? { id: user.id } : null);", ""),
-        ("const [user, setUser] = useState(null);\nsetUser({ id: 1 });\nsetUser(null);", "nothing calls setUser"),
+        (
+            "const [user, setUser] = useState(null);\nsetUser({ id: 1 });\nsetUser(null);",
+            "nothing that browsers load calls Sentry's setUser",
+        ),
         ("Sentry.getCurrentScope().setUser({ id: 1 });\nSentry.getCurrentScope().setUser(null);", ""),
     ],
 )
@@ -313,7 +316,7 @@ def test_a_user_that_is_nobody_at_times(tmp_path: Path) -> None:
 def test_a_helper_that_nothing_imports_sets_no_user(tmp_path: Path) -> None:
     code = f"{SENTRY}export class Observability {{\n  set(user) {{\n    Sentry.setUser(user ? {{ id: 1 }} : null);\n  }}\n}}\n"
     report = audit(tmp_path, react(main("<p/>"), **{"auth.ts": code}))
-    assert "nothing calls setUser" in message(report, "frontend-user-context")
+    assert "nothing that browsers load calls Sentry's setUser" in message(report, "frontend-user-context")
 
 
 def test_nobody_signs_in_to_an_open_page(tmp_path: Path) -> None:

@@ -330,6 +330,46 @@ def test_a_build_for_tests_proves_nothing(tmp_path: Path) -> None:
     assert statuses(report, "frontend-dsn-provided", "web") == {"unknown"}
 
 
+def test_the_argument_of_an_image_is_shown_with_its_line(tmp_path: Path) -> None:
+    dockerfile = "FROM node\nARG OTHER\nARG NEXT_PUBLIC_SENTRY_DSN\nENV NEXT_PUBLIC_SENTRY_DSN=$NEXT_PUBLIC_SENTRY_DSN\nRUN npm run build\n"
+    report = audit(tmp_path, built(**{"web/Dockerfile": dockerfile}))
+    [found] = findings(report, "frontend-dsn-at-build", "web")
+    assert "web/Dockerfile:3" in [str(place) for place in found.evidence]
+
+
+def test_an_image_that_builds_no_front_end_is_not_asked_for_the_variable(tmp_path: Path) -> None:
+    root = {name.removeprefix("web/"): text for name, text in next_app(**{"instrumentation-client.ts": INIT}).items()}
+    migrations = "FROM dbmate\nCOPY migrations /db/migrations\n"
+    server = 'FROM node\nCOPY . .\nRUN npm ci && npm run build\nCMD ["node", "server.js"]\n'
+    others = {
+        "db/Dockerfile": migrations,
+        ".mcp/Dockerfile": server,
+        ".mcp/package.json": '{"scripts": {"build": "tsc"}}',
+    }
+    report = audit(tmp_path / "a", {**root, **others})
+    assert statuses(report, "frontend-dsn-provided") == {"unknown"}
+    report = audit(tmp_path / "b", {**root, **others, "Dockerfile": server})
+    [found] = findings(report, "frontend-dsn-provided")
+    assert (found.status.value, [str(place) for place in found.evidence]) == ("gap", ["Dockerfile:3"])
+
+
+def test_a_bundle_that_only_tests_are_made_with_gives_the_environment_nothing(tmp_path: Path) -> None:
+    workflow = (
+        "on: push\njobs:\n  look:\n    env: {NEXT_PUBLIC_SENTRY_DSN: '${{ secrets.DSN }}'}\n"
+        "    steps:\n    - run: npm run build\n      working-directory: web\n"
+    )
+    for name, expected in (("pages", "pass"), ("lighthouse", "unknown"), ("e2e-nightly", "unknown")):
+        report = audit(tmp_path / name, built(**{f".github/workflows/{name}.yml": workflow}))
+        assert statuses(report, "frontend-dsn-provided", "web") == {expected}
+
+
+def test_a_bundle_that_lacks_the_variable_is_named(tmp_path: Path) -> None:
+    workflow = "on: push\njobs:\n  web:\n    steps:\n    - run: npm run build\n      working-directory: web\n"
+    report = audit(tmp_path, built(**{".github/workflows/pages.yml": workflow}))
+    assert statuses(report, "frontend-dsn-provided", "web") == {"unknown"}
+    assert "pages.yml:5 builds it without NEXT_PUBLIC_SENTRY_DSN" in message(report, "frontend-dsn-provided")
+
+
 def test_tracing_needs_an_integration(tmp_path: Path) -> None:
     code = "import * as Sentry from '@sentry/react';\n"
     code += "Sentry.init({ dsn: import.meta.env.VITE_DSN, tracesSampleRate: 1, integrations: [%s] });\n"
@@ -535,7 +575,8 @@ def test_a_literal_stands_in_for_a_variable_that_nothing_sets(tmp_path: Path) ->
     )
     report = audit(tmp_path, {**vite_app(init), "web/Dockerfile": "FROM node\nRUN npm run build\n"})
     assert statuses(report, "frontend-dsn-provided", "web") == {"pass"}
-    assert statuses(report, "frontend-dsn-at-build", "web") == {"pass"}
+    [found] = findings(report, "frontend-dsn-at-build", "web")
+    assert (found.status.value, [str(place) for place in found.evidence]) == ("pass", ["web/src/main.tsx:2"])
 
 
 def test_a_variable_that_nothing_sets_is_not_called_there_at_build(tmp_path: Path) -> None:
@@ -564,6 +605,10 @@ def test_a_variable_of_sveltekit_that_is_read_at_run_time(tmp_path: Path) -> Non
     assert statuses(report, "frontend-dsn-public") == {"pass"}
     assert statuses(report, "frontend-dsn-provided") == {"pass"}
     assert statuses(report, "frontend-error-boundary-captures") == {"pass"}
+    files["src/hooks.client.ts"] = hooks.replace(
+        "Sentry.init({ dsn: env.P", "const { PUBLIC_SENTRY_DSN } = env;\nSentry.init({ dsn: P"
+    )
+    assert statuses(audit(tmp_path / "c", files), "frontend-dsn-provided") == {"pass"}
     files["src/hooks.client.ts"] = (
         hooks.replace("dynamic", "static").replace("{ env }", "{ PUBLIC_SENTRY_DSN }").replace("env.P", "P")
     )

@@ -116,13 +116,28 @@ def test_a_hook_of_another_file(tmp_path: Path) -> None:
         ("integrations: [Sentry.replayIntegration({ maskAllText: false })],", "^10", "privacy-scrubbing", "skipped"),
         ("", "^10", "privacy-scrubbing", "skipped"),
         ("tracesSampleRate: RATE,\n  beforeSend(event) { delete event.user; return event; },", "^10", "privacy-scrubbing", "gap"),
-        ("tracesSampleRate: RATE,\n  beforeSend(event) { return event.level ? event : null; },", "^10", "privacy-scrubbing", "pass"),
+        ("tracesSampleRate: RATE,\n  beforeSend(event) { return event.level ? event : null; },", "^10", "privacy-scrubbing", "skipped"),
+        ("tracesSampleRate: RATE,\n  beforeSend(event) { event.fingerprint = ['x']; return event; },", "^10",
+         "privacy-scrubbing", "skipped"),
+        ("replaysOnErrorSampleRate: 1,", "^10", "privacy-scrubbing", "skipped"),
         ("tracesSampleRate: RATE,\n  beforeSend(event) { delete event.user; return event; },\n  beforeSendTransaction: (e) => e,",
          "^10", "privacy-scrubbing", "pass"),
     ],
 )  # fmt: skip
 def test_what_is_sent_besides_the_error(tmp_path: Path, text: str, version: str, check: str, expected: str) -> None:
     assert statuses(audit(tmp_path, options(text, version=version)), check, "web") == {expected}
+
+
+def test_a_gap_shows_the_mask_that_is_off(tmp_path: Path) -> None:
+    text = "sendDefaultPii: true,\n  replaysOnErrorSampleRate: 1,\n  integrations: [Sentry.replayIntegration({ maskAllText: false })],"
+    [found] = findings(audit(tmp_path, options(text)), "privacy-scrubbing", "web")
+    assert any("replayIntegration" in str(place.saw) for place in found.evidence)
+
+
+def test_a_pass_says_what_was_seen_and_no_more(tmp_path: Path) -> None:
+    report = audit(tmp_path, options("replaysOnErrorSampleRate: 1,\n  integrations: [Sentry.replayIntegration()],"))
+    [found] = findings(report, "privacy-scrubbing", "web")
+    assert found.message == "Replays mask what users see and type"
 
 
 # --- the environment's name ----------------------------------------------------------------------
@@ -157,6 +172,28 @@ def test_a_variable_names_the_environment_if_the_build_has_it(tmp_path: Path) ->
     files["web/Dockerfile"] = "FROM node\nCOPY . .\nRUN npm ci && npm run build\n"
     report = audit(tmp_path / "b", files)
     assert "nothing gives the build of staging: it falls back to 'production'" in message(report, LABEL)
+
+
+@pytest.mark.parametrize(
+    ("text", "config", "expected"),
+    [
+        ("environment: CONFIG.NAME,", "export const CONFIG = { NAME: 'staging' };\n", ""),
+        (
+            "environment: CONFIG.NAME,",
+            "export const CONFIG = { NAME: 'production', ...window.config };\n",
+            "...window.config",
+        ),
+        ("environment: CONFIG.NAME,", "export const CONFIG = { ...window.config, NAME: 'staging' };\n", ""),
+        ("environment: CONFIG.name(),", "export const CONFIG = { name };\n", "CONFIG.name()"),
+    ],
+)
+def test_a_name_that_something_may_write_over_is_not_known(
+    tmp_path: Path, text: str, config: str, expected: str
+) -> None:
+    files = options(text, before="import { CONFIG } from './config';\n")
+    report = audit(tmp_path, {**files, "web/config.ts": config})
+    assert statuses(report, LABEL, "web") == ({"unknown"} if expected else {"pass"})
+    assert expected.strip(".") in message(report, LABEL)
 
 
 def test_a_mode_of_vite_names_the_environment(tmp_path: Path) -> None:
@@ -249,6 +286,24 @@ def test_the_option_enabled_and_an_early_return_count(tmp_path: Path) -> None:
     assert statuses(audit(tmp_path / "b", next_app(**{"instrumentation-client.ts": early})), ENABLED, "web") == {"pass"}
 
 
+@pytest.mark.parametrize(
+    ("value", "wanted", "expected"),
+    [
+        ("process.env.NODE_ENV === 'development'", "!CONFIG.DEBUG", "pass"),
+        ("process.env.NODE_ENV === 'development'", "CONFIG.DEBUG", "gap"),
+        ("process.env.NODE_ENV !== 'development'", "CONFIG.DEBUG", "pass"),
+        ("false", "CONFIG.DEBUG", "gap"),
+        ("process.env.NODE_ENV", "CONFIG.DEBUG === 'production'", "pass"),
+    ],
+)
+def test_a_condition_that_a_configuration_holds(tmp_path: Path, value: str, wanted: str, expected: str) -> None:
+    before = "import { CONFIG } from './config';\n"
+    init = f"import * as Sentry from '@sentry/nextjs';\n{before}if ({wanted}) {{ Sentry.init({{ {DSN} }}); }}\n"
+    config = f"export const CONFIG = {{\n  DEBUG: {value},\n}};\n"
+    report = audit(tmp_path, next_app(**{"instrumentation-client.ts": init, "config.ts": config}))
+    assert statuses(report, ENABLED, "web") == {expected}, message(report, ENABLED)
+
+
 def test_a_name_for_whether_there_is_a_dsn(tmp_path: Path) -> None:
     before = "const dsn = process.env.NEXT_PUBLIC_SENTRY_DSN;\nconst sentryEnabled = Boolean(dsn);\n"
     assert statuses(audit(tmp_path / "a", options("enabled: sentryEnabled,", before)), ENABLED, "web") == {"pass"}
@@ -258,3 +313,35 @@ def test_a_name_for_whether_there_is_a_dsn(tmp_path: Path) -> None:
 
 def test_an_init_without_conditions_has_none_to_judge(tmp_path: Path) -> None:
     assert statuses(audit(tmp_path, options("")), ENABLED, "web") == {"skipped"}
+
+
+# --- rates without a recorder -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "replaysSessionSampleRate: 0.1,\n  replaysOnErrorSampleRate: 1.0,",
+            "do nothing: replays need replayIntegration()",
+        ),
+        ("replaysSessionSampleRate: 0,\n  replaysOnErrorSampleRate: 0,", ""),
+        (
+            "replaysOnErrorSampleRate: 1.0,\n  // integrations: [Sentry.replayIntegration()],",
+            "does nothing: replays need",
+        ),
+        ("replaysOnErrorSampleRate: 1.0,\n  integrations: [Sentry.replayIntegration()],", ""),
+        ("replaysOnErrorSampleRate: 1.0,\n  integrations: [new Sentry.Replay()],", ""),
+        ("replaysOnErrorSampleRate: 1.0,\n  integrations: all(),", ""),
+        ("replaysOnErrorSampleRate: 1.0,\n  ...more,", ""),
+        ("profilesSampleRate: 0.5,", "does nothing: profiles need browserProfilingIntegration()"),
+        ("profilesSampleRate: 0.5,\n  integrations: [Sentry.browserProfilingIntegration()],", ""),
+    ],
+)
+def test_rates_of_what_nothing_records(tmp_path: Path, text: str, expected: str) -> None:
+    report = audit(tmp_path, options(text))
+    gaps = [item.message for item in findings(report, "frontend-tracing", "web") if item.status.value == "gap"]
+    assert len(gaps) == bool(expected)
+    assert all(expected in gap for gap in gaps)
+    rates = [str(place.saw) for item in findings(report, "sample-rates-effective", "web") for place in item.evidence]
+    assert not expected or not any("replays" in rate or "profiles" in rate for rate in rates)

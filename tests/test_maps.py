@@ -13,7 +13,7 @@ from sentry_audit.javascript.analysis import Analysis
 from sentry_audit.javascript.packages import discover
 from sentry_audit.scanners.bundling import bundling
 from sentry_audit.scanners.docker import scan
-from tests.trees import SDK, Texts, audit, message, statuses
+from tests.trees import SDK, Texts, audit, findings, message, statuses
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -197,6 +197,34 @@ def test_a_platform_that_builds_it_is_not_asked(tmp_path: Path) -> None:
     assert "Vercel" in message(report, "source-maps")
 
 
+def test_an_image_for_development_is_not_what_a_platform_builds(tmp_path: Path) -> None:
+    compose = "services:\n  web:\n    build:\n      context: ./web\n      args: {NODE_ENV: production}\n"
+    files = {**image(), "docker-compose.yml": compose, "web/vercel.json": "{}"}
+    report = audit(tmp_path, next_app(**files))
+    for check in ("source-maps", "frontend-dsn-provided"):
+        assert statuses(report, check) == {"unknown"}
+        assert "Vercel builds it" in message(report, check)
+    assert statuses(report, "release-set") == {"pass"}
+
+
+def test_what_app_hosting_gives_its_builds(tmp_path: Path) -> None:
+    variables = (
+        "env:\n- variable: SENTRY_AUTH_TOKEN\n  secret: sentryToken\n  availability: [BUILD]\n"
+        "- variable: NEXT_PUBLIC_SENTRY_DSN\n  value: %s\n  availability: [%s]\n"
+    )
+    files = next_app(**{"web/apphosting.yaml": variables % (DSN, "BUILD, RUNTIME")})
+    report = audit(tmp_path / "a", files)
+    assert statuses(report, "source-maps") == {"pass"}
+    [found] = findings(report, "frontend-dsn-provided", "web")
+    assert (found.status.value, [str(place) for place in found.evidence]) == ("pass", ["web/apphosting.yaml:5"])
+    report = audit(tmp_path / "b", next_app(**{"web/apphosting.yaml": variables % (DSN, "RUNTIME")}))
+    assert statuses(report, "frontend-dsn-provided") == {"unknown"}
+    assert "Firebase App Hosting builds it (web/apphosting.yaml)" in message(report, "frontend-dsn-provided")
+    files = next_app(**{"web/apphosting.yaml": "env: []\n", "web/apphosting.staging.yaml": variables % (DSN, "BUILD")})
+    assert statuses(audit(tmp_path / "c", files), "source-maps") == {"pass"}
+    assert statuses(audit(tmp_path / "d", files, "production"), "source-maps") == {"unknown"}
+
+
 # --- plugins ---------------------------------------------------------------------------------------
 
 
@@ -270,6 +298,40 @@ def test_where_plugins_are_configured(path: str, head: str, rest: str, name: str
     files = Texts({**next_app(), "web/next.config.ts": "", f"web/{path}": f"{head}\n{rest}\n"})
     [frontend], _ = discover(files)
     assert [plugin.name for plugin in Analysis(files, frontend).plugins] == [name]
+
+
+@pytest.mark.parametrize(
+    ("devtool", "expected"),
+    [
+        ("inDev() ? 'eval-cheap-module-source-map' : false", "makes no source maps: devtool is false"),
+        ("inDev() ? false : 'hidden-source-map'", ""),
+        ("'hidden-source-map'", ""),
+        ("false", "makes no source maps: devtool is false"),
+        ("choose()", ""),
+    ],
+)
+def test_webpack_makes_maps_if_it_is_told_to(tmp_path: Path, devtool: str, expected: str) -> None:
+    manifest = {
+        "scripts": {"build": "webpack"},
+        "dependencies": {"react": "19", "@sentry/react": "^10"},
+        "devDependencies": {"webpack": "5", "@sentry/webpack-plugin": "^4"},
+    }
+    config = (
+        "import { sentryWebpackPlugin } from '@sentry/webpack-plugin';\n"
+        f"export default {{ entry: './src/index.tsx', devtool: {devtool}, plugins: [sentryWebpackPlugin({{ project: 'web' }})] }};\n"
+    )
+    init = "import * as Sentry from '@sentry/react';\nSentry.init({ dsn: process.env.SENTRY_DSN });\n"
+    files = {"web/package.json": json.dumps(manifest), "web/webpack.config.ts": config, "web/src/index.tsx": init}
+    report = audit(tmp_path, files)
+    assert statuses(report, "source-maps") == ({"gap"} if expected else {"unknown"})
+    assert expected in message(report, "source-maps")
+
+
+def test_a_configuration_that_next_leaves_aside(tmp_path: Path) -> None:
+    ignored = next_app(**image(), **{"web/next.config.mjs": "export default {};\n"})
+    report = audit(tmp_path, ignored)
+    assert "nothing uploads its source maps" in message(report, "source-maps")
+    assert "no bundler plugin injects one" in message(report, "release-set")
 
 
 def test_no_plugin_at_all(tmp_path: Path) -> None:
@@ -425,6 +487,27 @@ def test_a_token_that_browsers_would_load() -> None:
     facts = committed(Texts({"web/a.ts": f"const sentry = process.env.{name};\n"}), [], [WEB])
     assert [(fact.name, fact.private) for fact in facts if isinstance(fact, AuthToken)] == [(name, False)]
     assert "anybody" in next(fact.problem for fact in facts if isinstance(fact, AuthToken))
+
+
+def test_a_word_in_a_template_is_no_broken_dsn(tmp_path: Path) -> None:
+    files = next_app(**{"web/.env.example": "NEXT_PUBLIC_SENTRY_DSN=local-dev-placeholder\n"})
+    assert statuses(audit(tmp_path / "a", files), "dsn-format") == {"skipped"}
+    files = next_app(**{"web/.env.production": "NEXT_PUBLIC_SENTRY_DSN=local-dev-placeholder\n"})
+    assert statuses(audit(tmp_path / "b", files), "dsn-format") == {"gap"}
+
+
+def test_a_placeholder_that_a_pipeline_writes_over_is_no_broken_dsn(tmp_path: Path) -> None:
+    files = next_app(**image("ENV NEXT_PUBLIC_SENTRY_DSN=REPLACE_SENTRY_DSN"))
+    assert statuses(audit(tmp_path / "a", files), "dsn-format") == {"gap"}
+    step = "sed -i 's|REPLACE_SENTRY_DSN|${{ secrets.SENTRY_DSN }}|g' web/Dockerfile"
+    files[".github/workflows/ship.yml"] = f"on: push\njobs:\n  ship:\n    steps:\n    - run: {step}\n"
+    report = audit(tmp_path / "b", files)
+    assert statuses(report, "dsn-format") == {"unknown"}
+    assert ".github/workflows/ship.yml:5 writes over REPLACE_SENTRY_DSN" in message(report, "dsn-format")
+    files[".github/workflows/ship.yml"] = (
+        f"on: push\njobs:\n  ship:\n    steps:\n    # - run: {step}\n    - run: date\n"
+    )
+    assert statuses(audit(tmp_path / "c", files), "dsn-format") == {"gap"}
 
 
 def test_a_committed_dsn_of_a_front_end_is_a_gap_once(tmp_path: Path) -> None:

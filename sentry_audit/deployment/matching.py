@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from posixpath import dirname
+from posixpath import basename, dirname
 from typing import TYPE_CHECKING
 
 from sentry_audit.deployment.environments import named_in, parameter_in, speaks_of
@@ -19,6 +19,10 @@ _VARIABLE = re.compile(r"\$[({]?[\w.]+[)}]?")
 _PLAIN = frozenset({"service", "cloud", "run", "cloudrun", "gcr", "docker", "image", "latest"})
 _RUNS = frozenset({"service", "job", "worker-pool"})
 _SHARED = re.compile(r"(?:^|/)(?:\.?docker\w*|build|deploy\w*|infra\w*|ops|ci|containers?|images|config|tools)(?:/|$)")
+#: Workflows that build a front end to look at it, and ship nothing.
+_FOR_TESTS = re.compile(
+    r"(?:^|[._-])(?:lighthouse|e2e|playwright|cypress|storybook|chromatic|tests?|lint|size)(?:[._-]|$)", re.IGNORECASE
+)
 _WEAK = 20  # built from the root, like everything else that is there
 _TOLD = 1000  # the user's settings say it
 
@@ -104,7 +108,8 @@ class Matching:
 
     def images(self, component: Component, environment: str) -> list[Deployment]:
         """The image builds (and bundles) of ``environment`` that are made of ``component``'s folder."""
-        return [item for item in self.made_of(component) if speaks_of(item.environment, environment)]
+        made = (item for item in self.made_of(component) if speaks_of(item.environment, environment))
+        return [item for item in made if item.resource != "bundle" or not _FOR_TESTS.search(basename(item.path))]
 
     def made_of(self, component: Component) -> list[Deployment]:
         """Likewise for all environments."""

@@ -8,6 +8,7 @@ from posixpath import basename, dirname, join
 from typing import TYPE_CHECKING
 
 from sentry_audit.deployment.environments import named_in, rendered, speaks_of
+from sentry_audit.deployment.hosts import ORIGINS
 from sentry_audit.facts import EnvVar, Image
 from sentry_audit.model import Evidence, Status
 
@@ -51,12 +52,15 @@ class Building:
         self.environment = environment
         self.facts = facts
         self.files = files
-        self.dockerfiles = self._dockerfiles()
         mine = matching.of(component.name, environment)
         made = matching.images(component, environment)
         pipelines = {item.pipeline for item in mine}
         self.images = [item for item in made if item.resource == "image"]
         self.bundles = [item for item in made if item.resource == "bundle"]
+        # An image that no pipeline builds, beside the file of a host that builds the front end, is for development.
+        hosted = any(item.origin in ORIGINS for item in made)
+        hosted = hosted and all(item.origin in ORIGINS for item in made if item.resource == "image")
+        self.dockerfiles = [] if hosted else self._dockerfiles()
         self.deployed = [item for item in made if item.pipeline in pipelines]
         self.sources = [item for item in mine if item.source and not item.image]
 
@@ -121,6 +125,11 @@ class Building:
         if bundles:
             places = tuple(place for item in bundles for place in item.evidence)
             return Reach(Status.GAP, f"what builds it does not give it {name}", places)
+        mine = [item for item in self.bundles if item.source or self.component.path == "."]
+        if mine and not self.platform[0]:
+            places = mine[0].evidence
+            unsure = f"whether that is what {self.environment} gets was not found"
+            return Reach(Status.UNKNOWN, f"{places[0]} builds it without {name}, and {unsure}", places)
         platform, place = self.platform
         if platform:
             here = Evidence(place, None, None, None, platform)

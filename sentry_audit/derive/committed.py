@@ -27,6 +27,9 @@ _CONFIGS = (".yml", ".yaml", ".sh", ".properties", ".toml", ".sentryclirc")
 #: What getsentry hands out: organisation, user and integration tokens.
 _TOKEN = re.compile(r"(?<![\w-])sntr(?:ys|yu|ya|yi)_[A-Za-z0-9+/=_.-]{20,}")
 _EXAMPLE = re.compile(r"your|example|token|x{4}|\.{3}|_{3}", re.IGNORECASE)
+#: A text that stands for a DSN until something puts one there.
+_WORD = re.compile(r"[\w.%@#{}-]{4,}")
+_REPLACES = re.compile(r"\b(sed|perl|awk|envsubst|replace\w*)\b")
 #: One of these is in every text that holds a DSN or a token.
 _MARKS = ("sntr", "AUTH_TOKEN", "://")
 #: A text that is filled in while the program runs.
@@ -50,9 +53,28 @@ def committed(files: Files, facts: Sequence[Fact], components: Sequence[Componen
             owners = [item for item in components if path.startswith(_prefix(item))]
             owner = max(owners, key=lambda item: len(_prefix(item)), default=components[0] if components else None)
             if owner is not None and key not in seen:
+                if isinstance(fact, Dsn) and (place := _written_over(files, fact)) is not None:
+                    reason = f"{place} writes over {fact.shown}: with what was not followed"
+                    fact = replace(fact, unknown=reason, evidence=(*fact.evidence, place))  # noqa: PLW2901
                 found.append(replace(fact, component=owner.name))
             seen.add(key)
     return found
+
+
+def _written_over(files: Files, fact: Dsn) -> Evidence | None:
+    """Where a pipeline, an image or a script puts another text in the place of one that is no DSN."""
+    if fact.valid or not _WORD.fullmatch(fact.shown):
+        return None
+    for path in files.search([fact.shown]):
+        name = path.rpartition("/")[2]
+        if not path.endswith((".yml", ".yaml", ".sh")) and not re.match(
+            r"(.*\.)?(Dockerfile|Makefile)|Jenkinsfile", name
+        ):
+            continue
+        for number, row in enumerate((files.text(path) or "").splitlines(), 1):
+            if fact.shown in row and _REPLACES.search(row) and not row.lstrip().startswith(_COMMENTS):
+                return Evidence(path, number, None, None, f"replaces {fact.shown}")
+    return None
 
 
 def _literals(files: Files) -> Iterator[Fact]:

@@ -107,9 +107,8 @@ class Frontends:
         fact = self._variable(frontend, variable.name, environment, matching, at_run_time=variable.at_run_time)
         if variable.has_literal and not fact.provided:
             source = f"a literal, in case nothing sets {variable.name}"
-            return FrontendVariable(
-                name=variable.name, provided=True, given=True, source=source, evidence=fact.evidence
-            )
+            places = (variable.evidence,) if variable.evidence is not None else fact.evidence
+            return FrontendVariable(name=variable.name, provided=True, given=True, source=source, evidence=places)
         return fact
 
     def _variable(

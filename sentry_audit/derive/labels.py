@@ -24,6 +24,9 @@ def labelled(
     ``shared``: the build makes the image of other environments too.
     """
     wanted = canonical(environment)
+    if label.unclear:
+        reason = f"what init's environment is was not followed: {label.unclear}"
+        return DeployedEnvironment(unknown=reason, evidence=label.evidence)
     if label.open:
         return DeployedEnvironment(declared=True, source="the code", evidence=label.evidence)
     for name in label.variables:

@@ -41,6 +41,7 @@ def _blinded(text: str) -> frozenset[str]:
     return kinds | frozenset({"error_boundary"} if any(token in text for token in BOUNDARIES) else ())
 
 
+#: In the order in which tools look for them.
 _CONFIGS = (".js", ".mjs", ".ts", ".cjs", ".mts", ".cts")
 
 
@@ -91,6 +92,12 @@ class Analysis:
         """The configuration file of that name; of several, the first of js, mjs, ts: next/constants ``CONFIG_FILES``."""
         paths = (join(self.frontend.folder, stem + suffix) for suffix in _CONFIGS)
         return next((path for path in paths if path in self.files.paths), None)
+
+    def takes(self, path: str) -> bool:
+        """Whether a file is no configuration that its tool leaves aside for another of the same name."""
+        stem = basename(path).partition(".config.")[0] + ".config"
+        beside = path == join(self.frontend.folder, basename(path)) and basename(path).startswith(f"{stem}.")
+        return not beside or path == self.config_path(stem)
 
     def locked(self, package: str) -> locks.Locked:
         """What the front end's lock file says of a package."""

@@ -52,7 +52,9 @@ def _argument(analysis: Analysis, item: Init, origin: Origin) -> FrontendDsn:
             name = next(name for name, how in origin.variables if is_public(analysis, name, how))
             how = next(how for known, how in origin.variables if known == name)
             literal = any("://" in text for text in origin.literals)
-            analysis.variables[name] = Variable(name, how == "$env/dynamic/public", literal)
+            analysis.variables[name] = Variable(
+                name, how == "$env/dynamic/public", literal, origin.trail[-1] if origin.trail else None
+            )
             return FrontendDsn(variable=name, source=f"the variable {name}", evidence=trail)
         if not analysis.loading.is_followed:
             reason = f"whether the bundler puts {hidden[0]} in was not followed"

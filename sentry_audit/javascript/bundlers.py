@@ -123,6 +123,8 @@ def plugins(analysis: Analysis) -> list[Plugin]:
             path.startswith(f"{folder}/") for folder in others
         ):
             continue
+        if not analysis.takes(path):
+            continue
         source = analysis.source(path)
         if source is not None:
             found += _of(source)

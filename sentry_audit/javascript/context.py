@@ -44,7 +44,7 @@ def user(analysis: Analysis) -> FrontendUser:
     sets, clears = bool(given) or _initial(analysis), bool(cleared)
     problem = ""
     if known is not None and not sets:
-        problem = f"users sign in ({known.saw}), and nothing calls setUser: events do not say whom they hit"
+        problem = f"users sign in ({known.saw}), and nothing that browsers load calls Sentry's setUser: events do not say whom they hit"
     elif known is not None and given and not clears:
         problem = f"{given[0]} sets the user, and nothing clears it: after signing out, events still carry the last one"
     evidence = (*((known,) if known is not None else ()), *given[:3], *cleared[:3])

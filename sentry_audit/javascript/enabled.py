@@ -31,6 +31,10 @@ _ONCE = re.compile(
 )
 _DSN = re.compile(r"dsn", re.IGNORECASE)
 _DEPTH = 6
+#: Expressions that are true or false, and no name or text.
+_CONDITIONS = frozenset(
+    {"binary_expression", "unary_expression", "call_expression", "parenthesized_expression", "true", "false"}
+)
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,14 @@ class Evaluation:
             return self._truth(source.constants[text], source, depth + 1)
         if node.type == "call_expression" and (answer := self._call(node, source, depth)) is not _NOT:
             return answer if answer is None else bool(answer)
+        if (place := self._elsewhere(node, source, depth)) is not None:
+            return self._truth(*place, depth + 1)
         return bool(self._value(node, source, depth))
+
+    def _elsewhere(self, node: Any, source: Source, depth: int) -> tuple[Any, Source] | None:
+        """A condition that is written in an object, or in another file, and not where it is asked."""
+        place = self.analysis.values.written(node, source) if depth < _DEPTH else None
+        return place if place is not None and place[0].type in _CONDITIONS else None
 
     def _and(self, left: Any, right: Any, source: Source, depth: int) -> bool | None:
         """One that is surely false decides, whatever the other is."""

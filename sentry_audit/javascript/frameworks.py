@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sentry_audit.javascript.analysis import Analysis
     from sentry_audit.javascript.captures import Captures
     from sentry_audit.javascript.inits import Init
+    from sentry_audit.javascript.syntax import Source
 
 _FILES = tuple(
     stem + suffix for stem in ("error", "global-error", "_error") for suffix in (".tsx", ".jsx", ".js", ".ts")
@@ -50,8 +51,7 @@ def boundaries(analysis: Analysis, captures: Captures) -> Iterator[ErrorBoundary
 
 
 def _nextjs(analysis: Analysis, captures: Captures) -> Iterator[ErrorBoundary]:
-    routes: list[tuple[str, Capture]] = []
-    sorts: dict[str, list[tuple[str, Capture]]] = {"route": routes, "global-error": [], "page": []}
+    sorts: dict[str, list[tuple[Evidence, Capture]]] = {"route": [], "global-error": [], "page": []}
     for path in sorted(analysis.files.paths):
         if not path.endswith(_FILES) or not analysis.frontend.within(path) or not deployed(path):
             continue
@@ -63,7 +63,7 @@ def _nextjs(analysis: Analysis, captures: Captures) -> Iterator[ErrorBoundary]:
             continue
         source = analysis.source(path)
         capture = captures.of(source.root, source) if source is not None else Capture(None, why="it was not parsed")
-        sorts[sort].append((path, capture))
+        sorts[sort].append((_default(path, source), capture))
     for sort, listed in sorts.items():
         yield from _grouped(sort, listed)
     if analysis.is_app_router:
@@ -72,14 +72,24 @@ def _nextjs(analysis: Analysis, captures: Captures) -> Iterator[ErrorBoundary]:
         yield from _requests(analysis, captures)
 
 
-def _grouped(sort: str, listed: list[tuple[str, Capture]]) -> Iterator[ErrorBoundary]:
+def _default(path: str, source: Source | None) -> Evidence:
+    """The component that a file exports by default, which is what Next.js renders."""
+    node = source.default if source is not None else None
+    if source is not None and node is not None:
+        node = source.functions.get(text_of(node)) or source.classes.get(text_of(node)) or node
+    return Evidence(path, line_of(node) if node is not None else None)
+
+
+def _grouped(sort: str, listed: list[tuple[Evidence, Capture]]) -> Iterator[ErrorBoundary]:
     """One fact for all that capture, one for all that do not: a large application has dozens."""
     for verdict in (True, False, None):
-        paths = [path for path, capture in listed if capture.sends is verdict]
+        chosen = [(here, capture) for here, capture in listed if capture.sends is verdict]
+        paths = [here.path or "" for here, _ in chosen]
         if not paths:
             continue
         shown = ", ".join(paths[:_SHOWN]) + (f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else "")
-        places = tuple(Evidence(path, saw="no call of captureException" if verdict is False else "") for path in paths)
+        saw = "no call of captureException" if verdict is False else ""
+        places = tuple(capture.where or Evidence(here.path, here.line, saw=saw) for here, capture in chosen)
         name = basename(paths[0])
         if verdict is None:
             why = next(capture.why for _, capture in listed if capture.sends is None)
@@ -129,7 +139,8 @@ def _requests(analysis: Analysis, captures: Captures) -> Iterator[ErrorBoundary]
                 name=name, sort=sort, unknown=f"what {path} hands on was not followed", evidence=(here,)
             )
             return
-        here = Evidence(path, saw="no onRequestError")
+        register = source.functions.get("register")
+        here = Evidence(path, line_of(register) if register is not None else None, saw="no onRequestError")
         yield ErrorBoundary(name=name, sort=sort, present=False, captures=False, problem=problem, evidence=(here,))
         return
     capture = captures.handed(source.constants.get(name) or source.functions.get(name), source)

@@ -26,7 +26,7 @@ class Label:
 
     ``given``: it has the option; ``variables`` that it reads; ``builds``: those that bundlers set (NODE_ENV, MODE);
     ``literals`` in the code, as a fallback or alone; ``mode`` is what the script ``build`` builds in, ``modes`` what
-    others do too; ``open``: part of it is decided elsewhere.
+    others do too; ``open``: part of it is decided elsewhere; ``unclear`` is what was not followed.
     """
 
     given: bool = False
@@ -36,6 +36,7 @@ class Label:
     mode: str = "production"
     modes: tuple[str, ...] = ()
     open: bool = False
+    unclear: str = ""
     evidence: tuple[Evidence, ...] = ()
 
 
@@ -43,7 +44,7 @@ def label(analysis: Analysis, item: Init, options: Mapping[str, Any], spread: bo
     """The label of one init. ``spread``: further options come from elsewhere."""
     node = options.get("environment")
     if node is None:
-        return Label(open=spread, evidence=(item.evidence,))
+        return Label(open=spread, unclear="options are spread into init" if spread else "", evidence=(item.evidence,))
     origin = analysis.values.origin(node, item.source)
     here = Evidence(item.source.path, line_of(node), saw=f"environment: {text_of(node)}".partition("\n")[0][:80])
     names = tuple(dict.fromkeys(name for name, _ in origin.variables))
@@ -57,5 +58,6 @@ def label(analysis: Analysis, item: Init, options: Mapping[str, Any], spread: bo
         mode=modes.get("build", "production"),
         modes=tuple(modes.values()),
         open=origin.page or bool(origin.unknown),
+        unclear=next(iter(origin.unknown), ""),
         evidence=tuple(dict.fromkeys((here, *origin.trail))),
     )

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from posixpath import basename, join
+from posixpath import basename
 from typing import TYPE_CHECKING, Any
 
 from sentry_audit.javascript.bundlers import Demand, Plugin, demand, resolved, variable_of
 from sentry_audit.javascript.inits import turbopack
-from sentry_audit.javascript.names import SUFFIXES
 from sentry_audit.javascript.syntax import entries, line_of, string_of, text_of, walk
 from sentry_audit.model import Evidence
 
@@ -110,6 +109,11 @@ def _no_maps(analysis: Analysis, plugin: Plugin) -> str:
         files = [source for source in _configs(analysis, "vite.config") if source is not None]
         if plugin.source in files and not any("sourcemap:" in item.text.replace(" ", "") for item in files):
             return f"{plugin.evidence} finds no source maps: build.sourcemap is not set, and Vite makes none by default"
+    if plugin.name.lower() == "sentrywebpackplugin":
+        for source in _configs(analysis, "webpack.config"):
+            value = _pair(source.root, "devtool")
+            if value is not None and text_of(_at_build(value, source)) == "false":
+                return f"{source.path}:{line_of(value)} makes no source maps: devtool is false"
     for source in _configs(analysis, "vite.config"):
         value = _build_option(source, "sourcemap") if plugin.name == "sentryVitePlugin" else None
         if value is not None and text_of(resolved(value, source)) == "false":
@@ -171,9 +175,9 @@ def _removed(analysis: Analysis) -> bool:
 
 
 def _configs(analysis: Analysis, stem: str) -> list[Source]:
-    paths = (join(analysis.frontend.folder, stem + suffix) for suffix in SUFFIXES)
-    sources = (analysis.source(path) for path in paths if path in analysis.files.paths)
-    return [source for source in sources if source is not None]
+    path = analysis.config_path(stem)
+    source = analysis.source(path) if path is not None else None
+    return [source] if source is not None else []
 
 
 def _build_option(source: Source, key: str) -> Any:
@@ -195,6 +199,18 @@ def _pair(root: Any, key: str) -> Any:
         ),
         None,
     )
+
+
+def _at_build(node: Any, source: Source) -> Any:
+    """What an expression is while the front end is built for deployment: of a choice that is known, the branch."""
+    value = resolved(node, source)
+    if value.type == "ternary_expression":
+        test, one, other = value.named_children
+        if not demand(test, source, True).possible:
+            return resolved(other, source)
+        if demand(test, source, True) == Demand():
+            return resolved(one, source)
+    return value
 
 
 def _place(plugin: Plugin, node: Any) -> str:

@@ -29,6 +29,17 @@ _RATES = (
     "replaysOnErrorSampleRate",
     "profilesSampleRate",
 )
+#: (the rates, what they sample, what records it): no browser SDK adds these by itself.
+_RECORDED = (
+    (("replaysSessionSampleRate", "replaysOnErrorSampleRate"), "replays", "replayIntegration()"),
+    (("profilesSampleRate",), "profiles", "browserProfilingIntegration()"),
+)
+_RECORDERS = {
+    "replays": re.compile(
+        r"replay\w*Integration|\bnew\s+(?:\w+\.)*Replay\b|Integration\(\s*[\"']replay", re.IGNORECASE
+    ),
+    "profiles": re.compile(r"Profiling(?:Integration)?\b"),
+}
 _NUMBER = re.compile(r"^-?\d*\.?\d+$")
 _COMMENT = re.compile(r"(?<!:)//[^\n]*|/\*.*?\*/", re.DOTALL)
 _ADDED = re.compile(r"addIntegration\([^)]*[tT]racing")
@@ -37,7 +48,11 @@ _ADDED = re.compile(r"addIntegration\([^)]*[tT]racing")
 def option_facts(analysis: Analysis, item: Init, options: Mapping[str, Any], spread: bool) -> Iterator[Fact]:
     """The facts about the options of one init. ``spread``: further options come from elsewhere."""
     yield from _tracing(analysis, item, options, spread)
-    yield from _sample_rates(analysis, item, options)
+    idle = {} if spread else _idle(analysis, item, options)
+    for option, problem in idle.items():
+        if problem:
+            yield FrontendTracing(effective=False, problem=problem, evidence=(item.at(options[option], option),))
+    yield from _sample_rates(analysis, item, {name: node for name, node in options.items() if name not in idle})
     yield from hooks(analysis, item, options)
     yield privacy(analysis, item, options, spread)
 
@@ -53,6 +68,22 @@ def _tracing(analysis: Analysis, item: Init, options: Mapping[str, Any], spread:
     package = analysis.package or item.package
     problem = f"a sampling rate is set, but {package} makes no spans without browserTracingIntegration()"
     yield FrontendTracing(effective=False, problem=problem, evidence=(item.evidence,))
+
+
+def _idle(analysis: Analysis, item: Init, options: Mapping[str, Any]) -> dict[str, str]:
+    """What is wrong with each rate, the first of its sort, of what no integration of the front end records."""
+    found: dict[str, str] = {}
+    listed = text_of(options.get("integrations"))
+    if listed and not listed.startswith("[") and "integrations" not in item.source.constants:
+        return found  # a function, or what comes from elsewhere
+    for names, sort, integration in _RECORDED:
+        rates = {name: _literal(options[name], item) for name in names if name in options}
+        given = [name for name, rate in rates.items() if rate is None or 0 < rate <= 1]
+        texts = (_COMMENT.sub("", analysis.files.text(path) or "") for path in analysis.mentioning)
+        if given and not any(_RECORDERS[sort].search(text) for text in texts):
+            problem = f"{' and '.join(given)} {'do' if len(given) > 1 else 'does'} nothing: {sort} need {integration}"
+            found |= dict.fromkeys(given, "") | {given[0]: problem}
+    return found
 
 
 def instruments(analysis: Analysis, item: Init, options: Mapping[str, Any]) -> bool:

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from sentry_audit.javascript.analysis import Analysis
     from sentry_audit.javascript.inits import Init
 
+#: What of an event may hold personal data; the rest, such as its fingerprint, tells events apart.
+_PERSONAL = re.compile(
+    r"request|user|message|value|breadcrumbs|extra|contexts|server_name|headers|cookies|data|query_string|url|email|ip_address",
+    re.IGNORECASE,
+)
 #: Options of replay that show what users typed and saw, when they are false.
 _MASKS = ("maskAllText", "maskAllInputs", "blockAllMedia")
 
@@ -39,17 +44,27 @@ def privacy(analysis: Analysis, item: Init, options: Mapping[str, Any], spread: 
     if not unscrubbed and _misses_transactions(options):
         unscrubbed = "beforeSend scrubs errors; transactions and their spans are sent as they are"
         where = item.at(options["beforeSend"], "beforeSend")
-    place = item.at(pii, "sendDefaultPii") if sends else where if unscrubbed else item.evidence
+    scrubbed = "" if unscrubbed else _scrubbed(options)
+    places = (item.at(pii, "sendDefaultPii") if sends else None, where if unscrubbed else None)
     return Privacy(
         send_default_pii=sends,
         pii="sendDefaultPii is true: cookies, headers and addresses of users are sent" if sends else "",
         scrubber_active=not problem,
         problem=problem,
-        scrubbable=bool(unscrubbed or where or "beforeSend" in options or _replays(options)),
+        scrubbable=bool(unscrubbed or scrubbed),
         scrubbing=not unscrubbed,
         unscrubbed=unscrubbed,
-        evidence=tuple(dict.fromkeys((place or item.evidence,))),
+        scrubbed=scrubbed,
+        evidence=tuple(place for place in places if place is not None) or (item.evidence,),
     )
+
+
+def _scrubbed(options: Mapping[str, Any]) -> str:
+    """What keeps personal data out of what is sent; ``""`` if nothing says so."""
+    masks = ["replays mask what users see and type"] if _replays(options) else []
+    hooks = ["beforeSend scrubs errors"] if "beforeSend" in options and _changes(options["beforeSend"]) else []
+    told = ", ".join(masks + hooks)
+    return told[:1].upper() + told[1:]
 
 
 def _replays(options: Mapping[str, Any]) -> bool:
@@ -65,12 +80,13 @@ def _misses_transactions(options: Mapping[str, Any]) -> bool:
 
 
 def _changes(hook: Any) -> bool:
-    """Whether a hook takes something out of events or writes over it, and does not only choose among them."""
+    """Whether a hook takes something out of events or writes over it, and does not only choose among them, or group them."""
     for node in walk(hook):
         if node.type in {"assignment_expression", "augmented_assignment_expression"}:
             left = node.child_by_field_name("left")
             if left is not None and left.type in {"member_expression", "subscript_expression"}:
-                return True
+                if _PERSONAL.search(text_of(left).partition(".")[2]):
+                    return True
         if node.type == "unary_expression" and text_of(node).startswith("delete "):
             return True
     return False

@@ -48,7 +48,8 @@ def _given(analysis: Analysis, item: Init, node: Any) -> Release:
         parts = [part.named_children[0] for part in walk(value) if part.type == "template_substitution"]
     origins = [analysis.values.origin(part, item.source) for part in parts]
     variables = tuple(dict.fromkeys(name for origin in origins for name, _ in origin.variables))
-    evidence = tuple(dict.fromkeys((item.evidence, *(place for origin in origins for place in origin.trail))))
+    here = item.at(node, "release")
+    evidence = tuple(dict.fromkeys((item.evidence, here, *(place for origin in origins for place in origin.trail))))
     text = text_of(node)
     source = made_from(f"{text} {' '.join(variables)} {_told(origins)}")
     if variables:

@@ -24,6 +24,10 @@ _IN_BROWSER = frozenset(
     {'typeofwindow!=="undefined"', 'typeofwindow!="undefined"', "isBrowser", "!isServer", "!import.meta.env.SSR"}
 )
 _EMPTY = frozenset({"undefined", "null", '""', "''", "``", "false"})
+#: Nodes whose blanks are part of what they say.
+_TEXTS = frozenset({"string", "template_string"})
+#: What makes a truth value of what it compares.
+_COMPARES = frozenset({"===", "==", "!==", "!=", "<", "<=", ">", ">=", "in", "instanceof"})
 _DEPTH = 6
 
 
@@ -45,6 +49,7 @@ class Variable:
     name: str
     at_run_time: bool = False
     has_literal: bool = False
+    evidence: Evidence | None = None
 
 
 class Values:
@@ -61,7 +66,7 @@ class Values:
         return found
 
     def _follow(self, node: Any, source: Source, found: Origin, depth: int) -> None:
-        text = text_of(node)
+        text = " ".join(text_of(node).split()) if node.type not in _TEXTS else text_of(node)
         if depth > _DEPTH:
             found.unknown.append(text[:60])
         elif match := _ENV.match(text.replace("?.", ".").replace("!", "")):
@@ -88,9 +93,10 @@ class Values:
             "await_expression",
             "satisfies_expression",
         }:
-            parts = _alternatives(node) if node.type == "ternary_expression" else node.named_children
-            parts = parts[:1] if node.type in {"as_expression", "satisfies_expression"} else parts
-            for part in parts:
+            if node.type == "binary_expression" and text_of(node.child_by_field_name("operator")) in _COMPARES:
+                found.unknown.append(text[:60])
+                return
+            for part in _parts(node):
                 self._follow(part, source, found, depth + 1)
         elif node.type in {"identifier", "shorthand_property_identifier"}:
             self._name(text, source, found, depth)
@@ -116,14 +122,17 @@ class Values:
         key, value = source.bound[name]
         match = _ENV.match(f"{text_of(value)}.{key}")
         if match:
-            found.variables.append((key, match[1]))
+            known = source.imports.get("env") if match[1] == "env" else None
+            how = known.module if known is not None and known.module.startswith("$env/") else match[1]
+            found.variables.append((key, how))
             found.trail.append(Evidence(source.path, line_of(value), None, None, f"{key} of {match[1]}"))
             return
-        inside = _entry(source, source.constants.get(text_of(value), value), key, 0)
+        inside, over = _entry(source, source.constants.get(text_of(value), value), key, 0)
         if inside is None:
             found.unknown.append(f"{name} of {text_of(value)[:40]}")
         else:
             self._follow(inside, source, found, depth + 1)
+            found.unknown += [f"{name}, over which {over} is spread"] if over else []
 
     def _imported(self, source: Source, name: str, use: Callable[[Source, Any], None], found: Origin) -> None:
         known = source.imports[name]
@@ -146,11 +155,12 @@ class Values:
         owner, key = text_of(node.child_by_field_name("object")), text_of(node.child_by_field_name("property"))
 
         def entry(where: Source, value: Any) -> None:
-            inside = _entry(where, value, key, 0)
+            inside, over = _entry(where, value, key, 0)
             if inside is None:
                 found.unknown.append(f"{owner}.{key}")
             else:
                 self._follow(inside, where, found, depth + 1)
+                found.unknown += [f"{owner}.{key}, over which {over} is spread"] if over else []
 
         if owner in source.constants:
             entry(source, source.constants[owner])
@@ -158,6 +168,24 @@ class Values:
             self._imported(source, owner, entry, found)
         else:
             found.unknown.append(text_of(node)[:60])
+
+    def written(self, node: Any, source: Source) -> tuple[Any, Source] | None:
+        """Where what ``config.key`` or an imported name stands for is written, and in which file."""
+        found: list[tuple[Any, Source]] = []
+        if node.type == "identifier" and text_of(node) in source.imports:
+            self._imported(source, text_of(node), lambda other, value: found.append((value, other)), Origin())
+        elif node.type == "member_expression":
+            owner, key = text_of(node.child_by_field_name("object")), text_of(node.child_by_field_name("property"))
+
+            def entry(where: Source, value: Any) -> None:
+                inside, over = _entry(where, value, key, 0)
+                found.extend([(inside, where)] if inside is not None and not over else [])
+
+            if owner in source.constants:
+                entry(source, source.constants[owner])
+            elif owner in source.imports:
+                self._imported(source, owner, entry, Origin())
+        return found[0] if found else None
 
 
 def _alternatives(node: Any) -> list[Any]:
@@ -169,18 +197,33 @@ def _alternatives(node: Any) -> list[Any]:
     return branches[:1] if asked in _IN_BROWSER else branches
 
 
-def _entry(source: Source, value: Any, key: str, depth: int) -> Any:
-    """The value of ``key`` in an object, or in what is spread into it."""
+def _parts(node: Any) -> list[Any]:
+    """The operands that an expression may take its value from: of ``a && b``, ``b``."""
+    if node.type == "ternary_expression":
+        return _alternatives(node)
+    parts = list[Any](node.named_children)
+    if node.type == "binary_expression" and text_of(node.child_by_field_name("operator")) == "&&":
+        return parts[-1:]
+    return parts[:1] if node.type in {"as_expression", "satisfies_expression"} else parts
+
+
+def _entry(source: Source, value: Any, key: str, depth: int) -> tuple[Any, str]:
+    """(the value of ``key`` in an object, or in what is spread into it; what is spread over it and was not followed)."""
     for item in walk(value):
         if item.type != "object":
             continue
         inside, _ = entries(item)
-        if key in inside:
-            return inside[key]
+        found, over = inside.get(key), ""
         for child in item.named_children:
+            if child.type != "spread_element" or (key in inside and child.start_byte < inside[key].start_byte):
+                continue
             name = text_of(child).lstrip(".")
-            if child.type == "spread_element" and name in source.constants and depth < _DEPTH:
-                found = _entry(source, source.constants[name], key, depth + 1)
-                if found is not None:
-                    return found
-    return None
+            if name not in source.constants or depth >= _DEPTH:
+                over = name[:60]
+                continue
+            spread, further = _entry(source, source.constants[name], key, depth + 1)
+            if spread is not None:
+                found, over = spread, further
+        if found is not None:
+            return found, over
+    return None, ""

@@ -410,6 +410,8 @@ def tracing(
         else (
             "traces_sample_rate is 0"
             if found == 0
+            else "traces_sample_rate is None: nothing is traced"
+            if rate is not None and found is None
             else "neither traces_sample_rate nor traces_sampler is set; Python does not read SENTRY_TRACES_SAMPLE_RATE"
         )
     )

@@ -107,11 +107,16 @@ def _run(found: Bundling, stage: Stage, item: Instruction) -> None:
     ]
     if re.search(r"\b(apk|apt|apt-get|yum|dnf|microdnf)\b[^\n]*\bgit\b", text):
         stage.git = True
-    if any(is_bundler(words) for words in commands(text)):
+    if runs_bundler(item):
         found.line = found.line or item.line
         found.args |= stage.args
         found.env |= stage.env
         found.git = found.git or stage.git
+
+
+def runs_bundler(item: Instruction) -> bool:
+    """Whether a RUN builds a front end."""
+    return item.name == "RUN" and any(map(is_bundler, commands(f"{item.value}\n{item.body}")))
 
 
 def is_bundler(words: Sequence[str]) -> bool:

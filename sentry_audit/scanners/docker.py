@@ -9,6 +9,7 @@ from posixpath import basename, dirname, join, normpath
 from sentry_audit.facts import AuthToken, Fact, Image, Install, Process
 from sentry_audit.model import Evidence
 from sentry_audit.scanners.base import Found, Scanner
+from sentry_audit.scanners.bundling import runs_bundler
 from sentry_audit.scanners.installs import understand
 from sentry_audit.scanners.instructions import Instruction, read
 from sentry_audit.scanners.shell import commands, expand
@@ -53,12 +54,15 @@ class _Stage:
 def scan(path: str, text: str) -> Found:
     """One Image, a Process per command that its last stage starts, and the variables that it bakes in."""
     context = dirname(path)
-    stages = _stages(read(text), context)
+    instructions = read(text)
+    stages = _stages(instructions, context)
     if not stages:
         return (), ()
     last = stages[-1]
     copied = [item for stage in stages for item in stage.copies if not item.stage]
     started = _started(last)
+    arguments = tuple(dict.fromkeys(name for stage in stages for name in stage.arguments))
+    lines = {item.value.partition("=")[0].strip(): item.line for item in instructions if item.name == "ARG"}
     image = Image(
         path=path,
         context=context,
@@ -69,10 +73,12 @@ def scan(path: str, text: str) -> Found:
         env=tuple(
             (name, shown(name, value) or (value if value.startswith("$") else "")) for name, value, _ in last.exported
         ),
-        args=tuple(dict.fromkeys(name for stage in stages for name in stage.arguments)),
+        args=arguments,
         command=started[0][0] if started else (),
         command_line=started[0][1] if started else None,
         unresolved=tuple(dict.fromkeys(last.unresolved)),
+        bundles_at=next((item.line for item in instructions if runs_bundler(item)), None),
+        args_at=tuple(lines[name] for name in arguments),
         evidence=(Evidence(path),),
     )
     found: list[Fact] = [image]

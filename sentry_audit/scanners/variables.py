@@ -65,6 +65,8 @@ def _secret(path: str, name: str, value: str, line: int | None, *, template: boo
         if not written:
             return None
         parsed = dsn.parse(value)
+        if template and "://" not in plain:  # a word in its place: a template tells what to put there
+            return None
         return dsn.fact(
             parsed,
             name=name,
