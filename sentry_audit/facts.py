@@ -188,12 +188,14 @@ class EnvVar(Fact):
 
     ``value`` is kept only for names that cannot be secret (``SENTRY_ENVIRONMENT``, rates, flags);
     a DSN is in ``dsn`` (redacted) instead. ``template`` is true for ``.env.example`` and the like.
-    ``environment`` is the environment the file's name speaks of, or ``""``.
+    ``environment`` is the environment the file's name speaks of, or ``""``. ``reference``: the variable whose value it
+    takes on, and nothing else (``${SENTRY_DSN:-}``).
     """
 
     path: str
     name: str
     is_set: bool = False
+    reference: str = ""
     value: str = ""
     template: bool = False
     environment: str = ""
@@ -401,7 +403,8 @@ class SdkInit(Fact):
 class DsnArgument(Fact):
     """Where the DSN that init is given comes from, followed to its end in one environment.
 
-    ``also`` says what else may give it where ``variables`` are not set, and was not followed.
+    ``also`` says what else may give it where ``variables`` are not set, and was not followed; ``literal``: a DSN that
+    stands in the code does then.
     """
 
     resolves: bool = False
@@ -409,6 +412,7 @@ class DsnArgument(Fact):
     source: str = ""
     variables: tuple[str, ...] = ()
     also: str = ""
+    literal: bool = False
 
 
 @fact
@@ -742,12 +746,14 @@ class FrontendVariable(Fact):
     """Whether the variable that a browser's DSN comes from has a value where the front end is built.
 
     ``given``: something gives it one; ``late``: only to the running service, which is without effect.
+    ``at_run_time``: it is not compiled in, the server reads it while it runs.
     """
 
     name: str
     provided: bool = False
     given: bool = False
     late: bool = False
+    at_run_time: bool = False
     source: str = ""
     problem: str = ""
 

@@ -124,6 +124,9 @@ def _declared(
         name = min(baked & set(variables))
         here = Evidence(image.path, None, None, None, f"ENV {name}")
         return DeployedDsn(declared=True, variables=variables, source=f"{name} in {image.path}", evidence=(here,))
+    if argument is not None and argument.literal:
+        source = f"a literal, in case nothing sets {' or '.join(variables)}"
+        return DeployedDsn(declared=True, variables=variables, source=source, evidence=argument.evidence[-1:])
     similar = sorted(
         {name for state in found for name in state.variables if "SENTRY" in name.upper() and "DSN" in name.upper()}
     )
