@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sentry_audit.app import Request, trace
+from sentry_audit.app import Request, difference, trace
 from sentry_audit.model import Status
 from tests.trees import FASTAPI, IMAGE, SDK, audit, message, statuses, write
 
@@ -132,3 +132,26 @@ def test_a_literal_of_a_front_end_stands_in_as_the_check_says(tmp_path: Path) ->
     assert way.steps[0].message == "init takes its DSN from NEXT_PUBLIC_SENTRY_DSN"
     assert way.status is Status.PASS
     assert "a literal" in message(audit(tmp_path, files), "frontend-dsn-provided")
+
+
+def test_a_difference_is_none_where_only_a_files_name_holds_the_environment(tmp_path: Path) -> None:
+    files = {
+        **DEPLOYED,
+        "deploy-production.sh": "docker build -t gcr.io/p/api .\ngcloud run deploy api --image gcr.io/p/api\n",
+    }
+    write(tmp_path, {**files, "deploy-staging.sh": files["deploy-production.sh"]})
+    for item in difference(Request(root=tmp_path), "staging", "production"):
+        assert (item.left.status, item.left.message) != (item.right.status, item.right.message), item.subject
+
+
+def test_production_is_not_blamed_for_its_own_label(tmp_path: Path) -> None:
+    files = {**DEPLOYED, "deploy.sh": "gcloud run deploy api --source . --set-secrets=SENTRY_DSN=dsn:1\n"}
+    report = audit(tmp_path, files, "production")
+    assert "events of every environment are labelled production" in message(report, "deploy-environment-declared")
+
+
+def test_a_script_in_the_folder_of_one_component_creates_only_its_secrets(tmp_path: Path) -> None:
+    files = {f"{folder}/{name}": text for folder in ("api", "mail") for name, text in DEPLOYED.items()}
+    report = audit(tmp_path, {**files, "mail/secrets.sh": "gcloud secrets create mail-key\n"})
+    assert statuses(report, "secret-script-covers-dsn", "mail") == {"gap"}
+    assert statuses(report, "secret-script-covers-dsn", "api") == {"skipped"}

@@ -202,7 +202,8 @@ def _labelled(
         return DeployedEnvironment(unknown="; ".join(unresolved), evidence=_places(mine))
     reads = f"the code reads {' or '.join(names)}, which" if label else "neither the code nor"
     tail = "no deployment sets" if label else "a deployment sets SENTRY_ENVIRONMENT"
-    problem = f"{reads} {tail}: events of {environment} are labelled production" if not label else f"{reads} {tail}"
+    whose = "every environment" if canonical(environment) == "production" else environment
+    problem = f"{reads} {tail}: events of {whose} are labelled production" if not label else f"{reads} {tail}"
     return DeployedEnvironment(problem=problem, evidence=_places(mine))
 
 
@@ -212,7 +213,7 @@ def secrets(
     """Whether scripts and Terraform that create secrets know the DSN's, and by the name that is deployed."""
     declared = [fact for fact in facts if isinstance(fact, SecretDeclared)]
     found: list[Fact] = []
-    found += _scripts(declared)
+    found += _scripts([item for item in declared if _concerns(item.path, component, matching)])
     here = [item for item in declared if speaks_of(item.environment, environment)]
     found += _terraform(component, matching, [item for item in here if item.origin == "terraform"], dsn, environment)
     known = {rendered(item.name, environment): item for item in here if "sentry" in item.name.lower()}
@@ -223,6 +224,12 @@ def secrets(
         evidence = (*dsn.evidence, *(place for item in known.values() for place in item.evidence))
         found.append(SecretName(name=dsn.secret, agrees=agrees, problem=problem, evidence=evidence))
     return found
+
+
+def _concerns(path: str, component: Component, matching: Matching) -> bool:
+    """Whether a script is ``component``'s: one that stands in the folder of other components is only theirs."""
+    holders = {item.path for item in matching.components if item.path != "." and path.startswith(f"{item.path}/")}
+    return not holders or component.path == max(holders, key=len)
 
 
 def _scripts(declared: Sequence[SecretDeclared]) -> list[Fact]:
