@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -57,15 +58,16 @@ def _said(findings: list[Finding], environment: str) -> set[tuple[Status, str, t
         (
             item.status,
             _without(item.message, environment),
-            tuple(_without(place.saw, environment) for place in item.evidence),
+            tuple(_without(place.saw, environment, "") for place in item.evidence),
         )
         for item in findings
         if item.status is not Status.SKIPPED
     }
 
 
-def _without(text: str, name: str) -> str:
-    return text.replace(name, "…") if name else text
+def _without(text: str, name: str, mark: str = "…") -> str:
+    """``text`` with ``mark`` for the environment's name; without a mark, ``shop-staging`` is ``shop`` and says the same."""
+    return re.sub(re.escape(name) if mark else rf"[-_.]?{re.escape(name)}", mark, text) if name else text
 
 
 def _side(findings: list[Finding], environment: str) -> Side:

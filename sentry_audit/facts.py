@@ -404,7 +404,7 @@ class DsnArgument(Fact):
     """Where the DSN that init is given comes from, followed to its end in one environment.
 
     ``also`` says what else may give it where ``variables`` are not set, and was not followed; ``literal``: a DSN that
-    stands in the code does then.
+    stands in the code does then. ``secret``: the one that the program itself reads it from.
     """
 
     resolves: bool = False
@@ -413,6 +413,7 @@ class DsnArgument(Fact):
     variables: tuple[str, ...] = ()
     also: str = ""
     literal: bool = False
+    secret: str = ""
 
 
 @fact

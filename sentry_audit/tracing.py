@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sentry_audit.deployment.environments import canonical, rendered, speaks_of
 from sentry_audit.deployment.promotion import promoted
 from sentry_audit.deployment.state import by_service, states
+from sentry_audit.dsn import names_dsn
 from sentry_audit.facts import (
     DeployedDsn,
     Deployment,
@@ -350,7 +351,7 @@ def _secret(item: Setting, environment: str, facts: Sequence[Fact]) -> Step:
         return Step(
             "secret", Status.UNKNOWN, f"{wanted} is created here; whether it exists was not asked", same[0].evidence
         )
-    similar = [fact for fact in declared if "sentry" in fact.name.lower()]
+    similar = [fact for fact in declared if names_dsn(fact.name)]
     if similar:
         names = ", ".join(fact.name for fact in similar)
         return Step(

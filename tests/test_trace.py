@@ -155,3 +155,41 @@ def test_a_script_in_the_folder_of_one_component_creates_only_its_secrets(tmp_pa
     report = audit(tmp_path, {**files, "mail/secrets.sh": "gcloud secrets create mail-key\n"})
     assert statuses(report, "secret-script-covers-dsn", "mail") == {"gap"}
     assert statuses(report, "secret-script-covers-dsn", "api") == {"skipped"}
+
+
+def test_the_secret_that_the_code_reads_is_compared_with_what_is_created_and_deployed(tmp_path: Path) -> None:
+    main = (
+        "import sentry_sdk\nfrom google.cloud import secretmanager\nclient = secretmanager.SecretManagerServiceClient()\n"
+        "name = client.access_secret_version(name='projects/p/secrets/backend-dsn/versions/latest').payload.data.decode()\n"
+        f"sentry_sdk.init(dsn=name)\n{FASTAPI}"
+    )
+    deploy = "gcloud run deploy api --source . --set-secrets=SENTRY_DSN=sentry-dsn:1\n"
+    report = audit(tmp_path, {**DEPLOYED, "main.py": main, "deploy.sh": deploy})
+    told = message(report, "secret-names-agree")
+    assert told == "the code reads the DSN from backend-dsn, but the deployment passes sentry-dsn"
+    report = audit(tmp_path, {"secrets.sh": "gcloud secrets create sentry-dsn-api\n"})
+    assert "but what is created is sentry-dsn-api (secrets.sh:1)" in message(report, "secret-names-agree")
+
+
+def test_a_token_of_sentry_is_no_dsn(tmp_path: Path) -> None:
+    files = {
+        **DEPLOYED,
+        "deploy.sh": "gcloud run deploy api --source . --set-secrets=SENTRY_DSN=sentry-dsn:1\n",
+        "secrets.sh": "gcloud secrets create sentry-auth-token\n",
+    }
+    report = audit(tmp_path, files)
+    assert statuses(report, "secret-names-agree") == {"skipped"}
+    assert statuses(report, "secret-script-covers-dsn") == {"unknown"}
+    [way] = ways(tmp_path, files, "SENTRY_DSN")
+    assert links(way)[-1] == ("secret", "unknown")
+
+
+def test_a_name_without_an_ending_for_production_is_no_difference(tmp_path: Path) -> None:
+    files = {
+        **DEPLOYED,
+        "deploy-staging.sh": "gcloud run deploy api-staging --source . --set-env-vars=A=1\n",
+        "deploy-production.sh": "gcloud run deploy api --source . --set-env-vars=A=1\n",
+    }
+    write(tmp_path, files)
+    found = {item.subject for item in difference(Request(root=tmp_path), "staging", "production")}
+    assert "release-set" not in found

@@ -416,6 +416,7 @@ def dsn_argument(component: str, item: Reached, resolver: Resolver, *, guarded_b
         return DsnArgument(
             component=component,
             unknown=f"the DSN could not be followed: {unknown.reason or unknown.kind}",
+            secret=unknown.literal if unknown.kind == "dynamic" and isinstance(unknown.literal, str) else "",
             evidence=trail,
         )
     last = leaves[-1]
