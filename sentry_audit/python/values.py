@@ -51,7 +51,7 @@ class Value:
     ``literal``: ``literal`` holds it. ``env``: the first of ``names`` that is set, else ``default``.
     ``either``: the first of ``options`` that is truthy. ``instance``: an object of ``cls``, made by
     ``call``. ``unfilled``: a settings field that nothing fills, its default in ``literal``.
-    ``dynamic``: not followed, because of ``reason`` (of a secret store, ``literal`` is the secret's name). ``trail`` are the places passed on the way.
+    ``dynamic``: not followed, because of ``reason`` (``literal``: the secret that holds it). ``trail`` are the places passed on the way.
     """
 
     kind: Kind
