@@ -38,6 +38,9 @@ _PUBLIC = re.compile(
 )  # Nuxt reads its own later
 _BADLY = (Status.GAP, Status.UNKNOWN, Status.PASS)
 _MOST = 3
+_NO_RULE = "its definition names no environment, so it counts for each"
+#: Words of a command that starts a bundler's server for development.
+_DEVELOPS = frozenset({"dev", "develop", "start:dev"})
 
 
 @dataclass(frozen=True)
@@ -253,7 +256,7 @@ def _given(name: str, environment: str, found: Sequence[State]) -> tuple[Step, S
             here = _at(item, deployment)
             if not item.is_set:
                 return Step("deploy", Status.GAP, f"{deployment.service} gets it empty", (here,)), item
-            told = f" ({deployment.rule})" if deployment.rule else ""
+            told = f" ({deployment.rule or _NO_RULE})" if deployment.rule or not deployment.environment else ""
             return Step(
                 "deploy", Status.PASS, f"{rendered(deployment.service, environment)} gets {_shown(item)}{told}", (here,)
             ), item
@@ -280,27 +283,7 @@ def _build(
     builds = matching.images(component, environment)
     if shared is not None and shared.build not in builds:
         builds.append(shared.build)
-    steps: list[Step] = []
-    for image in facts:
-        if isinstance(image, Image) and _inside(image.path, component, [component]):
-            if name in image.args or any(key == name for key, _ in image.env):
-                steps.append(
-                    Step(
-                        "image",
-                        Status.PASS,
-                        f"{image.path} takes {name} while it builds",
-                        (Evidence(image.path, None, None, None, name),),
-                    )
-                )
-            elif not provided:
-                steps.append(
-                    Step(
-                        "image",
-                        Status.GAP,
-                        f"{image.path} has no ARG {name}: a value given to the build does not reach the bundler",
-                        (Evidence(image.path),),
-                    )
-                )
+    steps = _images(name, component, facts, provided)
     for deployment in builds:
         for item in deployment.settings:
             if item.name == name:
@@ -335,6 +318,21 @@ def _build(
 
 def _at(item: Setting, deployment: Deployment) -> Evidence:
     return Evidence(item.path or deployment.path, item.line or deployment.line, None, None, _shown(item))
+
+
+def _images(name: str, component: Component, facts: Sequence[Fact], provided: bool) -> list[Step]:
+    """Whether the Dockerfiles in the component's folder take the variable while they build."""
+    steps: list[Step] = []
+    for image in facts:
+        if not isinstance(image, Image) or not _inside(image.path, component, [component]):
+            continue
+        if name in image.args or any(key == name for key, _ in image.env):
+            here = Evidence(image.path, None, None, None, name)
+            steps.append(Step("image", Status.PASS, f"{image.path} takes {name} while it builds", (here,)))
+        elif not provided and _DEVELOPS.isdisjoint(image.command):  # those bundle as they run, on a developer's machine
+            reason = f"{image.path} has no ARG {name}: a value given to the build does not reach the bundler"
+            steps.append(Step("image", Status.GAP, reason, (Evidence(image.path),)))
+    return steps
 
 
 def _shown(item: Setting) -> str:

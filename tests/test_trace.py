@@ -193,3 +193,22 @@ def test_a_name_without_an_ending_for_production_is_no_difference(tmp_path: Path
     write(tmp_path, files)
     found = {item.subject for item in difference(Request(root=tmp_path), "staging", "production")}
     assert "release-set" not in found
+
+
+def test_an_image_for_development_needs_no_argument(tmp_path: Path) -> None:
+    files = {
+        "web/package.json": PACKAGE,
+        "web/instrumentation-client.ts": (
+            "import * as Sentry from '@sentry/nextjs';\nSentry.init({ dsn: process.env.NEXT_PUBLIC_SENTRY_DSN });\n"
+        ),
+        "web/Dockerfile": 'FROM node:22\nCOPY . .\nRUN npm ci\nCMD ["npm", "run", "dev"]\n',
+    }
+    [way] = ways(tmp_path, files, "NEXT_PUBLIC_SENTRY_DSN")
+    assert links(way) == [("code", "pass"), ("build", "unknown")]
+    assert statuses(audit(tmp_path, files), "frontend-dsn-provided") == {"unknown"}
+
+
+def test_a_definition_that_names_no_environment_is_said_to_count_for_each(tmp_path: Path) -> None:
+    files = {**DEPLOYED, "deploy.sh": "gcloud run deploy api --source . --set-secrets=SENTRY_DSN=dsn:1\n"}
+    [way] = ways(tmp_path, files, "SENTRY_DSN")
+    assert "names no environment, so it counts for each" in way.steps[1].message
