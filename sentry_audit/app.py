@@ -123,7 +123,7 @@ def trace(request: Request, name: str) -> list[Way]:
     collected, deriver = _collect(tree, settings, request)
     environment = _environments(request, settings, tree)[0]
     services, frontends = _components(collected, request.components)
-    derived = deriver.derive(services, environment)[0]
+    derived = deriver.derive(services, environment, frontends)[0]
     read = {item for fact in derived if isinstance(fact, DsnArgument) for item in fact.variables}
     if name not in read and not collected.tree.search([name]):
         known = sorted(_variables(collected.facts) | read)

@@ -135,7 +135,7 @@ class Deriver:
             service.fact, self.matching, argument, _label(analysed, environment), service.image, environment
         )
         given = next((fact for fact in found if isinstance(fact, DeployedDsn)), None)
-        return [*found, *secrets(service.fact, self.matching, self.facts, given, environment)]
+        return [*found, *secrets(service.fact, self.matching, self.facts, argument, given, environment)]
 
     def _running(self, service: Service, analysed: Analysed, version: str) -> list[Fact]:
         """What the code that the component loads does with errors, requests and its own end."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from sentry_audit import facts
 
+_OTHER_SECRET = re.compile(r"token|auth|hook|client|api[-_]?key|password", re.IGNORECASE)
 _PARTS = re.compile(
     r"(?P<scheme>https?)://(?P<key>[^\s:@/\"'<>]*)(?::(?P<secret>[^\s@/\"'<>]*))?@(?P<host>\[[0-9a-fA-F:]+\]|[^\s:/@\"'<>?#,;`\\]+)"
     r"(?::(?P<port>[^\s/\"'<>]*))?(?P<path>/[^\s\"'<>?#,;`\\]*)?",
@@ -43,6 +44,11 @@ class DsnValue:
     project: str = ""
     fingerprint: str = ""
     placeholder: bool = False
+
+
+def names_dsn(secret: str) -> bool:
+    """Whether a secret of that name holds a Sentry DSN, as far as a name can say: no token, no address of a hook."""
+    return "sentry" in secret.lower() and not _OTHER_SECRET.search(secret)
 
 
 def looks_like_dsn(text: str) -> bool:

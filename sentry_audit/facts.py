@@ -194,11 +194,13 @@ class EnvVar(Fact):
     ``environment`` is the environment the file's name speaks of, or ``""``. ``builds`` are the environments for which
     the build of the front end beside it reads the file (``*``: all that are deployed; none: nothing reads it); None
     where there is no front end.
+    ``reference``: the variable whose value it takes on, and nothing else (``${SENTRY_DSN:-}``).
     """
 
     path: str
     name: str
     is_set: bool = False
+    reference: str = ""
     value: str = ""
     template: bool = False
     environment: str = ""
@@ -413,7 +415,8 @@ class SdkInit(Fact):
 class DsnArgument(Fact):
     """Where the DSN that init is given comes from, followed to its end in one environment.
 
-    ``also`` says what else may give it where ``variables`` are not set, and was not followed.
+    ``also`` says what else may give it where ``variables`` are not set, and was not followed; ``literal``: a DSN that
+    stands in the code does then. ``secret``: the one that the program itself reads it from.
     """
 
     resolves: bool = False
@@ -421,6 +424,8 @@ class DsnArgument(Fact):
     source: str = ""
     variables: tuple[str, ...] = ()
     also: str = ""
+    literal: bool = False
+    secret: str = ""
 
 
 @fact
@@ -755,12 +760,14 @@ class FrontendVariable(Fact):
     """Whether the variable that a browser's DSN comes from has a value where the front end is built.
 
     ``given``: something gives it one; ``late``: only to the running service, which is without effect.
+    ``at_run_time``: it is not compiled in, the server reads it while it runs.
     """
 
     name: str
     provided: bool = False
     given: bool = False
     late: bool = False
+    at_run_time: bool = False
     source: str = ""
     problem: str = ""
 

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING
 from sentry_audit.deployment.environments import canonical, rendered, speaks_of
 from sentry_audit.deployment.promotion import promoted
 from sentry_audit.deployment.state import by_service, states
-from sentry_audit.facts import Deployment, DsnArgument, EnvVar, Image, SecretDeclared
+from sentry_audit.dsn import names_dsn
+from sentry_audit.facts import (
+    DeployedDsn,
+    Deployment,
+    DsnArgument,
+    EnvVar,
+    FrontendDsn,
+    FrontendVariable,
+    Image,
+    SecretDeclared,
+)
 from sentry_audit.model import Evidence, Status
 
 if TYPE_CHECKING:
@@ -19,15 +29,17 @@ if TYPE_CHECKING:
     from sentry_audit.deployment.promotion import Promotion
     from sentry_audit.deployment.state import State
     from sentry_audit.facts import Component, Fact, Setting
+    from sentry_audit.naming import Mentions
     from sentry_audit.python.program import Files
 
 #: Variables that a bundler compiles in: nextjs.org/docs (NEXT_PUBLIC_), vite.dev/guide/env-and-mode (VITE_), and kin.
 _PUBLIC = re.compile(
     r"^(NEXT_PUBLIC_|VITE_|REACT_APP_|GATSBY_|PUBLIC_|EXPO_PUBLIC_|VUE_APP_)"
 )  # Nuxt reads its own later
-_CODE = (".py", ".ts", ".tsx", ".js", ".jsx", ".mjs", ".cjs", ".mts", ".cts", ".vue", ".svelte", ".astro")
 _BADLY = (Status.GAP, Status.UNKNOWN, Status.PASS)
-_COMMENT = re.compile(r"^\s*(#|//|\*|/\*|\{/\*)")
+_MOST = 3
+_NO_RULE = "its definition names no environment, so it counts for each"
+#: Words of a command that starts a bundler's server for development.
 
 
 @dataclass(frozen=True)
@@ -70,60 +82,98 @@ def trace(
     matching: Matching,
 ) -> list[Way]:
     """The ways of the variable ``name`` in ``environment``: one per component that reads or is given it."""
-    reads = _reads(name, files)
+    from sentry_audit.naming import named_in_code
+
+    named = named_in_code(name, files)
     found: list[Way] = []
     for component in components:
-        arguments = [
+        mine = [fact for fact in derived if fact.component == component.name]
+        head = _head(name, component, components, mine, named)
+        if head is not None:
+            late = any(isinstance(fact, FrontendVariable) and fact.name == name and fact.at_run_time for fact in mine)
+            rest = _rest(name, environment, component, facts, matching, at_run_time=late)
+            found.append(Way(component.name, (head, *_answered(name, rest, mine))))
+    return found or [Way("", tuple(_nobodys(name, environment, named, facts)))]
+
+
+def _head(
+    name: str, component: Component, components: Sequence[Component], derived: Sequence[Fact], named: Mentions
+) -> Step | None:
+    """How the code of ``component`` takes the variable; None if it does not name it."""
+    for fact in derived:
+        if (isinstance(fact, DsnArgument) and name in fact.variables) or (
+            isinstance(fact, FrontendDsn) and name == fact.variable and fact.public
+        ):
+            return Step("code", Status.PASS, f"init takes its DSN from {name}", fact.evidence)
+    if near := _of(component, components, named.reads):
+        return Step("code", Status.PASS, f"{name} is read", near)
+    if near := _of(component, components, named.names):
+        return _unfollowed(name, near)
+    return None
+
+
+def _of(component: Component, components: Sequence[Component], places: Sequence[Evidence]) -> tuple[Evidence, ...]:
+    return tuple(place for place in places if _inside(place.path or "", component, components))[:3]
+
+
+def _unfollowed(name: str, places: Sequence[Evidence]) -> Step:
+    what = "it" if places[0].saw == name else places[0].saw
+    reason = f"the code names {what}; whether that reads the variable {name} was not followed"
+    return Step("code", Status.UNKNOWN, reason, tuple(places[:3]))
+
+
+def _answered(name: str, steps: Sequence[Step], derived: Sequence[Fact]) -> list[Step]:
+    """The steps, with what stands in for this variable where it does not arrive: another variable, or a literal."""
+    judged = next(
+        (
             fact
             for fact in derived
-            if isinstance(fact, DsnArgument) and fact.component == component.name and name in fact.variables
-        ]
-        near = [place for place in reads if _inside(place.path or "", component, components)]
-        if arguments:
-            head = Step("code", Status.PASS, f"init takes its DSN from {name}", arguments[0].evidence)
-        elif near:
-            head = Step("code", Status.PASS, f"{name} is read", tuple(near[:3]))
-        else:
-            continue
-        found.append(Way(component.name, (head, *_rest(name, environment, component, facts, matching))))
-    return found or [Way("", (_unread(name, reads, facts), *_files(name, environment, facts)))]
-
-
-def _reads(name: str, files: Files) -> list[Evidence]:
-    word = re.escape(name)
-    named = re.compile(rf"(?<![\w$]){word}(?!\w)")
-    taken = re.compile(  # in JavaScript a constant may have the name of a variable
-        rf"""(?:\benv\??\.|["'`]){word}\b|\{{[^{{}}]*\b{word}\b[^{{}}]*\}}\s*(?:=\s*[\w.]*\benv\b|from\s*["']\$env/)"""
+            if (isinstance(fact, DeployedDsn) and name in fact.variables)
+            or (isinstance(fact, FrontendVariable) and fact.name == name)
+        ),
+        None,
     )
-    found = []
-    for path in files.search([name]):
-        if path.endswith(_CODE) and "test" not in path:
-            pattern = named if path.endswith(".py") else taken
-            for number, row in enumerate((files.text(path) or "").splitlines(), 1):
-                if pattern.search(row) and not _COMMENT.match(row):
-                    found.append(Evidence(path, number, None, None, name))
-                    break
-    return found
+    open_ = (step for step in steps if step.status is not Status.PASS and step.link != "secret")
+    broken = next((step for step in steps if step.status is Status.GAP), next(open_, None))
+    if judged is None or broken is None or judged.problem or broken.link == "secret":
+        return list(steps)
+    before = list(steps[: steps.index(broken)])
+    places = tuple(dict.fromkeys((*broken.evidence, *judged.evidence)))
+    if judged.unknown:
+        message = broken.message if broken.message in judged.unknown else f"{broken.message}; {judged.unknown}"
+        return [*before, Step(broken.link, Status.UNKNOWN, message, places)]
+    return [*before, Step(broken.link, Status.PASS, f"{judged.source}, counts: {broken.message}", places)]
+
+
+def _nobodys(name: str, environment: str, named: Mentions, facts: Sequence[Fact]) -> list[Step]:
+    """The way of a variable that no component reads."""
+    given = [
+        (item, fact)
+        for fact in facts
+        if isinstance(fact, Deployment) and speaks_of(fact.environment, environment)
+        for item in fact.settings
+        if item.name == name
+    ]
+    steps = [
+        Step("deploy", Status.PASS, f"{rendered(fact.service, environment) or 'what is deployed'} gets {_shown(item)}", (_at(item, fact),))
+        for item, fact in given
+    ][:_MOST]  # fmt: skip
+    files = _files(name, environment, facts)
+    if not named.reads and not named.names:
+        told = ", though it is deployed" if given else f", though {files[0].message}" if files else ""
+        places = tuple(place for step in (*steps, *files) for place in step.evidence)
+        return [Step("code", Status.GAP, f"no code reads {name}{told}", places[:3])]
+    head = Step("code", Status.PASS, f"{name} is read", named.reads[:3])
+    if not named.reads:
+        head = _unfollowed(name, named.names)
+    reason = "what reads it is in no component that was found, so what gives it a value there is not known"
+    return [head, *files, *steps, Step("deploy", Status.UNKNOWN, reason)]
 
 
 def _inside(path: str, component: Component, components: Sequence[Component]) -> bool:
     owners = [item for item in components if item.path == "." or path.startswith(f"{item.path}/")]
     longest = max((len(item.path.strip(".")) for item in owners), default=0)
     return any(item.name == component.name and len(item.path.strip(".")) == longest for item in owners)
-
-
-def _unread(name: str, reads: Sequence[Evidence], facts: Sequence[Fact]) -> Step:
-    if reads:
-        return Step("code", Status.PASS, f"{name} is read", tuple(reads[:3]))
-    given = [
-        place
-        for fact in facts
-        if isinstance(fact, Deployment) and any(item.name == name for item in fact.settings)
-        for place in fact.evidence
-    ]
-    if given:
-        return Step("code", Status.GAP, f"no code reads {name}, though it is deployed", tuple(given[:3]))
-    return Step("code", Status.GAP, f"no code reads {name}")
 
 
 def _rest(
@@ -176,19 +226,20 @@ def _files(name: str, environment: str, facts: Sequence[Fact], component: Compon
             continue  # ENV NAME=$NAME hands on what the build is given
         if not isinstance(fact, EnvVar) or fact.name != name or fact.template or not fact.is_set:
             continue
+        how = f"sets {name} to the {fact.reference} of what runs it" if fact.reference else f"sets {name}"
         mine = not fact.environment or canonical(fact.environment) == canonical(environment)
         if component is not None:
             if fact.origin == "compose" or not _inside(fact.path, component, [component]):
                 continue
             if mine and fact.builds == ():
-                unread = f"{fact.path} sets {name}, and nothing was found that reads that file in a build"
+                unread = f"{fact.path} {how}, and nothing was found that reads that file in a build"
                 found.append(Step(fact.origin, Status.UNKNOWN, unread, fact.evidence))
                 continue
             other = "" if mine else ", and every build for deployment reads that file"
             if fact.is_built_into(canonical(environment)):
-                found.append(Step(fact.origin, Status.PASS, f"{fact.path} sets {name}{other}", fact.evidence))
+                found.append(Step(fact.origin, Status.PASS, f"{fact.path} {how}{other}", fact.evidence))
         elif mine:
-            found.append(Step(fact.origin, Status.PASS, f"{fact.path} sets {name}", fact.evidence))
+            found.append(Step(fact.origin, Status.PASS, f"{fact.path} {how}", fact.evidence))
     return found
 
 
@@ -208,17 +259,19 @@ def _given(name: str, environment: str, found: Sequence[State]) -> tuple[Step, S
     for state in found:
         if name in state.variables:
             item, deployment = state.variables[name]
-            here = Evidence(item.path or deployment.path, item.line or deployment.line, None, None, _shown(item))
+            here = _at(item, deployment)
             if not item.is_set:
                 return Step("deploy", Status.GAP, f"{deployment.service} gets it empty", (here,)), item
-            told = f" ({deployment.rule})" if deployment.rule else ""
+            told = f" ({deployment.rule or _NO_RULE})" if deployment.rule or not deployment.environment else ""
             return Step(
                 "deploy", Status.PASS, f"{rendered(deployment.service, environment)} gets {_shown(item)}{told}", (here,)
             ), item
     for state in found:
         if name in state.lost:
             item, deployment = state.lost[name]
-            return Step("deploy", Status.GAP, f"{deployment.evidence[0]} drops it again", deployment.evidence), None
+            sort = "secrets" if item.sort == "secret" else "plain variables"
+            dropped = f"{deployment.evidence[0]} replaces all {sort} and drops it again"
+            return Step("deploy", Status.GAP, dropped, (_at(item, deployment), *deployment.evidence)), None
     deployments = [item for state in found for item in state.deployments]
     places = tuple(place for item in deployments for place in item.evidence)
     unresolved = [text for state in found for text in state.unresolved]
@@ -236,39 +289,11 @@ def _build(
     builds = matching.images(component, environment)
     if shared is not None and shared.build not in builds:
         builds.append(shared.build)
-    steps: list[Step] = []
-    for image in facts:
-        if isinstance(image, Image) and _holds(image, component, matching.components):
-            if name in image.args or any(key == name for key, _ in image.env):
-                steps.append(
-                    Step(
-                        "image",
-                        Status.PASS,
-                        f"{image.path} takes {name} while it builds",
-                        (
-                            Evidence(
-                                image.path,
-                                dict(zip(image.args, image.args_at, strict=False)).get(name),
-                                None,
-                                None,
-                                name,
-                            ),
-                        ),
-                    )
-                )
-            elif not provided and image.bundles_at is not None:
-                steps.append(
-                    Step(
-                        "image",
-                        Status.GAP,
-                        f"{image.path} has no ARG {name}: a value given to the build does not reach the bundler",
-                        (Evidence(image.path, image.bundles_at, None, None, "builds the front end"),),
-                    )
-                )
+    steps = _images(name, component, facts, matching, provided)
     for deployment in builds:
         for item in deployment.settings:
             if item.name == name:
-                here = Evidence(item.path or deployment.path, item.line or deployment.line, None, None, _shown(item))
+                here = _at(item, deployment)
                 status = Status.PASS if item.is_set else Status.GAP
                 steps.append(Step("build", status, f"the build gets {_shown(item)}", (here,)))
                 if item.secret:
@@ -311,6 +336,27 @@ def _not_found(name: str, environment: str, component: Component, builds: Sequen
     return Step("build", Status.UNKNOWN, reason, bundle.evidence)
 
 
+def _at(item: Setting, deployment: Deployment) -> Evidence:
+    return Evidence(item.path or deployment.path, item.line or deployment.line, None, None, _shown(item))
+
+
+def _images(name: str, component: Component, facts: Sequence[Fact], matching: Matching, provided: bool) -> list[Step]:
+    """Whether the Dockerfiles that build the front end take the variable while they do."""
+    steps: list[Step] = []
+    for image in facts:
+        if not isinstance(image, Image) or not _holds(image, component, matching.components):
+            continue
+        if name in image.args or any(key == name for key, _ in image.env):
+            line = dict(zip(image.args, image.args_at, strict=False)).get(name)
+            here = Evidence(image.path, line, None, None, name)
+            steps.append(Step("image", Status.PASS, f"{image.path} takes {name} while it builds", (here,)))
+        elif not provided and image.bundles_at is not None:
+            reason = f"{image.path} has no ARG {name}: a value given to the build does not reach the bundler"
+            here = Evidence(image.path, image.bundles_at, None, None, "builds the front end")
+            steps.append(Step("image", Status.GAP, reason, (here,)))
+    return steps
+
+
 def _shown(item: Setting) -> str:
     if item.secret:
         return f"{item.name} from the secret {item.secret}" + (f":{item.version}" if item.version else "")
@@ -325,7 +371,7 @@ def _secret(item: Setting, environment: str, facts: Sequence[Fact]) -> Step:
         return Step(
             "secret", Status.UNKNOWN, f"{wanted} is created here; whether it exists was not asked", same[0].evidence
         )
-    similar = [fact for fact in declared if "sentry" in fact.name.lower()]
+    similar = [fact for fact in declared if names_dsn(fact.name)]
     if similar:
         names = ", ".join(fact.name for fact in similar)
         return Step(

@@ -11,7 +11,7 @@ from sentry_audit.app import Request, trace
 from sentry_audit.deployment.environments import named_in
 from sentry_audit.deployment.matching import Matching
 from sentry_audit.deployment.reading import read
-from sentry_audit.facts import Component
+from sentry_audit.facts import Component, SecretDeclared
 from tests.test_deployments import BACKEND, deployments, only, variables
 from tests.trees import Texts, audit, findings, message, statuses, write
 
@@ -665,3 +665,31 @@ def test_a_constant_with_the_name_of_a_variable_reads_none(tmp_path: Path) -> No
     for name, read_ in (("SENTRY_DSN", False), ("VITE_SENTRY_DSN", True), ("API_KEY", True), ("TOKEN", True)):
         ways = trace(Request(root=tmp_path, environments=("staging",)), name)
         assert (ways[0].steps[0].status.value == "pass") is read_, name
+
+
+def test_a_default_of_a_variable_of_the_same_name_counts(tmp_path: Path) -> None:
+    text = """\
+        SERVICE="${SERVICE:-shop}"
+        ENV="${ENV:-staging}"
+        DSN_SECRET=${DSN_SECRET:-shop-dsn}
+        FLAGS="${FLAGS} --set-secrets=SENTRY_DSN=${DSN_SECRET}:1"
+        gcloud run deploy "${SERVICE}-${ENV}" --image gcr.io/p/shop $FLAGS
+        """
+    found = only({"deploy.sh": text})
+    assert (found.service, found.settings[0].secret) == ("shop-${ENV}", "shop-dsn")
+
+
+def test_a_secret_that_a_function_creates_is_shown_where_it_does(tmp_path: Path) -> None:
+    text = """\
+        gcloud iam service-accounts create runner
+        make() {
+          if gcloud secrets describe "$1"; then return 0; fi
+          gcloud secrets create "$1" \\
+            --data-file=-
+        }
+        API="${API:-api-key}"
+        make "$API"
+        make mail-key
+        """
+    created = [fact for fact in read(Texts({"make.sh": text})).facts if isinstance(fact, SecretDeclared)]
+    assert [(fact.name, fact.line) for fact in created] == [("api-key", 4), ("mail-key", 4)]

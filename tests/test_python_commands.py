@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import process_time
+
 import pytest
 
 from tests.test_deployments import deployments, only, variables
@@ -132,3 +134,19 @@ def test_what_a_wrapper_is_given_is_not_a_name_of_the_module() -> None:
 def test_what_only_looks_like_a_wrapper() -> None:
     code = 'def log(*args):\n    print("gcloud", *args)\nlog("run", "deploy", "shop")\nX = ["run", "deploy", "shop"]\n# gcloud run\n'
     assert not deployments({"run.py": code})
+
+
+def test_a_long_script_of_functions_that_call_each_other_is_read_once_each() -> None:
+    steps = "".join(
+        f"def step{number}(name, region):\n"
+        + "".join(f"    value{row} = name + 'x{row}'\n" for row in range(20))
+        + "".join(f"    step{number + 1}(name, region)\n" for _ in range(6))
+        for number in range(40)
+    )
+    text = (
+        f"import subprocess\n{steps}def step40(name, region):\n"
+        "    subprocess.run(['gcloud', 'run', 'deploy', name, '--region', region])\n\nstep0('shop', 'eu')\n"
+    )
+    started = process_time()
+    assert {item.service for item in deployments({"deploy.py": text})}
+    assert process_time() - started < 2

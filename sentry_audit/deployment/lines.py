@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from itertools import pairwise
 from posixpath import basename
 from typing import TYPE_CHECKING
 
@@ -28,10 +30,23 @@ class Lines:
         rows = [
             index for index in order if program in self.rows[index] and not self.rows[index].lstrip().startswith("#")
         ]
+        group = next((word for last, word in pairwise(words) if basename(last) == program), "")
+        whole = (
+            (index for index in rows if {group, verb} <= set(re.findall(r"[\w-]+", self._row(index))))
+            if verb
+            else iter(())
+        )
         literal = (index for index in rows if verb in "".join(self.rows[index : index + 4]))
         variable = (index for index in rows if "$" in self.rows[index] and "describe" not in self.rows[index])
-        found = next(literal, next(variable, None))
+        found = next(whole, next(literal, next(variable, None)))
         if found is None:
             return None
         self.at[program] = found + 1
         return found + self.start
+
+    def _row(self, index: int) -> str:
+        """The row with those that go on with it."""
+        last = index
+        while self.rows[last].endswith("\\") and last + 1 < len(self.rows):
+            last += 1
+        return "\n".join(self.rows[index : last + 1])

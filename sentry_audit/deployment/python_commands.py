@@ -80,6 +80,8 @@ class _Script:
         self.module: Scope = {}
         self.calls: dict[str, list[ast.Call]] = {}
         self.wrappers: set[str] = set()
+        self._bound: dict[tuple[_Function, int, int], list[tuple[Scope, list[Hint]]]] = {}
+        self._assigned: dict[_Function, Scope] = {}
 
     def read(self) -> None:
         _collect(self.tree.body, self.module)
@@ -191,7 +193,16 @@ class _Script:
     # --- callers -----------------------------------------------------------------------------------
 
     def _bindings(self, function: _Function, scopes: list[Scope], depth: int) -> list[tuple[Scope, list[Hint]]]:
-        """The sets of known arguments that a function is called with, and what they tell of the environment."""
+        """The sets of known arguments that a function is called with, and what they tell of the environment.
+
+        Of ``scopes`` only the module and the choice count, so each function is followed once per ``depth``.
+        """
+        key = (function, depth, id(scopes[1]))
+        if key not in self._bound:
+            self._bound[key] = self._called(function, scopes, depth)
+        return self._bound[key]
+
+    def _called(self, function: _Function, scopes: list[Scope], depth: int) -> list[tuple[Scope, list[Hint]]]:
         arguments = function.args
         names = [item.arg for item in (*arguments.posonlyargs, *arguments.args) if item.arg not in {"self", "cls"}]
         every = [*names, *(item.arg for item in arguments.kwonlyargs)]
@@ -223,9 +234,7 @@ class _Script:
             for inner, hints in around:
                 if isinstance(node, _FUNCTIONS):
                     for bound, told in self._bindings(node, inner, depth - 1):
-                        local: Scope = {}
-                        _collect(node.body, local)
-                        more.append(([*inner, bound, local], [*told, *hints]))
+                        more.append(([*inner, bound, self._locals(node)], [*told, *hints]))
                 elif isinstance(node, ast.For) and child in node.body:
                     rounds = each(node.target, node.iter, inner) or [Scope()]
                     more += [([*inner, item], [*_named(item, "the loop"), *hints]) for item in rounds]
@@ -237,6 +246,13 @@ class _Script:
                     more.append((inner, hints))
             around = more[:_MOST]
         return around
+
+    def _locals(self, function: _Function) -> Scope:
+        """The values that the names of a function are given in its body."""
+        if function not in self._assigned:
+            self._assigned[function] = {}
+            _collect(function.body, self._assigned[function])
+        return self._assigned[function]
 
     def _around(self, node: ast.AST) -> list[ast.AST]:
         found = []

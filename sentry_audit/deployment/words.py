@@ -41,7 +41,7 @@ def evaluated(words: tuple[str, ...]) -> tuple[str, ...]:
     """``eval "$CMD"`` and ``gcloud … $FLAGS``: variables that hold several words, taken apart."""
     if words[0] == "eval":
         words = words[1:] or words
-    if any(word.startswith(("gcloud ", "--", "docker ")) and " " in word for word in words):
+    if any(word.lstrip().startswith(("gcloud ", "--", "docker ")) and " " in word for word in words):
         return tuple(
             part
             for word in words

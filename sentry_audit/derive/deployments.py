@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from sentry_audit.deployment.environments import canonical, named_in, rendered, speaks_of
 from sentry_audit.deployment.state import State, by_service, first, states
+from sentry_audit.dsn import names_dsn
 from sentry_audit.facts import (
     DeployedDsn,
     DeployedEnvironment,
@@ -20,7 +21,7 @@ from sentry_audit.facts import (
 from sentry_audit.model import Evidence
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from sentry_audit.deployment.matching import Matching
     from sentry_audit.facts import Component, Fact, Image, Setting
@@ -124,6 +125,9 @@ def _declared(
         name = min(baked & set(variables))
         here = Evidence(image.path, None, None, None, f"ENV {name}")
         return DeployedDsn(declared=True, variables=variables, source=f"{name} in {image.path}", evidence=(here,))
+    if argument is not None and argument.literal:
+        source = f"a literal, in case nothing sets {' or '.join(variables)}"
+        return DeployedDsn(declared=True, variables=variables, source=source, evidence=argument.evidence[-1:])
     similar = sorted(
         {name for state in found for name in state.variables if "SENTRY" in name.upper() and "DSN" in name.upper()}
     )
@@ -199,32 +203,57 @@ def _labelled(
         return DeployedEnvironment(unknown="; ".join(unresolved), evidence=_places(mine))
     reads = f"the code reads {' or '.join(names)}, which" if label else "neither the code nor"
     tail = "no deployment sets" if label else "a deployment sets SENTRY_ENVIRONMENT"
-    problem = f"{reads} {tail}: events of {environment} are labelled production" if not label else f"{reads} {tail}"
+    whose = "every environment" if canonical(environment) == "production" else environment
+    problem = f"{reads} {tail}: events of {whose} are labelled production" if not label else f"{reads} {tail}"
     return DeployedEnvironment(problem=problem, evidence=_places(mine))
 
 
 def secrets(
-    component: Component, matching: Matching, facts: Sequence[Fact], dsn: DeployedDsn | None, environment: str
+    component: Component,
+    matching: Matching,
+    facts: Sequence[Fact],
+    argument: DsnArgument | None,
+    dsn: DeployedDsn | None,
+    environment: str,
 ) -> list[Fact]:
     """Whether scripts and Terraform that create secrets know the DSN's, and by the name that is deployed."""
     declared = [fact for fact in facts if isinstance(fact, SecretDeclared)]
     found: list[Fact] = []
-    found += _scripts(declared)
+    found += _scripts([item for item in declared if _concerns(item.path, component, matching)])
     here = [item for item in declared if speaks_of(item.environment, environment)]
     found += _terraform(component, matching, [item for item in here if item.origin == "terraform"], dsn, environment)
-    known = {rendered(item.name, environment): item for item in here if "sentry" in item.name.lower()}
-    if dsn is not None and dsn.secret and known:
-        agrees = dsn.secret in known
-        others = ", ".join(f"{name} ({item.evidence[0]})" for name, item in known.items())
-        problem = "" if agrees else f"the deployment takes the DSN from {dsn.secret}, but what is created is {others}"
-        evidence = (*dsn.evidence, *(place for item in known.values() for place in item.evidence))
-        found.append(SecretName(name=dsn.secret, agrees=agrees, problem=problem, evidence=evidence))
+    known = {rendered(item.name, environment): item for item in here if names_dsn(item.name)}
+    if argument is not None and argument.secret:  # the program asks for it, whatever the deployment passes
+        return [*found, *_name(argument.secret, f"the code reads the DSN from {argument.secret}", argument, dsn, known)]
+    if dsn is not None and dsn.secret:
+        found += _name(dsn.secret, f"the deployment takes the DSN from {dsn.secret}", dsn, None, known)
     return found
+
+
+def _name(
+    name: str, told: str, user: Fact, passed: DeployedDsn | None, known: Mapping[str, SecretDeclared]
+) -> list[Fact]:
+    """Whether the secret that is used is one of those that are created, or else the one that is deployed."""
+    if known:
+        others = ", ".join(f"{other} ({item.evidence[0]})" for other, item in known.items())
+        problem = "" if name in known else f"{told}, but what is created is {others}"
+        evidence = (*user.evidence, *(place for item in known.values() for place in item.evidence))
+        return [SecretName(name=name, agrees=not problem, problem=problem, evidence=evidence)]
+    if passed is not None and passed.secret:
+        problem = "" if name == passed.secret else f"{told}, but the deployment passes {passed.secret}"
+        return [SecretName(name=name, agrees=not problem, problem=problem, evidence=(*user.evidence, *passed.evidence))]
+    return []
+
+
+def _concerns(path: str, component: Component, matching: Matching) -> bool:
+    """Whether a script is ``component``'s: one that stands in the folder of other components is only theirs."""
+    holders = {item.path for item in matching.components if item.path != "." and path.startswith(f"{item.path}/")}
+    return not holders or component.path == max(holders, key=len)
 
 
 def _scripts(declared: Sequence[SecretDeclared]) -> list[Fact]:
     """Whether the scripts that create secrets know Sentry's: one of them is enough."""
-    known = {fact.path for fact in declared if "sentry" in fact.name.lower()}
+    known = {fact.path for fact in declared if names_dsn(fact.name)}
     creating = [fact for fact in declared if fact.origin == "script"]
     scripts: dict[str, list[SecretDeclared]] = {}
     for fact in [item for item in creating if item.path in known] or creating:
@@ -256,7 +285,7 @@ def _terraform(
     passed = any(
         "SENTRY" in item.name.upper() and "DSN" in item.name.upper() for each in mine for item in each.settings
     )
-    if passed or any("sentry" in name.lower() for name in names) or (dsn is not None and dsn.declared and not declared):
+    if passed or any(map(names_dsn, names)) or (dsn is not None and dsn.declared and not declared):
         return [TerraformDsn(evidence=evidence)]
     if unresolved:
         return [TerraformDsn(unknown="; ".join(dict.fromkeys(unresolved)), evidence=evidence)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
@@ -105,10 +106,14 @@ class Frontends:
     def _given(self, frontend: Frontend, variable: Variable, environment: str, matching: Matching) -> FrontendVariable:
         """Whether the variable of a DSN has a value; a literal stands in for one that nothing sets."""
         fact = self._variable(frontend, variable.name, environment, matching, at_run_time=variable.at_run_time)
+        fact = replace(fact, at_run_time=variable.at_run_time)
         if variable.has_literal and not fact.provided:
             source = f"a literal, in case nothing sets {variable.name}"
             places = (variable.evidence,) if variable.evidence is not None else fact.evidence
-            return FrontendVariable(name=variable.name, provided=True, given=True, source=source, evidence=places)
+            return FrontendVariable(
+                name=variable.name, provided=True, given=True, at_run_time=variable.at_run_time, source=source,
+                evidence=places,
+            )  # fmt: skip
         return fact
 
     def _variable(

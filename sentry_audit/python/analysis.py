@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from posixpath import dirname, join
 from typing import TYPE_CHECKING
 
+from sentry_audit import dsn
 from sentry_audit.facts import DsnArgument, EnvVar, SdkInit, SdkSetup, WorkerEntry
 from sentry_audit.model import Evidence
 from sentry_audit.python import inits
@@ -370,6 +371,11 @@ def _leads_elsewhere(first: Reached, analysed: Analysed) -> bool:
     return value is None or not any("SENTRY_DSN" in leaf.names for leaf in value.leaves())
 
 
+def _is_dsn(leaf: Value) -> bool:
+    """Whether it is a literal that looks like a DSN."""
+    return leaf.kind == "literal" and isinstance(leaf.literal, str) and dsn.looks_like_dsn(leaf.literal)
+
+
 def dsn_argument(component: str, item: Reached, resolver: Resolver, *, guarded_by_dsn: bool) -> DsnArgument:
     """Where init's DSN comes from. ``dsn=None`` lets the SDK read SENTRY_DSN; ``""`` switches it off.
 
@@ -399,7 +405,8 @@ def dsn_argument(component: str, item: Reached, resolver: Resolver, *, guarded_b
             resolves=True,
             source=f"the variable {' or '.join(variables)}",
             variables=variables,
-            also=next(iter(others), ""),
+            also=next(iter(others), "a DSN in the code may stand in" if any(map(_is_dsn, leaves)) else ""),
+            literal=any(leaf.default is not None and any(map(_is_dsn, leaf.default.leaves())) for leaf in leaves),
             evidence=trail,
         )
     if any(leaf.kind == "literal" and isinstance(leaf.literal, str) and leaf.literal.strip() for leaf in leaves):
@@ -409,6 +416,7 @@ def dsn_argument(component: str, item: Reached, resolver: Resolver, *, guarded_b
         return DsnArgument(
             component=component,
             unknown=f"the DSN could not be followed: {unknown.reason or unknown.kind}",
+            secret=unknown.literal if unknown.kind == "dynamic" and isinstance(unknown.literal, str) else "",
             evidence=trail,
         )
     last = leaves[-1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from sentry_audit.python.values import Resolver
 
 _WRAPPERS = frozenset({"functools.lru_cache", "functools.cache", "lru_cache", "cache"})
+_SECRET_PATH = re.compile(r"(?:^|/)secrets/([\w-]+)(?:/versions/|$)")
 
 
 def call_value(resolver: Resolver, node: ast.Call, scope: Scope) -> Value:
@@ -83,9 +85,16 @@ def _getattr(resolver: Resolver, node: ast.Call, scope: Scope) -> Value:
     return found
 
 
+def _secret_name(node: ast.Call) -> str | None:
+    """The secret that a call of Secret Manager's client names: ``projects/p/secrets/NAME/versions/latest``."""
+    texts = [item.value for item in ast.walk(node) if isinstance(item, ast.Constant) and isinstance(item.value, str)]
+    return next((match[1] for text in texts if (match := _SECRET_PATH.search(text))), None)
+
+
 def _method(resolver: Resolver, node: ast.Call, func: ast.Attribute, scope: Scope) -> Value | None:
     if func.attr in _SECRET_CLIENTS:
-        return dynamic(scope.module, node, "read from a secret store while the program runs")
+        unseen = dynamic(scope.module, node, "read from a secret store while the program runs")
+        return replace(unseen, literal=_secret_name(node))
     if func.attr in _PASS_THROUGH:
         return resolver.value(func.value, scope)
     if func.attr == "get" and scope.module.qualify(func.value).endswith("environ"):

@@ -51,7 +51,7 @@ class Value:
     ``literal``: ``literal`` holds it. ``env``: the first of ``names`` that is set, else ``default``.
     ``either``: the first of ``options`` that is truthy. ``instance``: an object of ``cls``, made by
     ``call``. ``unfilled``: a settings field that nothing fills, its default in ``literal``.
-    ``dynamic``: not followed, because of ``reason``. ``trail`` are the places passed on the way.
+    ``dynamic``: not followed, because of ``reason`` (``literal``: the secret that holds it). ``trail`` are the places passed on the way.
     """
 
     kind: Kind
@@ -365,7 +365,8 @@ class Resolver:
             case "either":
                 chosen = tuple(self.member(option, name, node, scope) for option in base.options)
                 return self._either(chosen)
-        return replace(dynamic(scope.module, node, base.reason or f"{scope.module.source(node, 60)} was not followed"))
+        unseen = dynamic(scope.module, node, base.reason or f"{scope.module.source(node, 60)} was not followed")
+        return replace(unseen, literal=base.literal) if base.kind == "dynamic" else unseen
 
     def _django(self, node: ast.Attribute, scope: Scope) -> Value:
         for path in self.django_settings:

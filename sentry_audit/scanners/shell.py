@@ -16,7 +16,7 @@ _DEPTH = 3
 Command = tuple[str, ...]
 _SUBSTITUTION = re.compile(r"\$\([^()]*\)|`[^`\n]*`")
 _DUPLICATED = re.compile(r"\d*>&\d|&>>?|>&")  # 2>&1 and the like: not an operator between commands
-_VARIABLE = re.compile(r"\$(?:\{(\w+)(?::?[-=]([^{}]*))?\}|(\w+))")
+_VARIABLE = re.compile(r"\$(?:\{(\w+)(?:(:?)[-=]([^{}]*))?\}|(\w+))")
 _ASSIGNMENT = re.compile(r"^([A-Za-z_]\w*)=(.*)$", re.DOTALL)
 _KEYWORDS = frozenset({"if", "then", "else", "elif", "do", "while", "until", "!", "{", "exec", "time"})
 _CLOSERS = frozenset({"fi", "done", "esac", "}", "export", "set", "echo", ":"})
@@ -40,8 +40,10 @@ def expand(text: str, variables: dict[str, str]) -> str:
     """``text`` with the variables that are known put in (or the default of ``${NAME:-default}``)."""
 
     def value(match: re.Match[str]) -> str:
-        known = variables.get(match[1] or match[3])
-        return known if known is not None else match[2] if match[2] is not None else match[0]
+        known = variables.get(match[1] or match[4])
+        if match[3] is not None and (known is None or (match[2] and not known)):
+            return match[3]
+        return known if known is not None else match[0]
 
     return _VARIABLE.sub(value, text)
 
@@ -136,8 +138,9 @@ class _Run:
             words = [word for word in words if word not in _DECLARES and not word.startswith("-")] or words
         if all(_ASSIGNMENT.match(word) for word in words if word != "export"):
             for word in words:
-                if match := _ASSIGNMENT.match(word):
-                    known[match[1]] = expand(match[2], {match[1]: "", **known})  # unset is empty
+                if (match := _ASSIGNMENT.match(word)) and match[2] not in {f"${match[1]}", f"${{{match[1]}}}"}:
+                    value = expand(match[2], known)
+                    known[match[1]] = value if match[1] in known else expand(value, {match[1]: ""})  # unset is empty
         if words[0] == "export":
             names = [word.partition("=")[0] for word in words[1:]]
             given = [f"{name}={known[name]}" for name in names if name in known]

@@ -18,6 +18,7 @@ _PUBLIC_ADDRESS = re.compile(
     r"^(?!.*(KEY|TOKEN|SECRET|PASS))(NEXT_PUBLIC|VITE|REACT_APP|GATSBY|NUXT_PUBLIC|PUBLIC|VUE_APP|NG_APP)_(.*_)?(API|BACKEND|SERVER|GATEWAY|GRAPHQL|BASE)(_.*)?$"
 )
 _ADDRESS = re.compile(r"^(https?://[\w.-]+(?::\d+)?)?((?:/[a-z0-9_.-]{1,12})*)/?(?=$|[/?#])", re.IGNORECASE)
+_REFERENCE = re.compile(r"\$\{?([A-Za-z_]\w*)(?::?[-?][^}$]*)?\}?")
 _TOKEN = re.compile(r"\bsntr[a-z]{1,2}_\w")
 
 
@@ -43,7 +44,7 @@ def declared(
     here = Evidence(path, line, None, None, name)
     variable = EnvVar(
         path=path, name=name, is_set=bool(value.strip()), value=shown(name, value), template=template, environment=environment,
-        line=line, origin=origin, evidence=(here,),
+        line=line, origin=origin, evidence=(here,), reference=match[1] if (match := _REFERENCE.fullmatch(value.strip())) else "",
     )  # fmt: skip
     secret = _secret(path, name, value, line, template=template, environment=environment)
     return [variable] if secret is None else [variable, secret]
