@@ -6,10 +6,12 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sentry_audit.comments import is_commented
 from sentry_audit.deployment.environments import canonical, rendered, speaks_of
 from sentry_audit.deployment.promotion import promoted
 from sentry_audit.deployment.state import by_service, states
 from sentry_audit.facts import Deployment, DsnArgument, EnvVar, Image, SecretDeclared
+from sentry_audit.javascript.prefixes import is_compiled_in
 from sentry_audit.model import Evidence, Status
 
 if TYPE_CHECKING:
@@ -21,13 +23,8 @@ if TYPE_CHECKING:
     from sentry_audit.facts import Component, Fact, Setting
     from sentry_audit.python.program import Files
 
-#: Variables that a bundler compiles in: nextjs.org/docs (NEXT_PUBLIC_), vite.dev/guide/env-and-mode (VITE_), and kin.
-_PUBLIC = re.compile(
-    r"^(NEXT_PUBLIC_|VITE_|REACT_APP_|GATSBY_|PUBLIC_|EXPO_PUBLIC_|VUE_APP_)"
-)  # Nuxt reads its own later
 _CODE = (".py", ".ts", ".tsx", ".js", ".jsx", ".mjs", ".cjs", ".mts", ".cts", ".vue", ".svelte", ".astro")
 _BADLY = (Status.GAP, Status.UNKNOWN, Status.PASS)
-_COMMENT = re.compile(r"^\s*(#|//|\*|/\*|\{/\*)")
 
 
 @dataclass(frozen=True)
@@ -53,11 +50,6 @@ class Way:
         """The worst of its links."""
         order = (Status.GAP, Status.UNKNOWN)
         return next((status for status in order if any(step.status is status for step in self.steps)), Status.PASS)
-
-
-def is_public(name: str) -> bool:
-    """Whether a bundler puts the variable into what browsers load: then only its value at build time counts."""
-    return bool(_PUBLIC.match(name))
 
 
 def trace(
@@ -100,7 +92,7 @@ def _reads(name: str, files: Files) -> list[Evidence]:
         if path.endswith(_CODE) and "test" not in path:
             pattern = named if path.endswith(".py") else taken
             for number, row in enumerate((files.text(path) or "").splitlines(), 1):
-                if pattern.search(row) and not _COMMENT.match(row):
+                if pattern.search(row) and not is_commented(row, len(row)):
                     found.append(Evidence(path, number, None, None, name))
                     break
     return found
@@ -135,7 +127,7 @@ def _rest(
     *,
     at_run_time: bool = False,
 ) -> list[Step]:
-    if is_public(name) and not at_run_time:
+    if is_compiled_in(name) and not at_run_time:
         shared = promoted(matching, component, environment)
         files = _files(name, "production" if shared else environment, facts, component)
         steps = [*files, *_build(name, environment, component, facts, matching, bool(files), shared)]

@@ -7,8 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sentry_audit import dsn
+from sentry_audit.comments import is_commented
 from sentry_audit.facts import AuthToken, Dsn, EnvVar, Image
 from sentry_audit.javascript.names import CODE, is_generated, is_test
+from sentry_audit.javascript.prefixes import in_browsers
 from sentry_audit.mentions import MENTIONS
 from sentry_audit.model import Evidence
 from sentry_audit.python.paths import deployed
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
 _TESTS = re.compile(
     r"(^|/)(setup-?tests?|(jest|vitest|test)[.-]?(setup|utils)|playwright|fixtures?\.\w+)\b", re.IGNORECASE
 )
-_COMMENTS = ("#", "//", "*", "/*", "<!--", "{/*")
 _CONFIGS = (".yml", ".yaml", ".sh", ".properties", ".toml", ".sentryclirc")
 #: What getsentry hands out: organisation, user and integration tokens.
 _TOKEN = re.compile(r"(?<![\w-])sntr(?:ys|yu|ya|yi)_[A-Za-z0-9+/=_.-]{20,}")
@@ -34,9 +35,7 @@ _FILLED = re.compile(r"https?://[^@\s]*(\$?\{|%[sr(])")
 _COMPILED = (
     "bundlers compile variables of that name into what browsers load, where anybody can read them: drop the prefix"
 )
-_PUBLIC = re.compile(
-    r"(?<![\w$])((?:NEXT_PUBLIC|VITE|REACT_APP|GATSBY|NUXT_PUBLIC|EXPO_PUBLIC|VUE_APP|PUBLIC)_\w*SENTRY\w*AUTH_TOKEN\w*)"
-)
+_PUBLIC = in_browsers(r"\w*SENTRY\w*AUTH_TOKEN\w*")
 
 
 def committed(files: Files, facts: Sequence[Fact], components: Sequence[Component]) -> list[Fact]:
@@ -77,7 +76,7 @@ def _literals(files: Files) -> Iterator[Fact]:
         ):
             for match in pattern.finditer(text):
                 value = match[0]
-                if _commented(text, match.start()) or (pattern is _TOKEN and _EXAMPLE.search(value)):
+                if is_commented(text, match.start()) or (pattern is _TOKEN and _EXAMPLE.search(value)):
                     continue
                 name = "SENTRY_AUTH_TOKEN" if pattern is _TOKEN else match[1]
                 here = Evidence(
@@ -88,14 +87,9 @@ def _literals(files: Files) -> Iterator[Fact]:
 
 def _dsns(path: str, text: str) -> Iterator[Fact]:
     for offset, value in dsn.find(text):
-        if not _commented(text, offset) and not _FILLED.match(text[offset:]):
+        if not is_commented(text, offset) and not _FILLED.match(text[offset:]):
             here = Evidence(path, text.count("\n", 0, offset) + 1, None, None, value.shown)
             yield dsn.fact(value, hardcoded=True, evidence=(here,))
-
-
-def _commented(text: str, offset: int) -> bool:
-    start = text.rfind("\n", 0, offset) + 1
-    return text[start:offset].lstrip().startswith(_COMMENTS)
 
 
 def _compiled_in(facts: Sequence[Fact]) -> Iterator[Fact]:
