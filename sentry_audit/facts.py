@@ -8,7 +8,7 @@ one environment. A fact whose ``unknown`` is set could not be determined: a chec
 from __future__ import annotations
 
 import re
-from dataclasses import MISSING, FrozenInstanceError, dataclass, field, fields
+from dataclasses import MISSING, FrozenInstanceError, dataclass, fields
 from typing import TYPE_CHECKING, ClassVar, TypeVar, dataclass_transform
 
 if TYPE_CHECKING:
@@ -161,7 +161,6 @@ class Image(Fact):
     env: tuple[tuple[str, str], ...] = ()
     args: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
-    command_line: int | None = None
     unresolved: tuple[str, ...] = ()
 
 
@@ -347,6 +346,15 @@ class Component(Fact):
     server: str = ""
     start: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
+
+    @property
+    def folder(self) -> str:
+        """Its folder, ``""`` for the root."""
+        return "" if self.path == "." else self.path
+
+    def holds(self, path: str) -> bool:
+        """Whether ``path`` is below its folder."""
+        return self.path == "." or path.startswith(f"{self.path}/")
 
 
 @fact
@@ -826,15 +834,3 @@ class TracePropagation(Fact):
     address: str = ""
     works: bool = True
     problem: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Inventory:
-    """All facts of one audit, by kind, and what could not be seen."""
-
-    facts: tuple[Fact, ...] = ()
-    texts: dict[str, str] = field(default_factory=dict)
-
-    def of(self, kind: type[F]) -> list[F]:
-        """The facts of one kind, in the order in which they were found."""
-        return [fact for fact in self.facts if isinstance(fact, kind)]

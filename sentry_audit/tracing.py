@@ -99,9 +99,9 @@ def _reads(name: str, files: Files) -> list[Evidence]:
 
 
 def _inside(path: str, component: Component, components: Sequence[Component]) -> bool:
-    owners = [item for item in components if item.path == "." or path.startswith(f"{item.path}/")]
-    longest = max((len(item.path.strip(".")) for item in owners), default=0)
-    return any(item.name == component.name and len(item.path.strip(".")) == longest for item in owners)
+    owners = [item for item in components if item.holds(path)]
+    longest = max((len(item.folder) for item in owners), default=0)
+    return any(item.name == component.name and len(item.folder) == longest for item in owners)
 
 
 def _unread(name: str, reads: Sequence[Evidence], facts: Sequence[Fact]) -> Step:
@@ -169,7 +169,7 @@ def _files(name: str, environment: str, facts: Sequence[Fact], component: Compon
             continue
         if fact.environment and canonical(fact.environment) != canonical(environment):
             continue
-        if component is not None and (fact.origin == "compose" or not _inside(fact.path, component, [component])):
+        if component is not None and (fact.origin == "compose" or not component.holds(fact.path)):
             continue
         found.append(Step(fact.origin, Status.PASS, f"{fact.path} sets {name}", fact.evidence))
     return found
@@ -221,7 +221,7 @@ def _build(
         builds.append(shared.build)
     steps: list[Step] = []
     for image in facts:
-        if isinstance(image, Image) and _inside(image.path, component, [component]):
+        if isinstance(image, Image) and component.holds(image.path):
             if name in image.args or any(key == name for key, _ in image.env):
                 steps.append(
                     Step(

@@ -46,8 +46,8 @@ def committed(files: Files, facts: Sequence[Fact], components: Sequence[Componen
         if isinstance(fact, Dsn | AuthToken) and fact.evidence:
             path = fact.evidence[0].path or ""
             key = (fact.kind, path, fact.evidence[0].line)
-            owners = [item for item in components if path.startswith(_prefix(item))]
-            owner = max(owners, key=lambda item: len(_prefix(item)), default=components[0] if components else None)
+            owners = [item for item in components if item.holds(path)]
+            owner = max(owners, key=lambda item: len(item.folder), default=components[0] if components else None)
             if owner is not None and key not in seen:
                 found.append(replace(fact, component=owner.name))
             seen.add(key)
@@ -104,7 +104,3 @@ def _compiled_in(facts: Sequence[Fact]) -> Iterator[Fact]:
                     else Evidence(fact.evidence[0].path, None, None, None, f"ARG {name}")
                 )
                 yield AuthToken(name=name, problem=_COMPILED, evidence=(here,))
-
-
-def _prefix(item: Component) -> str:
-    return "" if item.path == "." else f"{item.path}/"

@@ -71,7 +71,6 @@ def scan(path: str, text: str) -> Found:
         ),
         args=tuple(dict.fromkeys(name for stage in stages for name in stage.arguments)),
         command=started[0][0] if started else (),
-        command_line=started[0][1] if started else None,
         unresolved=tuple(dict.fromkeys(last.unresolved)),
         evidence=(Evidence(path),),
     )
