@@ -77,7 +77,7 @@ def trace(
             head = Step("code", Status.PASS, f"{name} is read", tuple(near[:3]))
         else:
             continue
-        found.append(Way(component.name, (head, *_rest(name, environment, component, facts, matching))))
+        found.append(Way(component.name, (head, *provision(name, environment, component, facts, matching))))
     return found or [Way("", (_unread(name, reads, facts), *_files(name, environment, facts)))]
 
 
@@ -118,30 +118,6 @@ def _unread(name: str, reads: Sequence[Evidence], facts: Sequence[Fact]) -> Step
     return Step("code", Status.GAP, f"no code reads {name}")
 
 
-def _rest(
-    name: str,
-    environment: str,
-    component: Component,
-    facts: Sequence[Fact],
-    matching: Matching,
-    *,
-    at_run_time: bool = False,
-) -> list[Step]:
-    if is_compiled_in(name) and not at_run_time:
-        shared = promoted(matching, component, environment)
-        files = _files(name, "production" if shared else environment, facts, component)
-        steps = [*files, *_build(name, environment, component, facts, matching, bool(files), shared)]
-        if shared and steps and all(step.status is not Status.GAP for step in steps):
-            carried = f"{shared}: they all carry this one value"
-            steps.append(Step("promotion", Status.PASS, carried, shared.evidence))
-        return steps
-    steps = _files(name, environment, facts)
-    deployed, item = _deployed(name, environment, component, matching)
-    if deployed.status is not Status.PASS and steps and not matching.owners.get(component.name):
-        return steps
-    return [*steps, deployed, *([_secret(item, environment, facts)] if item is not None and item.secret else [])]
-
-
 def provision(
     name: str,
     environment: str,
@@ -155,7 +131,19 @@ def provision(
 
     ``at_run_time``: the server reads it while it runs, whatever its prefix says.
     """
-    return _rest(name, environment, component, facts, matching, at_run_time=at_run_time)
+    if is_compiled_in(name) and not at_run_time:
+        shared = promoted(matching, component, environment)
+        files = _files(name, "production" if shared else environment, facts, component)
+        steps = [*files, *_build(name, environment, component, facts, matching, bool(files), shared)]
+        if shared and steps and all(step.status is not Status.GAP for step in steps):
+            carried = f"{shared}: they all carry this one value"
+            steps.append(Step("promotion", Status.PASS, carried, shared.evidence))
+        return steps
+    steps = _files(name, environment, facts)
+    deployed, item = _deployed(name, environment, component, matching)
+    if deployed.status is not Status.PASS and steps and not matching.owners.get(component.name):
+        return steps
+    return [*steps, deployed, *([_secret(item, environment, facts)] if item is not None and item.secret else [])]
 
 
 def _files(name: str, environment: str, facts: Sequence[Fact], component: Component | None = None) -> list[Step]:
