@@ -12,7 +12,7 @@ from sentry_audit.model import Evidence, Status
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from sentry_audit.checks import Check
+    from sentry_audit.checks import Check, Fix
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +53,23 @@ def explanation(check: Check) -> str:
         "WHY\n" + _wrapped(check.why),
         f"WHAT IS LOOKED AT\n{_wrapped(f'{check.subject}: {fields}')}",
         f"WHAT IS SAID\n{_wrapped(check.message)}",
-        "WHAT CLOSES IT\n"
-        + _wrapped(f"{check.fix.summary} ({check.fix.safety})" if check.fix else "see the documentation")
-        + (f"\n{textwrap.indent(check.fix.diff, '    ')}" if check.fix and check.fix.diff else ""),
+        "WHAT CLOSES IT\n" + (_fix(check.fix) if check.fix else _wrapped("see the documentation")),
     ]
     if check.permissions:
         parts.append("PERMISSIONS\n" + "\n".join(f"  {item}" for item in check.permissions))
     if check.refs:
         parts.append("READ MORE\n" + "\n".join(f"  {item}" for item in check.refs))
     return "\n\n".join(parts) + "\n"
+
+
+def _fix(fix: Fix) -> str:
+    """What closes a gap, and what closes it in components of other ecosystems."""
+    parts = [("", fix), *((f"{name}: ", other) for name, other in fix.others)]
+    return "\n".join(
+        _wrapped(f"{name}{item.summary} ({item.safety})")
+        + (f"\n{textwrap.indent(item.diff, '    ')}" if item.diff else "")
+        for name, item in parts
+    )
 
 
 def _wrapped(text: str) -> str:

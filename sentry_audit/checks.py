@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 QUANTIFIERS = ("each", "some", "none")
+ECOSYSTEMS = ("pypi", "npm")
 SAFETY = ("safe", "review", "live", "manual")
 _REQUIRED = ("id", "title", "area", "severity", "expect", "message", "why", "examples")
 _OPTIONAL = (
@@ -37,11 +38,19 @@ _ID = re.compile(r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")
 
 @dataclass(frozen=True, slots=True)
 class Fix:
-    """What closes a gap: how safe it is to do, in one sentence, and the shape of the diff."""
+    """What closes a gap: how safe it is to do, in one sentence, and the shape of the diff.
+
+    ``others`` are those of components of another ecosystem, by its name.
+    """
 
     safety: str
     summary: str
     diff: str = ""
+    others: tuple[tuple[str, Fix], ...] = ()
+
+    def of(self, ecosystem: str) -> Fix:
+        """What closes the gap of a component of ``ecosystem``."""
+        return dict(self.others).get(ecosystem, self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +176,7 @@ def _check(entry: Any, path: tuple[str | int, ...]) -> Check:
         message=entry["message"],
         why=entry["why"],
         environments=_choice(entry.get("environments", "all"), ["all", "required"], (*path, "environments")),
-        ecosystem=_choice(entry.get("ecosystem", ""), ["", "pypi", "npm"], (*path, "ecosystem")),
+        ecosystem=_choice(entry.get("ecosystem", ""), ["", *ECOSYSTEMS], (*path, "ecosystem")),
         link=Link(_choice(entry["link"], [item.value for item in Link], (*path, "link"))) if "link" in entry else None,
         fix=fix,
         refs=_texts(entry.get("refs", []), (*path, "refs")),
@@ -239,15 +248,24 @@ def _fix(entry: Any, path: tuple[str | int, ...], subject: str) -> Fix | None:
         return None
     if not isinstance(entry, dict):
         raise _Wrong(path, "must be a mapping with safety and summary")
+    keys = ("safety", "summary", "diff") if path[-1] in ECOSYSTEMS else ("safety", "summary", "diff", *ECOSYSTEMS)
     for key in entry:
-        if key not in {"safety", "summary", "diff"}:
-            raise _Wrong((*path, str(key)), f"unknown key {key!r}", _near(key, ("safety", "summary", "diff")))
+        if key not in keys:
+            raise _Wrong((*path, str(key)), f"unknown key {key!r}", _near(key, keys))
     for key in ("summary", "diff"):
         _placeholders(str(entry.get(key, "")), subject, (*path, key))
     if "summary" not in entry:
         raise _Wrong(path, "'summary' is missing")
+    others = (
+        (name, _fix({"safety": entry.get("safety"), **entry[name]}, (*path, name), subject))
+        for name in ECOSYSTEMS
+        if name in entry
+    )
     return Fix(
-        _choice(entry.get("safety"), list(SAFETY), (*path, "safety")), str(entry["summary"]), str(entry.get("diff", ""))
+        _choice(entry.get("safety"), list(SAFETY), (*path, "safety")),
+        str(entry["summary"]),
+        str(entry.get("diff", "")),
+        tuple((name, fix) for name, fix in others if fix is not None),
     )
 
 
@@ -284,6 +302,10 @@ def _example(item: Any, path: tuple[str | int, ...]) -> None:
                     )
 
 
+def _mapping(properties: dict[str, object], required: list[str]) -> dict[str, object]:
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+
+
 def schema() -> dict[str, object]:
     """The JSON Schema (2020-12) of check files, for editors."""
     scalar = {"type": ["string", "number", "boolean", "null"]}
@@ -304,13 +326,14 @@ def schema() -> dict[str, object]:
     examples = {"type": "array", "items": example, "minItems": 1}
     text = {"type": "string", "minLength": 1}
     texts = {"type": "array", "items": {"type": "string"}}
+    fix: dict[str, object] = {"safety": {"enum": list(SAFETY)}, "summary": text, "diff": {"type": "string"}}
     properties: dict[str, object] = {
         "id": {"type": "string", "pattern": _ID.pattern},
         "title": text,
         "area": text,
         "severity": {"enum": [item.value for item in Severity]},
         "environments": {"enum": ["all", "required"]},
-        "ecosystem": {"enum": ["pypi", "npm"]},
+        "ecosystem": {"enum": list(ECOSYSTEMS)},
         "link": {"enum": [item.value for item in Link]},
         "where": table,
         "expect": table,
@@ -318,7 +341,7 @@ def schema() -> dict[str, object]:
         "why": text,
         "fix": {
             "type": "object",
-            "properties": {"safety": {"enum": list(SAFETY)}, "summary": text, "diff": {"type": "string"}},
+            "properties": {**fix, **{name: _mapping(fix, ["summary"]) for name in ECOSYSTEMS}},
             "required": ["safety", "summary"],
             "additionalProperties": False,
         },

@@ -86,6 +86,10 @@ def collect(tree: Tree, root: Path, settings: Settings) -> Collected:
         named = {item.path for item in settings.components}
         frontends = [item for item in frontends if item.fact.path in named]
     problems += unread
+    if frontends:
+        from sentry_audit.derive.dotenvs import read_by_builds
+
+        facts = read_by_builds(facts, frontends, tree)
     if any(is_browser_sdk(name) for item in frontends for name in item.manifest.dependencies):
         tree.prefetch(POLICIES)
     tree.probe(sorted(path for path in tree.paths if may_deploy(path) and deployed(path)))

@@ -57,7 +57,9 @@ def evaluate(
                 continue
             mine = groups.get((check.subject, component.name), [])
             try:
-                judged = _judge(check, mine, problems, component.name, environment, required)
+                fix = check.fix.of(component.ecosystem) if check.fix is not None else None
+                mine_ = check if fix is check.fix else replace(check, fix=fix)
+                judged = _judge(mine_, mine, problems, component.name, environment, required)
                 found += [_placed(item, component) for item in judged]
             except Exception as error:  # noqa: BLE001 - a check that crashes is reported as one, never skipped
                 found.append(

@@ -192,7 +192,9 @@ class EnvVar(Fact):
 
     ``value`` is kept only for names that cannot be secret (``SENTRY_ENVIRONMENT``, rates, flags);
     a DSN is in ``dsn`` (redacted) instead. ``template`` is true for ``.env.example`` and the like.
-    ``environment`` is the environment the file's name speaks of, or ``""``.
+    ``environment`` is the environment the file's name speaks of, or ``""``. ``builds`` are the environments for which
+    the build of the front end beside it reads the file (``*``: all that are deployed; none: nothing reads it); None
+    where there is no front end.
     """
 
     path: str
@@ -203,6 +205,13 @@ class EnvVar(Fact):
     environment: str = ""
     line: int | None = None
     origin: str = "dotenv"
+    builds: tuple[str, ...] | None = None
+
+    def is_built_into(self, environment: str) -> bool:
+        """Whether a front end that is built for ``environment`` (its usual name) has the value."""
+        if self.builds is None or self.environment == environment:
+            return self.builds != () and self.environment in {"", environment}
+        return "*" in self.builds and environment not in {"development", "test"}
 
 
 @fact

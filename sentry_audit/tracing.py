@@ -11,7 +11,7 @@ from sentry_audit.deployment.environments import canonical, rendered, speaks_of
 from sentry_audit.deployment.promotion import promoted
 from sentry_audit.deployment.state import by_service, states
 from sentry_audit.facts import Deployment, DsnArgument, EnvVar, Image, SecretDeclared
-from sentry_audit.javascript.prefixes import is_compiled_in
+from sentry_audit.javascript.variables import is_compiled_in
 from sentry_audit.model import Evidence, Status
 
 if TYPE_CHECKING:
@@ -134,7 +134,8 @@ def provision(
     if is_compiled_in(name) and not at_run_time:
         shared = promoted(matching, component, environment)
         files = _files(name, "production" if shared else environment, facts, component)
-        steps = [*files, *_build(name, environment, component, facts, matching, bool(files), shared)]
+        provided = any(step.status is Status.PASS for step in files)
+        steps = [*files, *_build(name, environment, component, facts, matching, provided, shared)]
         if shared and steps and all(step.status is not Status.GAP for step in steps):
             carried = f"{shared}: they all carry this one value"
             steps.append(Step("promotion", Status.PASS, carried, shared.evidence))
@@ -155,11 +156,19 @@ def _files(name: str, environment: str, facts: Sequence[Fact], component: Compon
             continue  # ENV NAME=$NAME hands on what the build is given
         if not isinstance(fact, EnvVar) or fact.name != name or fact.template or not fact.is_set:
             continue
-        if fact.environment and canonical(fact.environment) != canonical(environment):
-            continue
-        if component is not None and (fact.origin == "compose" or not component.holds(fact.path)):
-            continue
-        found.append(Step(fact.origin, Status.PASS, f"{fact.path} sets {name}", fact.evidence))
+        mine = not fact.environment or canonical(fact.environment) == canonical(environment)
+        if component is not None:
+            if fact.origin == "compose" or not component.holds(fact.path):
+                continue
+            if mine and fact.builds == ():
+                unread = f"{fact.path} sets {name}, and nothing was found that reads that file in a build"
+                found.append(Step(fact.origin, Status.UNKNOWN, unread, fact.evidence))
+                continue
+            other = "" if mine else ", and every build for deployment reads that file"
+            if fact.is_built_into(canonical(environment)):
+                found.append(Step(fact.origin, Status.PASS, f"{fact.path} sets {name}{other}", fact.evidence))
+        elif mine:
+            found.append(Step(fact.origin, Status.PASS, f"{fact.path} sets {name}", fact.evidence))
     return found
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -159,9 +158,7 @@ def damaged(root: Path, form: Format, content: str | bytes | Callable[[Path], ob
         content(path)
     else:
         path.write_bytes(content.encode() if isinstance(content, str) else content)
-    begun = time.monotonic()
     report = audit(root, {})
-    assert time.monotonic() - begun < 10
     assert report.exit_code in {0, 1, 4}
     assert not [item for item in report.findings if item.status.value == "error"]
     return report

@@ -317,7 +317,11 @@ def test_an_environment_file_counts_in_its_environment(tmp_path: Path) -> None:
         }
     )
     assert statuses(audit(tmp_path, files, "production"), "frontend-dsn-provided", "web") == {"pass"}
-    assert statuses(audit(tmp_path, files, "staging"), "frontend-dsn-provided", "web") == {"unknown"}
+    report = audit(tmp_path, files, "staging")
+    assert statuses(report, "frontend-dsn-provided", "web") == {"pass"}
+    assert "web/.env.production sets NEXT_PUBLIC_SENTRY_DSN, and every build for deployment reads that file" in message(
+        report, "frontend-dsn-provided"
+    )
 
 
 def test_a_build_for_tests_proves_nothing(tmp_path: Path) -> None:
@@ -591,6 +595,47 @@ def test_the_entry_of_a_webpack_configuration(tmp_path: Path) -> None:
     assert statuses(audit(tmp_path / "a", files), "frontend-init-present") == {"pass"}
     files["src/index.tsx"] = "import './other';\n"
     assert statuses(audit(tmp_path / "b", files), "frontend-init-present") == {"unknown"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "name", "more", "expected"),
+    [
+        ("staging", ".env", {}, "pass"),
+        ("staging", ".env.production", {}, "pass"),
+        ("production", ".env.production", {}, "pass"),
+        ("development", ".env.production", {}, "skipped"),
+        ("production", ".env.staging", {}, "unknown"),
+        ("staging", ".env.staging", {}, "unknown"),
+        ("staging", ".env.staging", {"web/build.sh": "cp .env.staging .env.local && npm run build\n"}, "pass"),
+        (
+            "staging",
+            ".env.staging",
+            {"web/Dockerfile": "FROM node\nCOPY .env.staging .env\nRUN npm run build\n"},
+            "pass",
+        ),
+        ("staging", ".env.staging", {"web/Dockerfile": "FROM node\nCOPY . .\nRUN npm run build\n"}, "gap"),
+    ],
+)
+def test_which_dotenv_files_a_build_of_next_reads(
+    tmp_path: Path, environment: str, name: str, more: dict[str, str], expected: str
+) -> None:
+    dsn = "NEXT_PUBLIC_SENTRY_DSN=https://0123456789abcdef0123456789abcdef@o1.ingest.us.sentry.io/4\n"
+    files = {**next_app(**{"instrumentation-client.ts": INIT, name: dsn}), **more}
+    report = audit(tmp_path, files, environment)
+    assert statuses(report, "frontend-dsn-provided", "web") == {expected}
+    if expected == "unknown" and environment == "staging":
+        assert "nothing was found that reads that file" in message(report, "frontend-dsn-provided")
+
+
+def test_which_dotenv_files_a_build_of_vite_reads(tmp_path: Path) -> None:
+    init = "import * as Sentry from '@sentry/react';\nSentry.init({ dsn: import.meta.env.VITE_SENTRY_DSN });\n"
+    dsn = "VITE_SENTRY_DSN=https://0123456789abcdef0123456789abcdef@o1.ingest.us.sentry.io/4\n"
+    plain = {**vite_app(init), "web/.env.staging": dsn}
+    assert statuses(audit(tmp_path / "a", plain), "frontend-dsn-provided", "web") == {"unknown"}
+    modes = {path: text.replace('"vite build"', '"vite build --mode staging"') for path, text in plain.items()}
+    assert statuses(audit(tmp_path / "b", modes), "frontend-dsn-provided", "web") == {"pass"}
+    production = {**modes, "web/.env.production": dsn, "web/.env.staging": "OTHER=1\n"}
+    assert statuses(audit(tmp_path / "c", production), "frontend-dsn-provided", "web") == {"unknown"}
 
 
 # --- single-file components ----------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.test_frontend import next_app, vite_app
-from tests.trees import audit, findings, message, statuses
+from tests.trees import FASTAPI, SDK, audit, findings, message, statuses
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -151,6 +151,7 @@ def test_the_name_of_the_environment(tmp_path: Path, text: str, environment: str
 def test_a_variable_names_the_environment_if_the_build_has_it(tmp_path: Path) -> None:
     files = options("environment: process.env.NEXT_PUBLIC_ENV || 'production',")
     files["web/.env.staging"] = "NEXT_PUBLIC_ENV=staging\n"
+    files["web/build.sh"] = "cp .env.staging .env.local\nnpm run build\n"
     assert statuses(audit(tmp_path / "a", files), LABEL, "web") == {"pass"}
     del files["web/.env.staging"]
     files["web/Dockerfile"] = "FROM node\nCOPY . .\nRUN npm ci && npm run build\n"
@@ -172,6 +173,26 @@ def test_a_mode_of_vite_names_the_environment(tmp_path: Path) -> None:
     assert statuses(audit(tmp_path / "b", files), LABEL, "web") == {"pass"}
     report = audit(tmp_path / "c", files, "qa")
     assert "MODE, which is 'production' in every build" in message(report, LABEL)
+
+
+def test_a_choice_of_names_that_leaves_the_environment_out(tmp_path: Path) -> None:
+    text = "environment: process.env.NODE_ENV === 'production' ? 'production' : 'development',"
+    report = audit(tmp_path, options(text))
+    assert "'production' or 'development', never 'staging'" in message(report, LABEL)
+
+
+def test_what_closes_a_gap_is_said_in_the_language_of_the_component(tmp_path: Path) -> None:
+    files = {
+        **options("sendDefaultPii: true,"),
+        "api/requirements.txt": SDK,
+        "api/main.py": f"import sentry_sdk\nsentry_sdk.init(send_default_pii=True)\n{FASTAPI}",
+    }
+    report = audit(tmp_path, files)
+    said = {item.component: item.remedy for item in findings(report, "privacy-default-pii")}
+    assert said["web"] is not None
+    assert said["web"].summary == "Remove sendDefaultPii, and set what is needed with setUser"
+    assert said["api"] is not None
+    assert "send_default_pii" in said["api"].summary
 
 
 # --- conditions ----------------------------------------------------------------------------------
@@ -213,7 +234,8 @@ def test_whether_init_runs_in_an_environment(
     tmp_path: Path, condition: str, files: dict[str, str], expected: str
 ) -> None:
     init = f"import * as Sentry from '@sentry/nextjs';\nif ({condition}) {{\n  Sentry.init({{ {DSN} }});\n}}\n"
-    report = audit(tmp_path, next_app(**{"instrumentation-client.ts": init, **files}))
+    copies = {"build.sh": "cp .env.staging .env.local\nnpm run build\n"}
+    report = audit(tmp_path, next_app(**{"instrumentation-client.ts": init, **copies, **files}))
     assert statuses(report, ENABLED, "web") == {expected}, message(report, ENABLED)
 
 

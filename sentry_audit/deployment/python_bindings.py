@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sentry_audit.deployment.environments import Hint
+    from sentry_audit.python.module import FunctionNode
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def collect(body: list[ast.stmt], scope: Scope) -> None:
@@ -45,7 +45,7 @@ def field_names(node: ast.ClassDef, module: Scope) -> list[str]:
     return [item.id for item in values(f"class {node.name}", [module]) if isinstance(item, ast.Name)]
 
 
-def attributes_of(init: Function, scopes: list[Scope]) -> Iterator[tuple[str, list[ast.expr]]]:
+def attributes_of(init: FunctionNode, scopes: list[Scope]) -> Iterator[tuple[str, list[ast.expr]]]:
     """(attribute, its values) for each that ``__init__`` gives its object."""
     for item in ast.walk(init):
         if isinstance(item, ast.Assign | ast.AnnAssign) and item.value is not None:
@@ -77,7 +77,7 @@ def _part(node: ast.expr, scopes: list[Scope]) -> ast.expr:
     return node if known is None else closed(known, scopes)
 
 
-def defaults_of(function: Function) -> Scope:
+def defaults_of(function: FunctionNode) -> Scope:
     """The parameters that have a default, with it."""
     positional = [*function.args.posonlyargs, *function.args.args]
     given = zip(reversed(positional), reversed(function.args.defaults), strict=False)
@@ -89,7 +89,7 @@ def defaults_of(function: Function) -> Scope:
     }
 
 
-def allowed(function: Function) -> list[Scope]:
+def allowed(function: FunctionNode) -> list[Scope]:
     """``env: Literal["staging", "production"]`` and ``click.Choice([…])`` say what an argument may be."""
     for item in (*function.args.args, *function.args.kwonlyargs):
         if not is_parameter(item.arg):

@@ -15,7 +15,6 @@ from sentry_audit.deployment.found import KINDS
 from sentry_audit.deployment.gcloud import understand
 from sentry_audit.deployment.python_bindings import (
     FUNCTIONS,
-    Function,
     allowed,
     attributes_of,
     closed,
@@ -31,6 +30,7 @@ from sentry_audit.python import syntax
 
 if TYPE_CHECKING:
     from sentry_audit.deployment.scripts import Scripts
+    from sentry_audit.python.module import FunctionNode
     from sentry_audit.python.program import Files
 
 _DEPLOYS = re.compile(r"gcloud\W+(?:\w+\W+)?run\W+(?:deploy|services|jobs|worker)")
@@ -127,7 +127,7 @@ class _Script:
             else:
                 self._commands(statement, scopes, hints)
 
-    def _function(self, function: Function, scopes: list[Scope], hints: list[Hint]) -> None:
+    def _function(self, function: FunctionNode, scopes: list[Scope], hints: list[Hint]) -> None:
         for bound, more in self._bindings(function, scopes, _CALLERS)[:_MOST]:
             inner: Scope = {}
             around = [*scopes, bound]
@@ -175,7 +175,7 @@ class _Script:
 
     # --- callers -----------------------------------------------------------------------------------
 
-    def _bindings(self, function: Function, scopes: list[Scope], depth: int) -> list[tuple[Scope, list[Hint]]]:
+    def _bindings(self, function: FunctionNode, scopes: list[Scope], depth: int) -> list[tuple[Scope, list[Hint]]]:
         """The sets of known arguments that a function is called with, and what they tell of the environment."""
         arguments = function.args
         names = [item.arg for item in (*arguments.posonlyargs, *arguments.args) if item.arg not in {"self", "cls"}]
@@ -252,7 +252,7 @@ class _Script:
         return made[:_MOST] or [({}, [])]
 
 
-def _runs_gcloud(function: Function) -> bool:
+def _runs_gcloud(function: FunctionNode) -> bool:
     """Whether a function puts ``gcloud`` in front of the arguments that it is given."""
     names = {item.arg for item in (function.args.vararg, *function.args.args[:2]) if item is not None}
     for node in ast.walk(function):

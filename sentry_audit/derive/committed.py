@@ -10,7 +10,7 @@ from sentry_audit import dsn
 from sentry_audit.comments import is_commented
 from sentry_audit.facts import AuthToken, Dsn, EnvVar, Image
 from sentry_audit.javascript.names import CODE, is_generated, is_test
-from sentry_audit.javascript.prefixes import in_browsers
+from sentry_audit.javascript.variables import in_browsers
 from sentry_audit.mentions import MENTIONS
 from sentry_audit.model import Evidence
 from sentry_audit.python.paths import deployed

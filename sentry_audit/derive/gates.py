@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sentry_audit.deployment.environments import canonical
 from sentry_audit.facts import EnvVar, FrontendEnabled
 from sentry_audit.javascript.enabled import Evaluation, Named
-from sentry_audit.javascript.prefixes import without_prefix
+from sentry_audit.javascript.variables import without_prefix
 from sentry_audit.python.truth import is_environment_name, same_environment
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def _given(
             and (fact.name, fact.template, fact.origin) == (name, False, "dotenv")
             and fact.value
             and analysis.frontend.within(fact.path)
-            and same_environment(fact.environment or "", environment)
+            and fact.is_built_into(canonical(environment))
         ):
             return fact.value
     for build in matching.images(analysis.frontend.fact, environment):

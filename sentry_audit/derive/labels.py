@@ -48,7 +48,13 @@ def labelled(
         name = label.builds[0]
         problem = f"init's environment is {name}, which is {built[0]!r} in every build: events of {environment} are mislabelled"
     elif said and label.given:
-        problem = f"init's environment is the constant {said[0]!r}"
+        one = len(set(said)) == 1
+        names = " or ".join(repr(name) for name in dict.fromkeys(said))
+        problem = (
+            f"init's environment is the constant {names}"
+            if one
+            else f"init's environment is {names}, never {environment!r}"
+        )
     else:
         problem = f"init sets no environment: events of {environment} are labelled production"
     return DeployedEnvironment(problem=problem, evidence=label.evidence)

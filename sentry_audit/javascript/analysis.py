@@ -110,12 +110,24 @@ class Analysis:
 
     @cached_property
     def mentioning(self) -> list[str]:
-        """The files that speak of Sentry, tests left out."""
-        return [
+        """The files that speak of Sentry, tests left out; no search sees into those of a wide encoding."""
+        found = [
             path
             for path in self.files.search(MENTIONS)
             if path.endswith(CODE) and deployed(path) and not is_test(path) and self.owns(path)
         ]
+        texts = ((path, self.files.text(path) or "") for path in self.loading.starts if path not in found)
+        return [*found, *(path for path, text in texts if any(token in text for token in MENTIONS))]
+
+    def _unread(self) -> None:
+        """Say which of the files that are loaded first could not be read: an init in them would not be seen."""
+        for path in self.loading.starts:
+            text = self.files.text(path)
+            reason = "it could not be read" if text is None else "it is minified or very long, and was not parsed"
+            if text is None or is_generated(text):
+                here = Evidence(path, None, None, None, reason)
+                hint = f"keep the source of {path} readable, or exclude it in sentry-audit.yaml"
+                self.problems.append(Problem("repo", OF_INIT, reason, hint, here, self.frontend.fact.name))
 
     @cached_property
     def has_sentry_boundary(self) -> bool:
@@ -157,6 +169,7 @@ class Analysis:
 
     def facts(self) -> list[Fact]:
         """The facts, in the order of the chain."""
+        self._unread()
         sdk = frontend_sdk(self)
         self.package = sdk.package
         found: list[Fact] = [sdk, inits.setup(self, self.inits, self.loaded), *boundaries(self), user(self)]

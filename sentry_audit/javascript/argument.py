@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from sentry_audit.facts import FrontendDsn
 from sentry_audit.guard import judge
 from sentry_audit.javascript.conditions import Condition, guards
-from sentry_audit.javascript.prefixes import PREFIXES
 from sentry_audit.javascript.syntax import text_of
 from sentry_audit.javascript.values import Variable
+from sentry_audit.javascript.variables import PREFIXES
 from sentry_audit.model import Evidence
 
 if TYPE_CHECKING:

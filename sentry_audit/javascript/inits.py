@@ -172,7 +172,7 @@ def setup(analysis: Analysis, inits: Sequence[Init], loaded: Sequence[Init]) -> 
         return FrontendSetup(present=True, loaded=True, evidence=tuple(item.evidence for item in loaded))
     broken = [item.evidence for item in analysis.problems if inits or "frontend_setup" in item.kinds]
     if broken:
-        reason = f"{broken[0]} could not be parsed, so an init in it, or what loads one, would not be seen"
+        reason = f"{broken[0]}: {broken[0].saw}, so an init in it, or what loads one, would not be seen"
         return FrontendSetup(unknown=reason, evidence=tuple(broken))
     if not inits:
         reason = "no file of the front end initialises the SDK in browsers"

@@ -24,6 +24,9 @@ _ENTRY = re.compile(r"\bentry\s*[:=]\s*(\{[^}]*\}|\[[^\]]*\]|[^\n]*)", re.DOTALL
 _BUNDLERS = re.compile(r"(webpack|rspack)[^/]*(/[^/]+)?\.[cm]?[jt]s$")
 #: Frameworks whose modules and builders load files in ways that are not followed.
 DYNAMIC = ("nuxt", "angular", "gatsby")
+_START = re.compile(
+    r"(^|/)(instrumentation-client|_app|hooks\.client|entry\.client|root|main|index|app)\.\w+$", re.IGNORECASE
+)
 _ROUTE = re.compile(r"(^|/)(page|layout|template|error|global-error|not-found|loading|default)\.(tsx|ts|jsx|js)$")
 _DEPTH = 8
 _WIDE = 400
@@ -141,6 +144,11 @@ class Loading:
         for hit in self.files.among(self.code, stems):
             for target in sorted(self.imported(hit) & wanted - {hit}):
                 yield hit, target
+
+    @cached_property
+    def starts(self) -> list[str]:
+        """The files that are loaded first, where an init belongs: entries by their names, no pages and no routes."""
+        return [path for path in self.code if _START.search(path) and self.is_entry(path)]
 
     @cached_property
     def code(self) -> list[str]:

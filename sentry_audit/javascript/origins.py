@@ -8,8 +8,8 @@ from posixpath import basename
 from typing import TYPE_CHECKING, Any
 
 from sentry_audit.javascript.argument import is_public
-from sentry_audit.javascript.prefixes import PUBLIC
 from sentry_audit.javascript.syntax import entries, line_of, string_of, text_of, walk
+from sentry_audit.javascript.variables import PUBLIC
 from sentry_audit.model import Evidence
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Which variables bundlers compile into what browsers load, by the prefixes of their names.
+"""How code reads the variables of a build, and which of them bundlers compile into what browsers load: by their prefixes.
 
 Sources: nextjs.org/docs/app/guides/environment-variables, vite.dev/guide/env-and-mode, svelte.dev/docs/kit ($env),
 nuxt.com/docs/guide/going-further/runtime-config, docs.expo.dev/guides/environment-variables,
@@ -15,6 +15,10 @@ PREFIXES = {"nextjs": ("NEXT_PUBLIC_",), "cra": ("REACT_APP_",), "gatsby": ("GAT
             "webpack": ()}  # fmt: skip
 #: Of all bundlers, those of front ends that are not audited (Expo) too.
 PUBLIC = ("EXPO_PUBLIC_", *dict.fromkeys(prefix for prefixes in PREFIXES.values() for prefix in prefixes))
+#: How code reads a variable: group 1 is from where, 2 or 3 its name.
+READ = re.compile(
+    r"^(process\.env|import\.meta\.env|env|globalThis\.process\.env)(?:\.([A-Za-z_]\w*)|\[[\"']([A-Za-z_]\w*)[\"']\])$"
+)
 #: Nuxt reads these when its server starts, and hands them to the page.
 _AT_START = "NUXT_PUBLIC_"
 
