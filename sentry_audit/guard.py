@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 _KEY = "0123456789abcdef0123456789abcdef"
 #: (what kind of DSN it is, a DSN of that kind).
 SAMPLES: tuple[tuple[str, str], ...] = (
-    ("sentry.io, US", f"https://{_KEY}@o450.ingest.us.sentry.io/4501"),
-    ("sentry.io, EU", f"https://{_KEY}@o450.ingest.de.sentry.io/4501"),
-    ("sentry.io, older", f"https://{_KEY}@o450.ingest.sentry.io/4501"),
+    ("sentry.io (US)", f"https://{_KEY}@o450.ingest.us.sentry.io/4501"),
+    ("sentry.io (EU)", f"https://{_KEY}@o450.ingest.de.sentry.io/4501"),
+    ("sentry.io (older)", f"https://{_KEY}@o450.ingest.sentry.io/4501"),
     ("self-hosted", f"https://{_KEY}@errors.acme.dev/7"),
     ("self-hosted with a path", f"https://{_KEY}@acme.dev/sentry/7"),
 )
 #: Without these a guard switches Sentry off for what sentry.io hands out today.
-REQUIRED = frozenset({"sentry.io, US", "sentry.io, EU"})
+REQUIRED = frozenset({"sentry.io (US)", "sentry.io (EU)"})
 #: A repeated group that ends in a repetition may take longer than anybody waits: ``(\\w+)+@``.
 _EXPLOSIVE = re.compile(r"[+*]\)+[+*{]")
 

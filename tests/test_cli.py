@@ -66,16 +66,18 @@ def test_the_example_has_gaps() -> None:
 
 def test_the_readme_shows_what_the_tool_prints() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    block = text.split("```console\n")[1].split("```")[0].splitlines()
-    assert block[0].startswith("$ sentry-audit ")
-    done = run(*block[0].split()[2:])
-    printed = done.stdout.splitlines()
-    at = 0
-    for line in block[1:]:
-        if line == "…":
-            continue
-        assert line in printed[at:], f"not printed: {line!r}"
-        at = printed.index(line, at)
+    blocks = [block.split("```")[0].splitlines() for block in text.split("```console\n")[1:]]
+    assert len(blocks) == 2
+    for block in blocks:
+        assert block[0].startswith("$ sentry-audit ")
+        done = run(*block[0].split()[2:])
+        printed = done.stdout.splitlines()
+        at = 0
+        for line in block[1:]:
+            if line == "…":
+                continue
+            assert line in printed[at:], f"not printed: {line!r}"
+            at = printed.index(line, at)
 
 
 def test_json_follows_the_published_schema() -> None:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from sentry_audit.policies.policy import Policy
     from sentry_audit.policies.reading import Policies
 
-_SAAS = ("sentry.io, US", "sentry.io, EU", "sentry.io, older")
-_TODAY = frozenset({"sentry.io, US", "sentry.io, EU"})
+_SAAS = ("sentry.io (US)", "sentry.io (EU)", "sentry.io (older)")
+_TODAY = frozenset({"sentry.io (US)", "sentry.io (EU)"})
 #: Hosts that are Sentry's own, but take no events; and names of what a self-hosted one is called.
 _SENTRYS = re.compile(r"(^|\.)(sentry\.io|sentry-cdn\.com|sentry\.dev)$", re.IGNORECASE)
 _SELF_HOSTED = re.compile(r"sentry|glitchtip|bugsink", re.IGNORECASE)
@@ -161,7 +161,7 @@ def _shown(text: str) -> str:
 
 def _listed(kinds: Sequence[str]) -> str:
     """``sentry.io (US, EU) and self-hosted``."""
-    regions = [kind.partition(", ")[2] for kind in kinds if kind in _SAAS]
+    regions = [kind.partition("(")[2].rstrip(")") for kind in kinds if kind in _SAAS]
     others = [kind for kind in kinds if kind not in _SAAS]
     saas = [f"sentry.io ({', '.join(regions)})"] if regions else []
     return " and ".join([*saas, *others])

@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# ./deploy.sh staging | production
+set -euo pipefail
+environment="$1"
+
+gcloud run deploy "shop-api-$environment" --source api \
+  --set-env-vars="SHOP_ENV=$environment" \
+  --set-secrets="DATABASE_URL=shop-database-url-$environment:latest"
+
+gcloud run deploy "shop-worker-$environment" --source worker \
+  --set-env-vars="SHOP_ENV=$environment,SENTRY_ENVIRONMENT=$environment" \
+  --set-secrets="SENTRY_DSN=sentry-dsn-$environment:latest"
+
+# The DSN comes too late here: next build has compiled the page before.
+gcloud run deploy "shop-web-$environment" --source web \
+  --set-secrets="NEXT_PUBLIC_SENTRY_DSN=sentry-dsn-$environment:latest"
