@@ -8,7 +8,7 @@ one environment. A fact whose ``unknown`` is set could not be determined: a chec
 from __future__ import annotations
 
 import re
-from dataclasses import MISSING, FrozenInstanceError, dataclass, field, fields
+from dataclasses import MISSING, FrozenInstanceError, dataclass, fields
 from typing import TYPE_CHECKING, ClassVar, TypeVar, dataclass_transform
 
 if TYPE_CHECKING:
@@ -30,7 +30,12 @@ def fact(kind: type[T]) -> type[T]:
 
 @fact
 class Fact:
-    """What every fact has: whose it is, where it was seen, and whether it could be determined."""
+    """What every fact has: whose it is, where it was seen, and whether it could be determined.
+
+    ``unknown`` says why it could not be, ``""`` if it could. Fields that many kinds share mean the same in all: ``problem``
+    and ``why_not`` say what is wrong here (``""``: nothing), ``source`` where a value comes from, in words; ``name`` is what
+    the fact is about; ``path`` and ``line`` are where it stands in the repository.
+    """
 
     kind: ClassVar[str] = "fact"
     component: str = ""
@@ -162,7 +167,6 @@ class Image(Fact):
     env: tuple[tuple[str, str], ...] = ()
     args: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
-    command_line: int | None = None
     unresolved: tuple[str, ...] = ()
     bundles_at: int | None = None
     args_at: tuple[int, ...] = ()
@@ -362,6 +366,15 @@ class Component(Fact):
     start: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
 
+    @property
+    def folder(self) -> str:
+        """Its folder, ``""`` for the root."""
+        return "" if self.path == "." else self.path
+
+    def holds(self, path: str) -> bool:
+        """Whether ``path`` is below its folder."""
+        return self.path == "." or path.startswith(f"{self.path}/")
+
 
 @fact
 class SdkDependency(Fact):
@@ -400,7 +413,7 @@ class SdkInit(Fact):
 
     ``enabled`` is false when its conditions cannot hold in this environment (``condition`` shows
     them); ``swallowed`` when a failure of init is caught and not made visible.
-    ``dsn`` is how its DSN argument ends: env, literal, default, empty, none, unfilled.
+    ``dsn`` is how its DSN argument ends: env, literal, default, empty, none, unfilled; ``options`` are those it is given.
     """
 
     enabled: bool = True
@@ -415,6 +428,7 @@ class SdkInit(Fact):
 class DsnArgument(Fact):
     """Where the DSN that init is given comes from, followed to its end in one environment.
 
+    ``resolves``: it ends in ``variables`` or a valid literal; where it does not, ``dead_end`` says what it ends in.
     ``also`` says what else may give it where ``variables`` are not set, and was not followed; ``literal``: a DSN that
     stands in the code does then. ``secret``: the one that the program itself reads it from.
     """
@@ -430,7 +444,10 @@ class DsnArgument(Fact):
 
 @fact
 class SdkSymbol(Fact):
-    """One option, integration argument or SDK name in use, and whether the version has it."""
+    """One option, integration argument or SDK name in use, and whether the version has it.
+
+    ``exists`` is false where ``version`` does not have it; ``swallowed``: what that raises is caught and not made visible.
+    """
 
     name: str
     version: str = ""
@@ -441,7 +458,7 @@ class SdkSymbol(Fact):
 
 @fact
 class WorkerEntry(Fact):
-    """A worker, queue or cron entry point, and whether its imports initialise the SDK."""
+    """A worker, queue or cron entry point, and whether its imports initialise the SDK. ``worker``: what runs it."""
 
     name: str
     worker: str = ""
@@ -452,8 +469,8 @@ class WorkerEntry(Fact):
 class ConfigClass(Fact):
     """The settings class (or classes) in use, and which Sentry fields it has.
 
-    ``missing`` lists the parts that the class in use in this environment lacks (dsn, environment,
-    enabled), ``unmapped`` the fields that nothing fills, ``unused`` those init does not use.
+    ``has_dsn``, ``has_environment`` and ``has_enabled``: the class in use in this environment has a field for it;
+    ``mapped`` is false where nothing fills some of them (``unmapped``); ``unused`` are those that init does not use.
     """
 
     name: str
@@ -467,7 +484,11 @@ class ConfigClass(Fact):
 
 @fact
 class SampleRate(Fact):
-    """One sampling option of init: whether it can do what its author meant. ``zero``: the rate is 0."""
+    """One sampling option of init: whether it can do what its author meant (``effective``).
+
+    ``value`` is how it is written; ``per_environment``: it may differ between environments; ``full``: the rate is 1,
+    ``zero``: it is 0.
+    """
 
     option: str
     value: str = ""
@@ -480,7 +501,7 @@ class SampleRate(Fact):
 
 @fact
 class Hook(Fact):
-    """A ``before_send`` (or its like): whether an event survives it."""
+    """A ``before_send`` (or its like), the ``option`` of init, and whether an event survives its ``function``."""
 
     option: str
     function: str = ""
@@ -490,7 +511,7 @@ class Hook(Fact):
 
 @fact
 class DsnMatrix(Fact):
-    """Which Sentry project each environment's DSN leads to."""
+    """Which Sentry project each environment's DSN leads to (``projects``), and whether Sentry can tell them apart."""
 
     distinct: bool = True
     projects: tuple[str, ...] = ()
@@ -499,7 +520,7 @@ class DsnMatrix(Fact):
 
 @fact
 class EnvTemplate(Fact):
-    """A dotenv template, and which Sentry variables that the code reads it omits."""
+    """A dotenv template, and which Sentry variables that the code reads it omits: ``missing``, none if ``complete``."""
 
     path: str
     complete: bool = True
@@ -510,7 +531,7 @@ class EnvTemplate(Fact):
 class Shutdown(Fact):
     """Whether events that are queued at SIGTERM are sent.
 
-    ``flushes``: the server lets the SDK flush by itself, or the code flushes on shutdown.
+    ``flushes``: the ``server`` lets the SDK flush by itself, or the code flushes on shutdown.
     """
 
     server: str = ""
@@ -542,8 +563,8 @@ class Integrations(Fact):
 class ErrorHandler(Fact):
     """Code that turns an exception into an answer, and whether Sentry still hears of it.
 
-    ``where``: exception_handler, middleware, route, websocket, worker. ``captures`` is true when it
-    re-raises, captures or logs at error level.
+    ``where``: exception_handler, middleware, route, websocket, worker; ``handles``: which exceptions; ``answers``: with
+    which status. ``captures`` is true when it re-raises, captures or logs at error level.
     """
 
     where: str
@@ -555,7 +576,10 @@ class ErrorHandler(Fact):
 
 @fact
 class RequestContext(Fact):
-    """What each request tells Sentry about itself: user, request id, agent run."""
+    """What each request tells Sentry about itself: user, request id, agent run.
+
+    ``has_authentication``: requests are made by users who are known; ``agents`` are those that run on requests.
+    """
 
     has_authentication: bool = False
     sets_user: bool = False
@@ -566,7 +590,7 @@ class RequestContext(Fact):
 
 @fact
 class Tracing(Fact):
-    """Whether spans are made: sampling set, and the libraries whose spans are missing."""
+    """Whether spans are made (``enabled``) of one ``area``, and the ``library`` whose spans are missing."""
 
     library: str = ""
     area: str = ""
@@ -580,6 +604,7 @@ class Privacy(Fact):
 
     ``pii`` says what ``send_default_pii`` sends, ``problem`` what switches the scrubber off, ``unscrubbed`` what is
     sent as it is, ``scrubbed`` what is not; ``scrubbable`` is false where there is nothing to judge: no hook, no replay.
+    ``uses_llm``: models are called; ``collects_prompts``: what they are asked is sent.
     """
 
     send_default_pii: bool = False
@@ -630,7 +655,7 @@ class ReleaseInCi(Fact):
 
 @fact
 class HealthChecks(Fact):
-    """Whether probes of the service make transactions."""
+    """Whether ``probes``, the paths that ask whether the service is up, make transactions (``traced``)."""
 
     probes: tuple[str, ...] = ()
     traced: bool = False
@@ -640,7 +665,8 @@ class HealthChecks(Fact):
 class DeployedDsn(Fact):
     """Whether what the repository deploys gives the component the variable that its DSN comes from.
 
-    ``variables`` are those that the code reads, ``source`` what provides one; ``secret`` the secret it comes from.
+    ``variables`` are those that the code reads, ``source`` what provides one; ``secret`` the secret it comes from,
+    in its ``version``.
     """
 
     declared: bool = False
@@ -678,7 +704,7 @@ class TerraformDsn(Fact):
 
 @fact
 class SecretScript(Fact):
-    """Whether a script that creates secrets creates one for the Sentry DSN."""
+    """Whether a script that creates secrets creates one for the Sentry DSN (``covers``); ``names`` are those it creates."""
 
     path: str
     covers: bool = False
@@ -730,7 +756,7 @@ class FrontendSetup(Fact):
 
 @fact
 class FrontendEnabled(Fact):
-    """Whether the condition in front of a browser's init holds in what is built for the environment."""
+    """Whether the ``condition`` in front of a browser's init holds in what is built for the environment."""
 
     enabled: bool = True
     condition: str = ""
@@ -748,7 +774,10 @@ class FrontendDsn(Fact):
 
 @fact
 class DsnGuard(Fact):
-    """A condition in front of init that looks at the DSN; ``rejects`` are the kinds of real DSN that it keeps out."""
+    """A condition in front of init that looks at the DSN; ``rejects`` are the kinds of real DSN that it keeps out.
+
+    ``keeps_real``: it lets through those that sentry.io hands out today.
+    """
 
     expression: str
     keeps_real: bool = True
@@ -759,8 +788,8 @@ class DsnGuard(Fact):
 class FrontendVariable(Fact):
     """Whether the variable that a browser's DSN comes from has a value where the front end is built.
 
-    ``given``: something gives it one; ``late``: only to the running service, which is without effect.
-    ``at_run_time``: it is not compiled in, the server reads it while it runs.
+    ``provided``: it has one when the bundler runs; ``given``: something gives it one; ``late``: only to the running
+    service, which is without effect; ``at_run_time``: it is not compiled in, the server reads it while it runs.
     """
 
     name: str
@@ -846,15 +875,3 @@ class TracePropagation(Fact):
     address: str = ""
     works: bool = True
     problem: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Inventory:
-    """All facts of one audit, by kind, and what could not be seen."""
-
-    facts: tuple[Fact, ...] = ()
-    texts: dict[str, str] = field(default_factory=dict)
-
-    def of(self, kind: type[F]) -> list[F]:
-        """The facts of one kind, in the order in which they were found."""
-        return [fact for fact in self.facts if isinstance(fact, kind)]

@@ -27,7 +27,6 @@ SAMPLES: tuple[tuple[str, str], ...] = (
 )
 #: Without these a guard switches Sentry off for what sentry.io hands out today.
 REQUIRED = frozenset({"sentry.io (US)", "sentry.io (EU)"})
-UNDECIDED = None
 #: A repeated group that ends in a repetition may take longer than anybody waits: ``(\\w+)+@``.
 _EXPLOSIVE = re.compile(r"[+*]\)+[+*{]")
 

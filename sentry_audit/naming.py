@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sentry_audit.comments import is_commented
 from sentry_audit.javascript.names import is_test
 from sentry_audit.model import Evidence
 from sentry_audit.python.paths import importable
@@ -33,7 +34,6 @@ _OTHER = (
     ".clj",
     ".pl",
 )
-_COMMENT = re.compile(r"^\s*(#|//|/?\*|\{/\*|<!--)")
 #: Prefixes that a bundler or django-configurations puts before the name that code uses.
 _PREFIX = re.compile(r"^(NEXT_PUBLIC|VITE|REACT_APP|GATSBY|VUE_APP|PUBLIC|EXPO_PUBLIC|NUXT_PUBLIC|NUXT|DJANGO)_")
 
@@ -88,7 +88,7 @@ def _rows(name: str, paths: Iterable[str], files: Files, pattern: re.Pattern[str
     found = []
     for path in paths:
         rows = enumerate((files.text(path) or "").splitlines(), 1)
-        line = next((number for number, row in rows if pattern.search(row) and not _COMMENT.match(row)), None)
+        line = next((number for number, row in rows if pattern.search(row) and not is_commented(row, len(row))), None)
         if line is not None:
             found.append(Evidence(path, line, None, None, name))
     return found

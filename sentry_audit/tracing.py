@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ from sentry_audit.facts import (
     Image,
     SecretDeclared,
 )
+from sentry_audit.javascript.variables import is_compiled_in
 from sentry_audit.model import Evidence, Status
 
 if TYPE_CHECKING:
@@ -32,14 +32,9 @@ if TYPE_CHECKING:
     from sentry_audit.naming import Mentions
     from sentry_audit.python.program import Files
 
-#: Variables that a bundler compiles in: nextjs.org/docs (NEXT_PUBLIC_), vite.dev/guide/env-and-mode (VITE_), and kin.
-_PUBLIC = re.compile(
-    r"^(NEXT_PUBLIC_|VITE_|REACT_APP_|GATSBY_|PUBLIC_|EXPO_PUBLIC_|VUE_APP_)"
-)  # Nuxt reads its own later
 _BADLY = (Status.GAP, Status.UNKNOWN, Status.PASS)
 _MOST = 3
 _NO_RULE = "its definition names no environment, so it counts for each"
-#: Words of a command that starts a bundler's server for development.
 
 
 @dataclass(frozen=True)
@@ -67,11 +62,6 @@ class Way:
         return next((status for status in order if any(step.status is status for step in self.steps)), Status.PASS)
 
 
-def is_public(name: str) -> bool:
-    """Whether a bundler puts the variable into what browsers load: then only its value at build time counts."""
-    return bool(_PUBLIC.match(name))
-
-
 def trace(
     name: str,
     environment: str,
@@ -91,7 +81,7 @@ def trace(
         head = _head(name, component, components, mine, named)
         if head is not None:
             late = any(isinstance(fact, FrontendVariable) and fact.name == name and fact.at_run_time for fact in mine)
-            rest = _rest(name, environment, component, facts, matching, at_run_time=late)
+            rest = provision(name, environment, component, facts, matching, at_run_time=late)
             found.append(Way(component.name, (head, *_answered(name, rest, mine))))
     return found or [Way("", tuple(_nobodys(name, environment, named, facts)))]
 
@@ -171,34 +161,9 @@ def _nobodys(name: str, environment: str, named: Mentions, facts: Sequence[Fact]
 
 
 def _inside(path: str, component: Component, components: Sequence[Component]) -> bool:
-    owners = [item for item in components if item.path == "." or path.startswith(f"{item.path}/")]
-    longest = max((len(item.path.strip(".")) for item in owners), default=0)
-    return any(item.name == component.name and len(item.path.strip(".")) == longest for item in owners)
-
-
-def _rest(
-    name: str,
-    environment: str,
-    component: Component,
-    facts: Sequence[Fact],
-    matching: Matching,
-    *,
-    at_run_time: bool = False,
-) -> list[Step]:
-    if is_public(name) and not at_run_time:
-        shared = promoted(matching, component, environment)
-        files = _files(name, "production" if shared else environment, facts, component)
-        provided = any(step.status is Status.PASS for step in files)
-        steps = [*files, *_build(name, environment, component, facts, matching, provided, shared)]
-        if shared and steps and all(step.status is not Status.GAP for step in steps):
-            carried = f"{shared}: they all carry this one value"
-            steps.append(Step("promotion", Status.PASS, carried, shared.evidence))
-        return steps
-    steps = _files(name, environment, facts)
-    deployed, item = _deployed(name, environment, component, matching)
-    if deployed.status is not Status.PASS and steps and not matching.owners.get(component.name):
-        return steps
-    return [*steps, deployed, *([_secret(item, environment, facts)] if item is not None and item.secret else [])]
+    owners = [item for item in components if item.holds(path)]
+    longest = max((len(item.folder) for item in owners), default=0)
+    return any(item.name == component.name and len(item.folder) == longest for item in owners)
 
 
 def provision(
@@ -214,7 +179,20 @@ def provision(
 
     ``at_run_time``: the server reads it while it runs, whatever its prefix says.
     """
-    return _rest(name, environment, component, facts, matching, at_run_time=at_run_time)
+    if is_compiled_in(name) and not at_run_time:
+        shared = promoted(matching, component, environment)
+        files = _files(name, "production" if shared else environment, facts, component)
+        provided = any(step.status is Status.PASS for step in files)
+        steps = [*files, *_build(name, environment, component, facts, matching, provided, shared)]
+        if shared and steps and all(step.status is not Status.GAP for step in steps):
+            carried = f"{shared}: they all carry this one value"
+            steps.append(Step("promotion", Status.PASS, carried, shared.evidence))
+        return steps
+    steps = _files(name, environment, facts)
+    deployed, item = _deployed(name, environment, component, matching)
+    if deployed.status is not Status.PASS and steps and not matching.owners.get(component.name):
+        return steps
+    return [*steps, deployed, *([_secret(item, environment, facts)] if item is not None and item.secret else [])]
 
 
 def _files(name: str, environment: str, facts: Sequence[Fact], component: Component | None = None) -> list[Step]:
@@ -229,7 +207,7 @@ def _files(name: str, environment: str, facts: Sequence[Fact], component: Compon
         how = f"sets {name} to the {fact.reference} of what runs it" if fact.reference else f"sets {name}"
         mine = not fact.environment or canonical(fact.environment) == canonical(environment)
         if component is not None:
-            if fact.origin == "compose" or not _inside(fact.path, component, [component]):
+            if fact.origin == "compose" or not component.holds(fact.path):
                 continue
             if mine and fact.builds == ():
                 unread = f"{fact.path} {how}, and nothing was found that reads that file in a build"

@@ -15,8 +15,9 @@ from sentry_audit.facts import Component, DsnGuard, SdkInit
 from sentry_audit.guard import SAMPLES, judge, pattern
 from sentry_audit.python.analysis import Code
 from sentry_audit.python.components import Service
-from sentry_audit.python.evaluation import OPEN, Evaluator, Frame, Known, Raised, Result
+from sentry_audit.python.evaluation import Evaluator
 from sentry_audit.python.program import Program
+from sentry_audit.python.results import OPEN, Frame, Known, Raised, Result
 from sentry_audit.python.values import Resolver, Scope
 from tests.trees import FASTAPI, SDK, Texts, audit, findings, message, statuses
 

@@ -202,8 +202,9 @@ def _open(value: str) -> bool:
     return value.startswith("$") and "=" not in value
 
 
-def settings(text: str, operation: str, sort: str, line: int | None, separator: str = ",") -> list[Setting]:
+def settings(text: str, operation: str, sort: str, line: int | None) -> list[Setting]:
     """``A=1,B=2`` (or ``^@^A=1@B=2``, gcloud's own escape) as settings; names only for ``remove``."""
+    separator = ","
     if escaped := re.match(r"^\^(.+?)\^", text):
         separator, text = escaped[1], text[escaped.end() :]
     found: list[Setting] = []

@@ -104,7 +104,7 @@ def _values(
         if fact.origin in {"dotenv", "image"} and _is_plain(fact.value):
             yield fact.value, fact.evidence[0]
     for image in facts:
-        if isinstance(image, Image) and _near_path(image.path, component):
+        if isinstance(image, Image) and component.holds(image.path):
             for key, value in image.env:
                 if key == name and _is_plain(value):
                     yield value, image.evidence[0]
@@ -115,8 +115,4 @@ def _is_plain(value: str) -> bool:
 
 
 def _near(fact: EnvVar, component: Component) -> bool:
-    return "/" not in fact.path or _near_path(fact.path, component)
-
-
-def _near_path(path: str, component: Component) -> bool:
-    return component.path == "." or path.startswith(f"{component.path}/")
+    return "/" not in fact.path or component.holds(fact.path)

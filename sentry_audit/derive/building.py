@@ -67,7 +67,7 @@ class Building:
     @property
     def platform(self) -> tuple[str, str]:
         """(the platform that builds it, the file that says so), or two empty texts."""
-        folder = "" if self.component.path == "." else self.component.path
+        folder = self.component.folder
         for name, platform in _PLATFORMS.items():
             for place in dict.fromkeys((join(folder, name), name)):
                 if place in self.files.paths:
@@ -76,7 +76,7 @@ class Building:
 
     def _dockerfiles(self) -> list[Bundling]:
         """The Dockerfiles that bundle the front end, those for development left out."""
-        folder = "" if self.component.path == "." else self.component.path
+        folder = self.component.folder
         images = [
             fact
             for fact in self.facts
@@ -143,7 +143,7 @@ class Building:
         """A dotenv file of the front end that sets a variable which is no secret."""
         if _SECRET.search(name):
             return None
-        folder = "" if self.component.path == "." else self.component.path
+        folder = self.component.folder
         for fact in self.facts:
             if isinstance(fact, EnvVar) and fact.name == name and fact.is_set and fact.origin == "dotenv":
                 if fact.template or dirname(fact.path) != folder or not speaks_of(fact.environment, self.environment):

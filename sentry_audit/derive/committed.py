@@ -7,8 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sentry_audit import dsn
+from sentry_audit.comments import is_commented
 from sentry_audit.facts import AuthToken, Dsn, EnvVar, Image
 from sentry_audit.javascript.names import CODE, is_generated, is_test
+from sentry_audit.javascript.variables import in_browsers
 from sentry_audit.mentions import MENTIONS
 from sentry_audit.model import Evidence
 from sentry_audit.python.paths import deployed
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
 _TESTS = re.compile(
     r"(^|/)(setup-?tests?|(jest|vitest|test)[.-]?(setup|utils)|playwright|fixtures?\.\w+)\b", re.IGNORECASE
 )
-_COMMENTS = ("#", "//", "*", "/*", "<!--", "{/*")
 _CONFIGS = (".yml", ".yaml", ".sh", ".properties", ".toml", ".sentryclirc")
 #: What getsentry hands out: organisation, user and integration tokens.
 _TOKEN = re.compile(r"(?<![\w-])sntr(?:ys|yu|ya|yi)_[A-Za-z0-9+/=_.-]{20,}")
@@ -37,9 +38,7 @@ _FILLED = re.compile(r"https?://[^@\s]*(\$?\{|%[sr(])")
 _COMPILED = (
     "bundlers compile variables of that name into what browsers load, where anybody can read them: drop the prefix"
 )
-_PUBLIC = re.compile(
-    r"(?<![\w$])((?:NEXT_PUBLIC|VITE|REACT_APP|GATSBY|NUXT_PUBLIC|EXPO_PUBLIC|VUE_APP|PUBLIC)_\w*SENTRY\w*AUTH_TOKEN\w*)"
-)
+_PUBLIC = in_browsers(r"\w*SENTRY\w*AUTH_TOKEN\w*")
 
 
 def committed(files: Files, facts: Sequence[Fact], components: Sequence[Component]) -> list[Fact]:
@@ -50,8 +49,8 @@ def committed(files: Files, facts: Sequence[Fact], components: Sequence[Componen
         if isinstance(fact, Dsn | AuthToken) and fact.evidence:
             path = fact.evidence[0].path or ""
             key = (fact.kind, path, fact.evidence[0].line)
-            owners = [item for item in components if path.startswith(_prefix(item))]
-            owner = max(owners, key=lambda item: len(_prefix(item)), default=components[0] if components else None)
+            owners = [item for item in components if item.holds(path)]
+            owner = max(owners, key=lambda item: len(item.folder), default=components[0] if components else None)
             if owner is not None and key not in seen:
                 if isinstance(fact, Dsn) and (place := _written_over(files, fact)) is not None:
                     reason = f"{place} writes over {fact.shown}: with what was not followed"
@@ -72,7 +71,7 @@ def _written_over(files: Files, fact: Dsn) -> Evidence | None:
         ):
             continue
         for number, row in enumerate((files.text(path) or "").splitlines(), 1):
-            if fact.shown in row and _REPLACES.search(row) and not row.lstrip().startswith(_COMMENTS):
+            if fact.shown in row and _REPLACES.search(row) and not is_commented(row, len(row)):
                 return Evidence(path, number, None, None, f"replaces {fact.shown}")
     return None
 
@@ -99,7 +98,7 @@ def _literals(files: Files) -> Iterator[Fact]:
         ):
             for match in pattern.finditer(text):
                 value = match[0]
-                if _commented(text, match.start()) or (pattern is _TOKEN and _EXAMPLE.search(value)):
+                if is_commented(text, match.start()) or (pattern is _TOKEN and _EXAMPLE.search(value)):
                     continue
                 name = "SENTRY_AUTH_TOKEN" if pattern is _TOKEN else match[1]
                 here = Evidence(
@@ -110,14 +109,9 @@ def _literals(files: Files) -> Iterator[Fact]:
 
 def _dsns(path: str, text: str) -> Iterator[Fact]:
     for offset, value in dsn.find(text):
-        if not _commented(text, offset) and not _FILLED.match(text[offset:]):
+        if not is_commented(text, offset) and not _FILLED.match(text[offset:]):
             here = Evidence(path, text.count("\n", 0, offset) + 1, None, None, value.shown)
             yield dsn.fact(value, hardcoded=True, evidence=(here,))
-
-
-def _commented(text: str, offset: int) -> bool:
-    start = text.rfind("\n", 0, offset) + 1
-    return text[start:offset].lstrip().startswith(_COMMENTS)
 
 
 def _compiled_in(facts: Sequence[Fact]) -> Iterator[Fact]:
@@ -132,7 +126,3 @@ def _compiled_in(facts: Sequence[Fact]) -> Iterator[Fact]:
                     else Evidence(fact.evidence[0].path, None, None, None, f"ARG {name}")
                 )
                 yield AuthToken(name=name, problem=_COMPILED, evidence=(here,))
-
-
-def _prefix(item: Component) -> str:
-    return "" if item.path == "." else f"{item.path}/"

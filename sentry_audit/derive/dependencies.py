@@ -32,7 +32,6 @@ class Installed:
     dependencies: list[Dependency] = field(default_factory=list)
     looked: list[Evidence] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
-    exact: bool = False
 
 
 @dataclass
@@ -100,11 +99,9 @@ def installed(service: Service, manifests: Manifests) -> Installed:
     if image is not None and image.installs:
         found = _from_image(image, manifests)
         if found.dependencies or found.looked:
-            found.exact = True
             return found
-    folder = "" if service.fact.path == "." else service.fact.path
     found = Installed()
-    for path in manifests.near(folder):
+    for path in manifests.near(service.fact.folder):
         for part in manifests.closure(path):
             _take(found, manifests, part)
     return found

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from sentry_audit.deployment.environments import canonical
 from sentry_audit.facts import EnvVar, FrontendEnabled
 from sentry_audit.javascript.enabled import Evaluation, Named
+from sentry_audit.javascript.variables import without_prefix
 from sentry_audit.python.truth import is_environment_name, same_environment
 
 if TYPE_CHECKING:
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from sentry_audit.deployment.matching import Matching
     from sentry_audit.facts import Fact, FrontendVariable
     from sentry_audit.javascript.analysis import Analysis
-
-_PREFIX = re.compile(r"^(NEXT_PUBLIC_|VITE_|REACT_APP_|GATSBY_|NUXT_PUBLIC_|PUBLIC_|EXPO_PUBLIC_|VUE_APP_)")
 
 
 def enabled(
@@ -76,7 +74,7 @@ def _given(
             if item.name == name and item.value and "$" not in item.value:
                 return item.value
     fact_ = provided(name)
-    if is_environment_name(_PREFIX.sub("", name)) and (fact_.provided or fact_.unknown):
+    if is_environment_name(without_prefix(name)) and (fact_.provided or fact_.unknown):
         return Named(environment)
     if fact_.provided:
         raise LookupError(f"the value of {name} in {environment} is not known")

@@ -33,7 +33,7 @@ def env_templates(analysed: Analysed, facts: Sequence[Fact]) -> list[Fact]:
                 read |= dict.fromkeys(name for name in leaf.names if "SENTRY" in name)
     if not read:
         return []
-    folder = "" if analysed.service.fact.path == "." else analysed.service.fact.path
+    folder = analysed.service.fact.folder
     templates: dict[str, set[str]] = {}
     for fact in facts:
         if isinstance(fact, EnvVar) and fact.template and dirname(fact.path) in {folder, ""}:

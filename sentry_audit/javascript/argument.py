@@ -10,6 +10,7 @@ from sentry_audit.guard import judge
 from sentry_audit.javascript.conditions import Condition, guards
 from sentry_audit.javascript.syntax import text_of
 from sentry_audit.javascript.values import Variable
+from sentry_audit.javascript.variables import PREFIXES
 from sentry_audit.model import Evidence
 
 if TYPE_CHECKING:
@@ -19,11 +20,6 @@ if TYPE_CHECKING:
     from sentry_audit.javascript.analysis import Analysis
     from sentry_audit.javascript.inits import Init
     from sentry_audit.javascript.values import Origin
-
-#: Prefixes of the variables that each bundler compiles in.
-_PREFIXES = {"nextjs": ("NEXT_PUBLIC_",), "cra": ("REACT_APP_",), "gatsby": ("GATSBY_",), "vue": ("VUE_APP_",), "vite": ("VITE_",),
-             "sveltekit": ("PUBLIC_", "VITE_"), "nuxt": ("NUXT_PUBLIC_", "VITE_"), "remix": ("VITE_",), "angular": ("NG_APP_",),
-             "webpack": ()}  # fmt: skip
 
 
 def dsn(analysis: Analysis, item: Init, options: Mapping[str, Any], spread: bool) -> Iterator[Fact]:
@@ -59,7 +55,7 @@ def _argument(analysis: Analysis, item: Init, origin: Origin) -> FrontendDsn:
         if not analysis.loading.is_followed:
             reason = f"whether the bundler puts {hidden[0]} in was not followed"
             return FrontendDsn(variable=hidden[0], unknown=reason, evidence=trail)
-        wanted = "/".join(_PREFIXES[framework])
+        wanted = "/".join(PREFIXES[framework])
         how = next(how for name, how in origin.variables if name == hidden[0])
         problem = (
             f"{how}.{hidden[0]} is not compiled into what browsers load (only {wanted}… are): it is undefined there"
@@ -85,7 +81,7 @@ def is_public(analysis: Analysis, name: str, how: str) -> bool:
     if how.endswith("process.env") and framework in {"vite", "sveltekit"}:
         return bool(re.search(rf"process\.env(\.{re.escape(name)})?['\"\]]", config)) or "EnvironmentPlugin" in config
     custom = re.findall(r"envPrefix\s*:\s*\[?\s*['\"]([^'\"]+)", config)
-    return name.startswith((*_PREFIXES[framework], *custom)) or bool(re.search(rf"\b{re.escape(name)}\b", config))
+    return name.startswith((*PREFIXES[framework], *custom)) or bool(re.search(rf"\b{re.escape(name)}\b", config))
 
 
 def _guards(analysis: Analysis, item: Init, origin: Origin, options: Mapping[str, Any]) -> Iterator[Fact]:

@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from sentry_audit.javascript.names import CODE, is_generated
 from sentry_audit.javascript.syntax import Source, entries, string_of, text_of, walk
+from sentry_audit.javascript.variables import READ
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sentry_audit.javascript.analysis import Analysis
 
-_ENV = re.compile(
-    r"^(process\.env|import\.meta\.env|env|globalThis\.process\.env)(?:\.([A-Za-z_]\w*)|\[[\"']([A-Za-z_]\w*)[\"']\])$"
-)
 _ORIGIN = re.compile(r"^(window\.|globalThis\.|self\.|document\.)?location\b")
 _RUNTIME = re.compile(r"^(window|globalThis|self)\b|useRuntimeConfig|__ENV")
 _WRAPPERS = frozenset(
@@ -65,7 +63,7 @@ class Leading:
         plain = plain.replace("?.", ".").replace("!", "").replace("(import.meta.env as any)", "import.meta.env")
         if depth > _DEPTH:
             yield Part("unknown", text[:60])
-        elif match := _ENV.match(plain):
+        elif match := READ.match(plain):
             yield Part("env", match[2] or match[3], match[1])
         elif (literal := string_of(node)) is not None:
             yield Part("literal", literal)

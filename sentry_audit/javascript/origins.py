@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sentry_audit.javascript.argument import is_public
 from sentry_audit.javascript.syntax import entries, line_of, string_of, text_of, walk
+from sentry_audit.javascript.variables import PUBLIC
 from sentry_audit.model import Evidence
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 _TOKENS = ("API_", "_API", "BACKEND", "SERVER_URL", "baseURL", "baseUrl", "BaseUrl", "BaseURL", "apiUrl", "ApiUrl", "apiURL", "prefixUrl",
            "OpenAPI.BASE", "HttpLink", "backendUrl", "serverUrl", "apiHost", "apiBase")  # fmt: skip
 _NAME = re.compile(
-    r"^(?:(?:VITE|NEXT_PUBLIC|REACT_APP|VUE_APP|GATSBY|NUXT_PUBLIC|PUBLIC|NG_APP|DEFAULT|APP|BASE|MAIN|CORE|REST|HTTP|PYTHON|FASTAPI|DJANGO|FLASK)_?)*"
+    rf"^(?:(?:{'|'.join(prefix.rstrip('_') for prefix in PUBLIC)}|DEFAULT|APP|BASE|MAIN|CORE|REST|HTTP|PYTHON|FASTAPI|DJANGO|FLASK)_?)*"
     r"(?:API|BACKEND|SERVER|GATEWAY|GRAPHQL)"
     r"(?:_?(?:REST|BASE|SERVER|ROOT|SERVICE|GATEWAY|BACKEND|HTTP|V\d))*(?:_?(?:URL|URI|HOST|ENDPOINT|ORIGIN|DOMAIN|ADDRESS|BASE|ROOT|PREFIX|PATH))?$",
     re.IGNORECASE,

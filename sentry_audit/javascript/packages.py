@@ -97,7 +97,7 @@ class Frontend:
 
     def within(self, path: str) -> bool:
         """Whether ``path`` is below the component's folder."""
-        return not self.folder or path.startswith(f"{self.folder}/")
+        return self.fact.holds(path)
 
 
 def relaxed(text: str) -> Any:

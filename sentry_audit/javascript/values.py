@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sentry_audit.javascript.syntax import entries, line_of, string_of, text_of, walk
+from sentry_audit.javascript.variables import READ
 from sentry_audit.model import Evidence
 
 if TYPE_CHECKING:
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
     from sentry_audit.javascript.loading import Loading
     from sentry_audit.javascript.syntax import Source
 
-_ENV = re.compile(
-    r"^(process\.env|import\.meta\.env|env|globalThis\.process\.env)(?:\.([A-Za-z_]\w*)|\[[\"']([A-Za-z_]\w*)[\"']\])$"
-)
 _PAGE = re.compile(r"^(window|globalThis|self)\b|useRuntimeConfig|\bfetch\(")
 _ON_SERVER = frozenset({'typeofwindow==="undefined"', 'typeofwindow=="undefined"', "isServer", "import.meta.env.SSR"})
 _IN_BROWSER = frozenset(
@@ -69,7 +67,7 @@ class Values:
         text = " ".join(text_of(node).split()) if node.type not in _TEXTS else text_of(node)
         if depth > _DEPTH:
             found.unknown.append(text[:60])
-        elif match := _ENV.match(text.replace("?.", ".").replace("!", "")):
+        elif match := READ.match(text.replace("?.", ".").replace("!", "")):
             known = (
                 source.imports.get("env") if match[1] == "env" else None
             )  # SvelteKit's: svelte.dev/docs/kit/$env-dynamic-public
@@ -120,7 +118,7 @@ class Values:
     def _bound(self, name: str, source: Source, found: Origin, depth: int) -> None:
         """``const { name } = …``: a variable of the environment, or an entry of an object."""
         key, value = source.bound[name]
-        match = _ENV.match(f"{text_of(value)}.{key}")
+        match = READ.match(f"{text_of(value)}.{key}")
         if match:
             known = source.imports.get("env") if match[1] == "env" else None
             how = known.module if known is not None and known.module.startswith("$env/") else match[1]

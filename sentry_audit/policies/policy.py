@@ -32,7 +32,7 @@ class Policy:
 
     ``texts`` are what it may be, one of which it is, with ``HOLE`` for what only the running program knows. ``route``
     is what it is limited to (``""``: every page), ``condition`` what must hold that was not followed. ``unread`` says
-    why nothing more is known of it. ``back_end`` policies are set by a program that is not the front end's own.
+    why nothing more is known of it.
     """
 
     texts: tuple[str, ...]
@@ -40,7 +40,6 @@ class Policy:
     route: str = ""
     condition: str = ""
     unread: str = ""
-    back_end: bool = False
 
 
 def combined(parts: Sequence[Sequence[str]], separator: str = "") -> list[str]:

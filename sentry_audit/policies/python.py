@@ -55,7 +55,7 @@ class _Reader:
 
     def _policy(self, node: ast.AST, texts: list[str]) -> Policy:
         here = Evidence(self.path, getattr(node, "lineno", None), None, None, "Content-Security-Policy")
-        return Policy(tuple(texts), here, condition=self._condition(node), back_end=True)
+        return Policy(tuple(texts), here, condition=self._condition(node))
 
     def _condition(self, node: ast.AST) -> str:
         """The first condition around a policy that limits it to some pages, or may be a switch of it."""

@@ -92,7 +92,7 @@ class Code:
         resolver = Resolver(self.program, environment, provided(self.facts, service, environment))
         resolver.django_settings = django_settings(self.program, service, environment)
         entries = roots(self.program, service.entries, resolver.django_settings)
-        mine = [item for item in self.inits if _inside(item.module.path, service) and deployed(item.module.path)]
+        mine = [item for item in self.inits if service.fact.holds(item.module.path) and deployed(item.module.path)]
         if not self.inits:
             closure = self.closure(entries) if self.program.problems else dict.fromkeys(entries, "")
             analysed = Analysed(service, resolver, closure, [])
@@ -145,7 +145,7 @@ class Code:
                 component=name, present=True, reachable=False, why_not=why, unknown=unknown,
                 evidence=tuple(item.evidence for item in mine),
             )  # fmt: skip
-        tests = [path for path in self.not_deployed if _inside(path, service)]
+        tests = [path for path in self.not_deployed if service.fact.holds(path)]
         why = f"only code that is not deployed mentions the SDK: {', '.join(tests[:2])}" if tests else ""
         looked = tuple(Evidence(path, None, None, None, "entry point") for path in service.entries)
         return SdkSetup(
@@ -218,10 +218,6 @@ class Code:
         ]
         paths = [path for path in paths if not path.rsplit("/", 1)[-1].startswith(".env")]
         return f"{why}; but {paths[0]} mentions {match[1]}, and what it sets was not followed" if paths else ""
-
-
-def _inside(path: str, service: Service) -> bool:
-    return service.fact.path == "." or path.startswith(service.fact.path + "/")
 
 
 def provided(facts: Sequence[Fact], service: Service, environment: str) -> dict[str, str]:

@@ -445,8 +445,7 @@ def _named(services: list[Service], facts: Sequence[Fact]) -> list[Service]:
     counts: dict[str, int] = {}
     names: list[str] = []
     for service in services:
-        folder = "" if service.fact.path == "." else service.fact.path
-        names.append(service.fact.name or packages.get(folder, "") or "app")
+        names.append(service.fact.name or packages.get(service.fact.folder, "") or "app")
         counts[names[-1]] = counts.get(names[-1], 0) + 1
     taken: set[str] = set()
     result = []

@@ -63,10 +63,9 @@ def _read_by(analysed: Analysed, item: Reached) -> list[tuple[Value, str]]:
 def _in_folder(analysed: Analysed) -> list[Value]:
     """Without an init that reads one: the classes on pydantic's BaseSettings in the component's folder."""
     program = analysed.resolver.program
-    folder = "" if analysed.service.fact.path == "." else analysed.service.fact.path + "/"
     found = []
     for path in program.files.search(["BaseSettings"], ".py"):
-        if not path.startswith(folder) or not deployed(path) or (module := program.module(path)) is None:
+        if not analysed.service.fact.holds(path) or not deployed(path) or (module := program.module(path)) is None:
             continue
         for node in module.classes:
             ref = ClassRef(module, node)

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from sentry_audit.guard import SAMPLES, Verdict, judge, pattern
 from sentry_audit.model import Evidence
 from sentry_audit.python.evaluated_calls import run
-from sentry_audit.python.evaluation import OPEN, Evaluator, Frame, Known, Raised, Result, assignments
+from sentry_audit.python.evaluation import Evaluator, assignments
 from sentry_audit.python.execution import execute
 from sentry_audit.python.module import FunctionNode
+from sentry_audit.python.results import OPEN, Frame, Known, Raised, Result
 from sentry_audit.python.truth import guards
 from sentry_audit.python.values import ClassRef, Scope, Value, place
 

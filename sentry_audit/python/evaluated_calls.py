@@ -9,8 +9,8 @@ from urllib.parse import urlparse, urlsplit
 
 from sentry_audit.guard import pattern
 from sentry_audit.python.calls import bind
-from sentry_audit.python.evaluation import OPEN, Frame, Raised, Result
 from sentry_audit.python.module import FunctionNode
+from sentry_audit.python.results import OPEN, Frame, Raised, Result
 from sentry_audit.python.settings import ancestry
 from sentry_audit.python.values import Scope, Value
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import ast
 import operator as operators
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 from urllib.parse import ParseResult, SplitResult
 
+from sentry_audit.python.results import OPEN, Frame, Known, Raised, Result, joined
 from sentry_audit.python.truth import guards, truth
 from sentry_audit.python.values import Scope
 
@@ -29,56 +30,6 @@ _ERRORS = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
 #: What pydantic's URL types and ``sentry_sdk.utils.Dsn`` call the parts of a URL.
 _PARTS = {"host": "hostname", "public_key": "username"}
 _URL = frozenset({"hostname", "netloc", "scheme", "path", "username", "password", "port", "query", "fragment"})
-
-
-class _Open:
-    def __repr__(self) -> str:
-        return "open"
-
-
-OPEN: Final = _Open()
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """A value, or ``OPEN``; ``dsn`` says whether it depends on the DSN."""
-
-    value: object
-    dsn: bool = False
-
-    @property
-    def known(self) -> bool:
-        """Whether the value was computed."""
-        return self.value is not OPEN
-
-
-class Raised(Exception):  # noqa: N818 - it is what the audited code raises
-    """The audited code raises an exception of this name."""
-
-
-@dataclass
-class Frame:
-    """One place of the program: its scope, and the values of the names that were computed on the way."""
-
-    scope: Scope
-    locals: dict[str, Result] = field(default_factory=dict)
-    depth: int = 0
-
-    @property
-    def module(self) -> Module:
-        """The file."""
-        return self.scope.module
-
-
-@dataclass(frozen=True)
-class Known:
-    """By what the DSN is recognised: the variables that init's is read from, and how init's argument is written."""
-
-    names: frozenset[str] = frozenset()
-    text: str = ""
-    module: Module | None = None
-    #: What was found of each node of the code in front of init; to follow one is what costs.
-    seen: dict[ast.expr, bool] = field(default_factory=dict, compare=False, repr=False)
 
 
 class Evaluator:
@@ -410,13 +361,6 @@ class Evaluator:
         if isinstance(value.value, list | tuple | set | frozenset | str | dict):
             return [Result(item, value.dsn) for item in value.value]
         return None
-
-
-def joined(one: Result, two: Result, dsn: bool) -> Result:
-    """Either value, and which is not known; ``dsn``: it depends on the DSN which."""
-    if one.known and two.known and type(one.value) is type(two.value) and one.value == two.value:
-        return Result(one.value, one.dsn or two.dsn)
-    return Result(OPEN, dsn or any(item.dsn and not item.known for item in (one, two)))
 
 
 def _simple(value: object) -> bool:

@@ -6,7 +6,7 @@ import ast
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from sentry_audit.python.evaluation import OPEN, Frame, Raised, Result, joined
+from sentry_audit.python.results import OPEN, Frame, Raised, Result, joined
 
 if TYPE_CHECKING:
     from sentry_audit.python.evaluation import Evaluator

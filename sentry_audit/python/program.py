@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from dataclasses import dataclass, field
 from functools import cached_property
 from posixpath import basename, dirname, join, normpath
@@ -10,12 +9,11 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from sentry_audit.model import Evidence, Problem
 from sentry_audit.python import syntax
-from sentry_audit.python.module import FunctionNode, Module, text_imports
+from sentry_audit.python.module import Module, text_imports
 
 if TYPE_CHECKING:
+    import ast
     from collections.abc import Callable, Iterable, Sequence
-
-Definition = FunctionNode | ast.ClassDef | ast.Assign | ast.AnnAssign | ast.AugAssign
 
 
 T = TypeVar("T")

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 _SETTINGS_BASES = frozenset({"BaseSettings"})
 _LOADED = frozenset({"__init__", "__post_init__", "__new__", "model_post_init"})
 _VALIDATORS = frozenset({"model_validator", "root_validator", "validator", "field_validator"})
-_SECRET_NAMES = ("SecretStr", "str", "HttpUrl", "AnyUrl", "AnyHttpUrl")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,6 @@ _RUNNERS = frozenset(
     {("poetry", "run"), ("uv", "run"), ("pipenv", "run"), ("pdm", "run"), ("hatch", "run"), ("rye", "run"),
      ("newrelic-admin", "run-program"), ("doppler", "run"), ("python", "-u"), ("python3", "-u")}
 )  # fmt: skip
-_ASGI = frozenset({"uvicorn", "hypercorn", "daphne", "granian"})
 _SHELLS = frozenset({"sh", "bash", "/bin/sh", "/bin/bash", "ash", "zsh", "/usr/bin/bash", "/bin/ash"})
 #: Options that take a value, so that the value is not mistaken for the target.
 _VALUED = frozenset(

@@ -75,7 +75,6 @@ def scan(path: str, text: str) -> Found:
         ),
         args=arguments,
         command=started[0][0] if started else (),
-        command_line=started[0][1] if started else None,
         unresolved=tuple(dict.fromkeys(last.unresolved)),
         bundles_at=next((item.line for item in instructions if runs_bundler(item)), None),
         args_at=tuple(lines[name] for name in arguments),

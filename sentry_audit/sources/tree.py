@@ -113,11 +113,6 @@ class Tree:
         return paths
 
     @property
-    def in_git(self) -> bool:
-        """Whether git said which files count."""
-        return bool(self._listing) and self._in_git
-
-    @property
     def submodules(self) -> tuple[str, ...]:
         """Folders that are other repositories, submodules or not: they are not audited with this one."""
         return self._listing.nested
