@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sentry_audit.deployment.environments import told
 from sentry_audit.deployment.found import KINDS
 from sentry_audit.deployment.gcloud import setting
+from sentry_audit.deployment.names import FIREBASE, HOST_FILES
 from sentry_audit.facts import Deployment
 from sentry_audit.model import Evidence
 from sentry_audit.scanners.nodes import at, children, compose, items, line_of, text_of
@@ -19,26 +20,23 @@ if TYPE_CHECKING:
     from sentry_audit.model import Problem
     from sentry_audit.python.program import Files
 
-_FILES = {"vercel.json": "Vercel", "netlify.toml": "Netlify", "amplify.yml": "AWS Amplify"}
-_FIREBASE = "Firebase App Hosting"
 #: Its file, and one for an environment, which is laid over it: firebase.google.com/docs/app-hosting/configure.
 _APP_HOSTING = re.compile(r"^apphosting(?:\.([\w-]+))?\.yaml$")
 
-_NAMES = (*_FILES, ".yaml")
-ORIGINS = frozenset({*_FILES.values(), _FIREBASE})
+_NAMES = (*HOST_FILES, ".yaml")
 
 
 def read(files: Files, found: Found) -> None:
     """The builds that such a host makes of a folder."""
     for path in sorted(path for path in files.paths if path.endswith(_NAMES)):
         name = basename(path)
-        if name in _FILES:
-            found.facts.append(_built(path, _FILES[name], len(found.facts)))
+        if name in HOST_FILES:
+            found.facts.append(_built(path, HOST_FILES[name], len(found.facts)))
         elif match := _APP_HOSTING.match(name):
             settings, problems = _app_hosting(path, files.text(path) or "")
             found.problems += problems
             environment, _ = told([(match[1] or "", "the file's name")])
-            found.facts.append(_built(path, _FIREBASE, len(found.facts), environment, settings))
+            found.facts.append(_built(path, FIREBASE, len(found.facts), environment, settings))
 
 
 def _built(

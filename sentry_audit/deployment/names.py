@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import re
 
+#: Files of other hosts that build what is deployed, and their names.
+HOST_FILES = {"vercel.json": "Vercel", "netlify.toml": "Netlify", "amplify.yml": "AWS Amplify"}
+FIREBASE = "Firebase App Hosting"
+HOSTS = frozenset({*HOST_FILES.values(), FIREBASE})
 _SUFFIXES = (".sh", ".bash", ".tf", ".tfvars", ".mk")
 _MAKEFILES = ("Makefile", "makefile", "GNUmakefile")
 _TELLING = re.compile(

@@ -8,7 +8,7 @@ from posixpath import basename, dirname, join
 from typing import TYPE_CHECKING
 
 from sentry_audit.deployment.environments import named_in, rendered, speaks_of
-from sentry_audit.deployment.hosts import ORIGINS
+from sentry_audit.deployment.names import HOSTS
 from sentry_audit.facts import EnvVar, Image
 from sentry_audit.model import Evidence, Status
 
@@ -58,8 +58,8 @@ class Building:
         self.images = [item for item in made if item.resource == "image"]
         self.bundles = [item for item in made if item.resource == "bundle"]
         # An image that no pipeline builds, beside the file of a host that builds the front end, is for development.
-        hosted = any(item.origin in ORIGINS for item in made)
-        hosted = hosted and all(item.origin in ORIGINS for item in made if item.resource == "image")
+        hosted = any(item.origin in HOSTS for item in made)
+        hosted = hosted and all(item.origin in HOSTS for item in made if item.resource == "image")
         self.dockerfiles = [] if hosted else self._dockerfiles()
         self.deployed = [item for item in made if item.pipeline in pipelines]
         self.sources = [item for item in mine if item.source and not item.image]
