@@ -1,7 +1,8 @@
 """How long and how much, as ratios against named peers in the same run.
 
 Usage: ``python benchmarks/offline.py [--files 10000]``. Makes a repository of Python files in a temporary
-folder, then times whole processes (Python's start included), the best of nine each:
+folder, then times whole processes (Python's start included), the best of fifteen each,
+taking turns with the peer:
 
 - ``check --offline`` against ``rg -il sentry .`` on the same tree, and its peak memory;
 - the same when the tree also holds a front end (600 components) and deployments (Cloud Build, a workflow, a script, Terraform);
@@ -22,6 +23,8 @@ import tempfile
 import time
 from pathlib import Path
 
+#: How often each command runs.
+TIMES = 15
 _MODULE = '''"""Module {index}."""
 
 from __future__ import annotations
@@ -212,21 +215,37 @@ def add_front_end(root: Path) -> None:
     subprocess.run(["git", "add", "-A"], cwd=root, check=True)
 
 
-def best(command: list[str], folder: Path, times: int = 9) -> tuple[float, float]:
-    """(the shortest wall time in seconds, the peak memory in MB) of a command."""
-    seconds, memory = [], []
-    for _ in range(times):
-        start = time.perf_counter()
-        process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds.append(time.perf_counter() - start)
-        memory.append(usage.ru_maxrss / 1024)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        complaint = process.stderr.read() if process.stderr is not None else b""
-        if process.returncode not in {0, 1} or complaint:
-            sys.stderr.buffer.write(complaint)
-            sys.exit(f"{command[0]} ended with {process.returncode}")
-    return min(seconds), max(memory)
+def once(command: list[str], folder: Path) -> tuple[float, float]:
+    """(wall time in seconds, peak memory in MB) of one run of a command."""
+    start = time.perf_counter()
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - start
+    process.returncode = os.waitstatus_to_exitcode(status)
+    complaint = process.stderr.read() if process.stderr is not None else b""
+    if process.returncode not in {0, 1} or complaint:
+        sys.stderr.buffer.write(complaint)
+        sys.exit(f"{command[0]} ended with {process.returncode}")
+    return seconds, usage.ru_maxrss / 1024
+
+
+def compare(name: str, command: list[str], peer: list[str], folder: Path, limit: float) -> float:
+    """Print the ratio of the best times of a command and its peer; returns the command's peak memory in MB.
+
+    They take turns, so that a machine that slows down meanwhile slows both.
+    """
+    there = shutil.which(peer[0]) is not None
+    mine, others = [], []
+    for _ in range(TIMES):
+        mine.append(once(command, folder))
+        if there:
+            others.append(once(peer, folder)[0])
+    seconds = min(found[0] for found in mine)
+    if there:
+        row(name, seconds, " ".join((Path(peer[0]).name, *peer[1:])), min(others), limit)
+    else:
+        print(f"{name:<18} {seconds * 1000:7.0f} ms   ({peer[0]} is not installed: no ratio)")
+    return max(found[1] for found in mine)
 
 
 def row(name: str, seconds: float, peer: str, other: float, limit: float) -> None:
@@ -236,14 +255,6 @@ def row(name: str, seconds: float, peer: str, other: float, limit: float) -> Non
     print(
         f"{name:<18} {seconds * 1000:7.0f} ms   {peer:<18} {other * 1000:7.0f} ms   {ratio:5.1f}x (limit {limit:g}x)  {verdict}"
     )
-
-
-def compare(name: str, seconds: float, folder: Path, limit: float) -> None:
-    """Print the ratio to a search of the tree, if ripgrep is there."""
-    if shutil.which("rg"):
-        row(name, seconds, "rg -il sentry .", best(["rg", "-il", "sentry", "."], folder)[0], limit)
-    else:
-        print(f"{name:<18} {seconds * 1000:7.0f} ms   (rg is not installed: no ratio)")
 
 
 def compiled() -> None:
@@ -267,16 +278,16 @@ def main() -> None:
     installed = Path(sys.executable).with_name("sentry-audit")
     tool = [str(installed)] if installed.exists() else tool
     try:
-        nothing, _ = best([sys.executable, "-c", "pass"], folder)
-        row("--version", best([*tool, "--version"], folder)[0], "python -c pass", nothing, 4)
-        row("--help", best([*tool, "--help"], folder)[0], "python -c pass", nothing, 12)
-        seconds, memory = best([*tool, "check", ".", "--env", "staging", "--offline"], folder)
-        compare("check --offline", seconds, folder, 5)
+        nothing = [sys.executable, "-c", "pass"]
+        check = [*tool, "check", ".", "--env", "staging", "--offline"]
+        search = ["rg", "-il", "sentry", "."]
+        compare("--version", [*tool, "--version"], nothing, folder, 4)
+        compare("--help", [*tool, "--help"], nothing, folder, 12)
+        memory = compare("check --offline", check, search, folder, 5)
         print(f"peak memory        {memory:7.0f} MB   (limit 200 MB)")
         if not (folder / "site").exists():
             add_front_end(folder)
-        seconds, memory = best([*tool, "check", ".", "--env", "staging", "--offline"], folder)
-        compare("with a front end", seconds, folder, 12)
+        memory = compare("with a front end", check, search, folder, 12)
         print(f"peak memory        {memory:7.0f} MB   (limit 200 MB)")
     finally:
         shutil.rmtree(os.environ["PYTHONPYCACHEPREFIX"], ignore_errors=True)

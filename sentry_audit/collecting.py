@@ -9,7 +9,7 @@ from sentry_audit.deployment.names import may_deploy
 from sentry_audit.errors import NothingAudited
 from sentry_audit.javascript.packages import discover as discover_frontends
 from sentry_audit.javascript.packages import is_browser_sdk
-from sentry_audit.mentions import DEPLOYS, POLICIES, RELEASES
+from sentry_audit.mentions import DEPLOYS, POLICIES, RELEASES, TERRAFORM_VARIABLES
 from sentry_audit.plugins import discover as plugins
 from sentry_audit.python.components import discover
 from sentry_audit.python.paths import deployed
@@ -92,6 +92,8 @@ def collect(tree: Tree, root: Path, settings: Settings) -> Collected:
         facts = read_by_builds(facts, frontends, tree)
     if any(is_browser_sdk(name) for item in frontends for name in item.manifest.dependencies):
         tree.prefetch(POLICIES)
+    if any(path.endswith(".tf") and deployed(path) for path in tree.paths):
+        tree.prefetch(TERRAFORM_VARIABLES)
     tree.probe(sorted(path for path in tree.paths if may_deploy(path) and deployed(path)))
     if frontends or tree.search(DEPLOYS):
         from sentry_audit.deployment.reading import read as read_deployments

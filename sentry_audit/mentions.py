@@ -26,6 +26,8 @@ POLICIES = (
     "Content-Security-Policy", "content-security-policy", "contentSecurityPolicy", "content_security_policy",
     "CONTENT_SECURITY_POLICY", "CSP_CONNECT_SRC", "CSP_DEFAULT_SRC", "SECURE_CSP",
 )  # fmt: skip
+#: Whatever gives Terraform a variable from outside; looked for only where there is Terraform.
+TERRAFORM_VARIABLES = ("TF_VAR_", "-var=", "-var '", '-var "')
 #: Whatever tells Sentry of releases or uploads source maps; each contains one of MENTIONS.
 RELEASES = (
     "sentry-cli", "@sentry/cli", "getsentry/action-release", "sentry-release", "sentry-upload-sourcemaps",

@@ -12,6 +12,7 @@ from sentry_audit.deployment.environments import told
 from sentry_audit.deployment.found import KINDS
 from sentry_audit.deployment.terraform_modules import ENVIRONMENT
 from sentry_audit.deployment.terraform_syntax import Broken, assignments, problem
+from sentry_audit.mentions import TERRAFORM_VARIABLES
 from sentry_audit.python.paths import deployed
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Layer:
 def outside(files: Files) -> frozenset[str]:
     """The variables that scripts and pipelines give by ``-var`` or ``TF_VAR_…``."""
     found: set[str] = set()
-    for path in files.search(("TF_VAR_", "-var=", "-var '", '-var "')):
+    for path in files.search(TERRAFORM_VARIABLES):
         if path.endswith(_PIPELINE) and deployed(path):
             found.update(one or two for one, two in _GIVEN.findall(files.text(path) or ""))
     return frozenset(found)
