@@ -106,6 +106,11 @@ def load(text: str, name: str) -> tuple[Check, ...]:
         raise ChecksFileError(f"{name}:{line}: {keys or 'file'}: {wrong.message}", wrong.hint) from None
 
 
+def loaded(data: object) -> tuple[Check, ...]:
+    """The checks of a file that is known to be right, from its content as ``yaml`` reads it."""
+    return _file(data)
+
+
 def _line(text: str, path: Sequence[str | int]) -> int:
     """The line on which the value at ``path`` stands; a second pass, made for messages only."""
     import yaml

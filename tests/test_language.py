@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
 
 import jsonschema
 import pytest
 import yaml
 
+from sentry_audit import app
 from sentry_audit.app import checks_text, shipped_checks
 from sentry_audit.catalogue import run_examples
 from sentry_audit.checks import load, schema
@@ -16,6 +20,9 @@ from sentry_audit.errors import ChecksFileError, UsageError
 from sentry_audit.facts import Component, Dsn, Fact, SdkDependency
 from sentry_audit.model import Evidence, Problem, Severity, Status
 from sentry_audit.predicates import OPERATORS, conditions, holds
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CHECK = """\
 checks:
@@ -79,8 +86,27 @@ def test_every_shipped_check_has_examples_and_all_of_them_hold() -> None:
     assert [result for result in run_examples(checks) if result.problem] == []
 
 
-def test_without_their_examples_the_shipped_checks_are_the_same() -> None:
+def test_without_their_examples_the_shipped_checks_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     assert shipped_checks(examples=False) == shipped_checks()
+    monkeypatch.setattr(app, "_parsed", lambda _: None)
+    assert shipped_checks(examples=False) == shipped_checks()
+
+
+def test_the_catalogue_is_there_as_json_and_only_for_the_text_that_it_was_made_of() -> None:
+    assert app._parsed(checks_text()) is not None, "run: python scripts/generate_checks_data.py"
+    assert app._parsed(checks_text() + "\n") is None
+
+
+def test_an_audit_of_a_tree_without_yaml_loads_no_yaml_parser(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(
+        "import sentry_sdk\nfrom fastapi import FastAPI\n\nsentry_sdk.init()\napp = FastAPI()\n"
+    )
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom sentry_audit.app import Request, check\n"
+        "check(Request(root=Path(sys.argv[1]), environments=('staging',)))\nprint('yaml' in sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert ran.stdout == "False\n"
 
 
 def test_the_shipped_file_follows_the_published_schema() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import configparser
 import re
 from posixpath import dirname, join, normpath
 from typing import TYPE_CHECKING, Any
@@ -78,6 +77,8 @@ def _procfile(path: str, text: str) -> list[Fact]:
 
 
 def _supervisor(path: str, text: str) -> list[Fact]:
+    import configparser
+
     parser = configparser.RawConfigParser(strict=False)
     try:
         parser.read_string(text)
