@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from sentry_audit.sources.tree import Tree
     from sentry_audit.tracing import Way
 
-_EXAMPLES = re.compile(r"^  examples:\n(?:    .*\n)+", re.MULTILINE)
 DATA = Path(__file__).parent / "data"
 
 #: Links that the offline audit of a back end does not look at, and why.
@@ -68,16 +66,12 @@ def sdk_table() -> SdkTable:
 
 
 def shipped_checks(*, examples: bool = True) -> tuple[Check, ...]:
-    """The checks of the catalogue; to leave their examples unread halves the time that it takes."""
+    """The checks of the catalogue; without their examples they are read at a tenth of the time."""
     from sentry_audit.checks import load, loaded
 
     text = checks_text()
-    if not examples and (data := _parsed(text)) is not None:
-        return loaded(data)
-    return load(
-        text if examples else _EXAMPLES.sub("  examples: {pass: [{facts: []}], fail: [{facts: []}]}\n", text),
-        "checks.yaml",
-    )
+    data = None if examples else _parsed(text)
+    return load(text, "checks.yaml") if data is None else loaded(data)
 
 
 def _parsed(text: str) -> dict[str, object] | None:

@@ -99,16 +99,11 @@ def load(text: str, name: str) -> tuple[Check, ...]:
         place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
         raise ChecksFileError(f"{place}: {getattr(error, 'problem', None) or 'not YAML'}", "fix the YAML") from error
     try:
-        return _file(data)
+        return loaded(data)
     except _Wrong as wrong:
         line = _line(text, wrong.path)
         keys = ".".join(str(part) for part in wrong.path)
         raise ChecksFileError(f"{name}:{line}: {keys or 'file'}: {wrong.message}", wrong.hint) from None
-
-
-def loaded(data: object) -> tuple[Check, ...]:
-    """The checks of a file that is known to be right, from its content as ``yaml`` reads it."""
-    return _file(data)
 
 
 def _line(text: str, path: Sequence[str | int]) -> int:
@@ -133,7 +128,8 @@ def _near(word: object, known: Sequence[str]) -> str:
     return nearest(word, known, f"known are: {', '.join(known)}")
 
 
-def _file(data: Any) -> tuple[Check, ...]:
+def loaded(data: Any) -> tuple[Check, ...]:
+    """The checks of a file, from its content as ``yaml`` reads it; ``load`` says where a mistake in it stands."""
     if not isinstance(data, dict) or not isinstance(data.get("checks"), list):
         raise _Wrong((), "expected a mapping with a list under 'checks'", "see: sentry-audit checks schema")
     for key in data:

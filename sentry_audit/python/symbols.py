@@ -11,6 +11,7 @@ from sentry_audit.python.values import place
 
 if TYPE_CHECKING:
     from sentry_audit.facts import Fact
+    from sentry_audit.model import Evidence
     from sentry_audit.python.analysis import Analysed, Reached
     from sentry_audit.sdk_table import SdkTable
 
@@ -31,37 +32,31 @@ def symbols(analysed: Analysed, item: Reached, table: SdkTable, version: str) ->
     init, name = item.init, analysed.name
     bad: list[SdkSymbol] = []
     caught = _swallowed(analysed, item)
+
+    def missing(what: str, problem: str, evidence: Evidence) -> None:
+        bad.append(
+            SdkSymbol(
+                component=name,
+                name=what,
+                version=version,
+                exists=False,
+                problem=problem,
+                swallowed=caught,
+                evidence=(evidence,),
+            )
+        )
+
     for option, (expression, scope) in init.options.items():
         if not table.has_option(option, version):
             lives = table.option_lives(option)
             problem = f"sentry-sdk {version} has no option {option}" + (f" (it had it {lives})" if lives else "")
-            bad.append(
-                SdkSymbol(
-                    component=name,
-                    name=option,
-                    version=version,
-                    exists=False,
-                    problem=problem,
-                    swallowed=caught,
-                    evidence=(place(scope.module, expression, f"{option}=…"),),
-                )
-            )
+            missing(option, problem, place(scope.module, expression, f"{option}=…"))
     for call, module, dotted in integration_calls(analysed, item):
         short = dotted.rsplit(".", 1)[-1]
         if not table.has_integration(dotted, version):
             if dotted.startswith(PACKAGE):
                 problem = f"sentry-sdk {version} has no {dotted}"
-                bad.append(
-                    SdkSymbol(
-                        component=name,
-                        name=dotted,
-                        version=version,
-                        exists=False,
-                        problem=problem,
-                        swallowed=caught,
-                        evidence=(place(module, call),),
-                    )
-                )
+                missing(dotted, problem, place(module, call))
             continue
         for keyword in call.keywords:
             if keyword.arg and not table.has_argument(dotted, keyword.arg, version):
@@ -69,17 +64,7 @@ def symbols(analysed: Analysed, item: Reached, table: SdkTable, version: str) ->
                 problem = f"{short} of sentry-sdk {version} takes no {keyword.arg}" + (
                     f" (it takes it {lives})" if lives else ""
                 )
-                bad.append(
-                    SdkSymbol(
-                        component=name,
-                        name=f"{short}({keyword.arg})",
-                        version=version,
-                        exists=False,
-                        problem=problem,
-                        swallowed=caught,
-                        evidence=(place(module, keyword.value, f"{short}({keyword.arg}=…)"),),
-                    )
-                )
+                missing(f"{short}({keyword.arg})", problem, place(module, keyword.value, f"{short}({keyword.arg}=…)"))
     bad += _names(analysed, table, version)
     if bad:
         return list(bad)
