@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from sentry_audit.errors import ChecksFileError, NothingAudited, UsageError, nearest
 from sentry_audit.model import ComponentReport, Link, Problem, Report, Severity
@@ -36,8 +38,7 @@ UNLOOKED = {
 }
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(Struct, frozen=True):
     """What ``check`` is asked for."""
 
     root: Path

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import textwrap
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from sentry_audit.facts import KINDS, Component, Fact
 from sentry_audit.model import Evidence, Status
@@ -15,8 +16,7 @@ if TYPE_CHECKING:
     from sentry_audit.checks import Check, Fix
 
 
-@dataclass(frozen=True, slots=True)
-class ExampleResult:
+class ExampleResult(Struct, frozen=True):
     """How one example ended; ``problem`` is empty when it ended as it should."""
 
     check: str
@@ -109,11 +109,10 @@ def judge(check: Any, example: dict[str, Any]) -> set[Status]:
 
 
 def _fact(kind: type[Fact], given: dict[str, Any]) -> Fact:
-    import dataclasses
+    from msgspec.structs import fields
 
-    for item in dataclasses.fields(kind):
-        required = item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
-        if required and item.name not in given:
+    for item in fields(kind):
+        if item.required and item.name not in given:
             given[item.name] = "example"
     return kind(**{"component": "example", "evidence": (Evidence("example"),), **given})
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import string
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from sentry_audit.errors import ChecksFileError, nearest
 from sentry_audit.facts import KINDS
@@ -37,8 +37,7 @@ _OPTIONAL = (
 _ID = re.compile(r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")
 
 
-@dataclass(frozen=True, slots=True)
-class Fix:
+class Fix(Struct, frozen=True):
     """What closes a gap: how safe it is to do, in one sentence, and the shape of the diff.
 
     ``others`` are those of components of another ecosystem, by its name.
@@ -54,8 +53,7 @@ class Fix:
         return dict(self.others).get(ecosystem, self)
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Struct, frozen=True):
     """One question, asked of every fact of one kind."""
 
     id: str
@@ -78,7 +76,7 @@ class Check:
     absent_message: str = ""
     pass_message: str = ""
     permissions: tuple[str, ...] = ()
-    examples: dict[str, list[dict[str, Any]]] = field(default_factory=dict, compare=False)
+    examples: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
 
 class _Wrong(Exception):  # noqa: N818 - carries a mistake to where its line is known
@@ -208,7 +206,7 @@ def _texts(value: Any, path: Sequence[str | int]) -> tuple[str, ...]:
 
 
 def _fields(subject: str) -> tuple[str, ...]:
-    return tuple(item.name for item in dataclasses.fields(KINDS[subject]))
+    return KINDS[subject].__struct_fields__
 
 
 def _conditions(table: Any, subject: str, path: tuple[str | int, ...]) -> tuple[Condition, ...]:

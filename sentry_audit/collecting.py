@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from sentry_audit.deployment.names import may_deploy
 from sentry_audit.errors import NothingAudited
@@ -48,8 +49,7 @@ _CODE = (
 )
 
 
-@dataclass
-class Collected:
+class Collected(Struct):
     """What the repository says, before any environment is considered."""
 
     root: Path

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from sentry_audit.model import Status
 
@@ -12,8 +13,7 @@ if TYPE_CHECKING:
     from sentry_audit.model import Evidence, Finding, Report
 
 
-@dataclass(frozen=True)
-class Side:
+class Side(Struct, frozen=True):
     """One environment's half of a difference."""
 
     environment: str
@@ -22,8 +22,7 @@ class Side:
     evidence: tuple[Evidence, ...] = ()
 
 
-@dataclass(frozen=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """One subject (a check) of one component that is not the same in two environments."""
 
     component: str

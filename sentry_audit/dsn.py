@@ -7,8 +7,9 @@ accept; see docs.sentry.io/concepts/key-terms/dsn-explainer/.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from sentry_audit import facts
 
@@ -27,8 +28,7 @@ _PLACEHOLDER = re.compile(
 _HOST = re.compile(r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")
 
 
-@dataclass(frozen=True, slots=True)
-class DsnValue:
+class DsnValue(Struct, frozen=True):
     """A DSN without its key. ``problem`` is empty when both SDKs accept it as it stands.
 
     ``fingerprint`` is the first twelve hexadecimal digits of SHA-256 over key, host and project.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from fnmatch import fnmatchcase
 from string import Formatter
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from sentry_audit.errors import UsageError, nearest
 from sentry_audit.facts import KINDS, Component, Fact

@@ -1,4 +1,4 @@
-"""Everything a check may speak of: one frozen dataclass per kind of thing we can know.
+"""Everything a check may speak of: one frozen struct per kind of thing we can know.
 
 The first part is what scanners read; the second is what derivers conclude for one component in
 one environment. A fact whose ``unknown`` is set could not be determined: a check on it is
@@ -8,28 +8,17 @@ one environment. A fact whose ``unknown`` is set could not be determined: a chec
 from __future__ import annotations
 
 import re
-from dataclasses import MISSING, FrozenInstanceError, dataclass, fields
-from typing import TYPE_CHECKING, ClassVar, TypeVar, dataclass_transform
+from typing import ClassVar, TypeVar
 
-if TYPE_CHECKING:
-    from sentry_audit.model import Evidence
+from msgspec import Struct
+
+from sentry_audit.model import Evidence  # noqa: TC001 - msgspec.structs.fields evaluates it
 
 F = TypeVar("F", bound="Fact")
-T = TypeVar("T")
 KINDS: dict[str, type[Fact]] = {}
 
 
-@dataclass_transform(frozen_default=True, kw_only_default=True)
-def fact(kind: type[T]) -> type[T]:
-    """``kind`` as a dataclass with slots that is made, compared, shown and kept frozen as ``Fact`` does for all kinds.
-
-    One method of each sort for all: to generate them per kind costs each start of the program 15 ms.
-    """
-    return dataclass(init=False, slots=True, kw_only=True, eq=False, repr=False)(kind)
-
-
-@fact
-class Fact:
+class Fact(Struct, frozen=True, kw_only=True):
     """What every fact has: whose it is, where it was seen, and whether it could be determined.
 
     ``unknown`` says why it could not be, ``""`` if it could. Fields that many kinds share mean the same in all: ``problem``
@@ -43,44 +32,15 @@ class Fact:
     unknown: str = ""
 
     def __init_subclass__(cls) -> None:
-        """Register the kind under its snake_case name (slots make the class twice; the last counts)."""
+        """Register the kind under its snake_case name."""
         cls.kind = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
         KINDS[cls.kind] = cls
-
-    def __init__(self, **values: object) -> None:
-        for item in fields(self):
-            if item.name in values:
-                value = values.pop(item.name)
-            elif item.default is not MISSING:
-                value = item.default
-            else:
-                raise TypeError(f"{type(self).__name__} needs {item.name}")
-            object.__setattr__(self, item.name, value)
-        if values:
-            raise TypeError(f"{type(self).__name__} has no {', '.join(values)}")
-
-    def __setattr__(self, name: str, value: object) -> None:
-        raise FrozenInstanceError(f"cannot assign to field {name!r}")
-
-    def _values(self) -> tuple[object, ...]:
-        return tuple(getattr(self, item.name) for item in fields(self))
-
-    def __eq__(self, other: object) -> bool:
-        return self.__class__ is other.__class__ and isinstance(other, Fact) and self._values() == other._values()
-
-    def __hash__(self) -> int:
-        return hash((self.kind, self._values()))
-
-    def __repr__(self) -> str:
-        shown = ", ".join(f"{item.name}={getattr(self, item.name)!r}" for item in fields(self))
-        return f"{type(self).__name__}({shown})"
 
 
 # --- what scanners read -------------------------------------------------------------------------
 
 
-@fact
-class Manifest(Fact):
+class Manifest(Fact, frozen=True, kw_only=True):
     """A file that declares or locks dependencies.
 
     ``format``: requirements, pyproject, pipfile, setup.cfg, setup.py, poetry.lock, uv.lock,
@@ -97,8 +57,7 @@ class Manifest(Fact):
     scripts: tuple[tuple[str, str], ...] = ()
 
 
-@fact
-class Dependency(Fact):
+class Dependency(Fact, frozen=True, kw_only=True):
     """One declared requirement. ``group`` is ``""`` for runtime, else the group's or extra's name.
 
     ``optional`` is true for extras (installed only when asked for); groups are named in ``group``.
@@ -114,8 +73,7 @@ class Dependency(Fact):
     line: int | None = None
 
 
-@fact
-class LockedPackage(Fact):
+class LockedPackage(Fact, frozen=True, kw_only=True):
     """One package pinned in a lock file. ``required_by`` names the packages that pull it in."""
 
     path: str
@@ -125,8 +83,7 @@ class LockedPackage(Fact):
     line: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Install:
+class Install(Struct, frozen=True):
     """One step of an image build that installs Python packages.
 
     ``tool``: pip, poetry, uv, pipenv, pdm. ``files``: requirement files or project folders named,
@@ -146,8 +103,7 @@ class Install:
     dev: bool = False
 
 
-@fact
-class Image(Fact):
+class Image(Fact, frozen=True, kw_only=True):
     """A Dockerfile: what it installs and how it starts.
 
     ``context`` is the folder it is taken to be built in (its own unless compose or a pipeline
@@ -172,8 +128,7 @@ class Image(Fact):
     args_at: tuple[int, ...] = ()
 
 
-@fact
-class Process(Fact):
+class Process(Fact, frozen=True, kw_only=True):
     """One way something is started: a Procfile line, a compose service, a Dockerfile's CMD.
 
     ``command`` is the argument list; ``context`` is the folder it starts in, relative to the
@@ -189,8 +144,7 @@ class Process(Fact):
     line: int | None = None
 
 
-@fact
-class EnvVar(Fact):
+class EnvVar(Fact, frozen=True, kw_only=True):
     """One assignment in a dotenv file, a template of one, or an image's ENV.
 
     ``value`` is kept only for names that cannot be secret (``SENTRY_ENVIRONMENT``, rates, flags);
@@ -219,8 +173,7 @@ class EnvVar(Fact):
         return "*" in self.builds and environment not in {"development", "test"}
 
 
-@fact
-class Dsn(Fact):
+class Dsn(Fact, frozen=True, kw_only=True):
     """A DSN that stands somewhere, never its key: ``shown`` is the redacted form.
 
     ``valid`` follows the strict grammar of both SDKs; ``problem`` says what breaks it.
@@ -240,8 +193,7 @@ class Dsn(Fact):
     environment: str = ""
 
 
-@fact
-class AuthToken(Fact):
+class AuthToken(Fact, frozen=True, kw_only=True):
     """A Sentry auth token that stands in a file, or an image ARG/ENV that would bake one in."""
 
     name: str
@@ -249,8 +201,7 @@ class AuthToken(Fact):
     problem: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(Struct, frozen=True):
     """One variable that a deployment sets, updates or removes.
 
     ``operation``: set (replaces all others of its sort), update, remove, clear (all of its sort; no name).
@@ -276,8 +227,7 @@ class Setting:
 BUILDS = frozenset({"image", "bundle"})
 
 
-@fact
-class Deployment(Fact):
+class Deployment(Fact, frozen=True, kw_only=True):
     """One place that says what a Cloud Run service or job gets when it is deployed the next time.
 
     ``origin``: gcloud, deploy-cloudrun, knative, terraform, script, docker-build. ``resource``: service, job, image, or
@@ -309,8 +259,7 @@ class Deployment(Fact):
     ignored: tuple[str, ...] = ()
 
 
-@fact
-class SecretDeclared(Fact):
+class SecretDeclared(Fact, frozen=True, kw_only=True):
     """A place that creates a secret or lists secret names: Terraform, a script.
 
     ``name`` as far as it could be followed; ``environment`` as for deployments; ``origin``: terraform, script, or
@@ -325,8 +274,7 @@ class SecretDeclared(Fact):
     unresolved: str = ""
 
 
-@fact
-class ReleaseStep(Fact):
+class ReleaseStep(Fact, frozen=True, kw_only=True):
     """A command or an action that tells Sentry of a release, or uploads source maps.
 
     ``tool``: action-release, sentry-cli, fastlane, netlify. ``does``: release, source-maps. ``removed`` is the command that
@@ -347,8 +295,7 @@ class ReleaseStep(Fact):
 # --- what derivers conclude ---------------------------------------------------------------------
 
 
-@fact
-class Component(Fact):
+class Component(Fact, frozen=True, kw_only=True):
     """A deployable piece of the repository.
 
     ``role``: service, worker or job. ``start`` is the command that starts it, ``server`` what
@@ -376,8 +323,7 @@ class Component(Fact):
         return self.path == "." or path.startswith(f"{self.path}/")
 
 
-@fact
-class SdkDependency(Fact):
+class SdkDependency(Fact, frozen=True, kw_only=True):
     """Whether what the component's image installs contains sentry-sdk, and in which version.
 
     ``declared`` is false when only another place has it (``why_not`` says which); ``bounded``
@@ -393,8 +339,7 @@ class SdkDependency(Fact):
     bounded: bool = False
 
 
-@fact
-class SdkSetup(Fact):
+class SdkSetup(Fact, frozen=True, kw_only=True):
     """Whether a component initialises the SDK at all.
 
     ``present``: an active ``sentry_sdk.init`` exists in the component; ``reachable``: what starts
@@ -407,8 +352,7 @@ class SdkSetup(Fact):
     overridden: bool = False
 
 
-@fact
-class SdkInit(Fact):
+class SdkInit(Fact, frozen=True, kw_only=True):
     """One active call of ``sentry_sdk.init`` that the component can reach.
 
     ``enabled`` is false when its conditions cannot hold in this environment (``condition`` shows
@@ -424,8 +368,7 @@ class SdkInit(Fact):
     options: tuple[str, ...] = ()
 
 
-@fact
-class DsnArgument(Fact):
+class DsnArgument(Fact, frozen=True, kw_only=True):
     """Where the DSN that init is given comes from, followed to its end in one environment.
 
     ``resolves``: it ends in ``variables`` or a valid literal; where it does not, ``dead_end`` says what it ends in.
@@ -442,8 +385,7 @@ class DsnArgument(Fact):
     secret: str = ""
 
 
-@fact
-class SdkSymbol(Fact):
+class SdkSymbol(Fact, frozen=True, kw_only=True):
     """One option, integration argument or SDK name in use, and whether the version has it.
 
     ``exists`` is false where ``version`` does not have it; ``swallowed``: what that raises is caught and not made visible.
@@ -456,8 +398,7 @@ class SdkSymbol(Fact):
     swallowed: bool = False
 
 
-@fact
-class WorkerEntry(Fact):
+class WorkerEntry(Fact, frozen=True, kw_only=True):
     """A worker, queue or cron entry point, and whether its imports initialise the SDK. ``worker``: what runs it."""
 
     name: str
@@ -465,8 +406,7 @@ class WorkerEntry(Fact):
     initialised: bool = False
 
 
-@fact
-class ConfigClass(Fact):
+class ConfigClass(Fact, frozen=True, kw_only=True):
     """The settings class (or classes) in use, and which Sentry fields it has.
 
     ``has_dsn``, ``has_environment`` and ``has_enabled``: the class in use in this environment has a field for it;
@@ -482,8 +422,7 @@ class ConfigClass(Fact):
     unused: tuple[str, ...] = ()
 
 
-@fact
-class SampleRate(Fact):
+class SampleRate(Fact, frozen=True, kw_only=True):
     """One sampling option of init: whether it can do what its author meant (``effective``).
 
     ``value`` is how it is written; ``per_environment``: it may differ between environments; ``full``: the rate is 1,
@@ -499,8 +438,7 @@ class SampleRate(Fact):
     zero: bool = False
 
 
-@fact
-class Hook(Fact):
+class Hook(Fact, frozen=True, kw_only=True):
     """A ``before_send`` (or its like), the ``option`` of init, and whether an event survives its ``function``."""
 
     option: str
@@ -509,8 +447,7 @@ class Hook(Fact):
     problem: str = ""
 
 
-@fact
-class DsnMatrix(Fact):
+class DsnMatrix(Fact, frozen=True, kw_only=True):
     """Which Sentry project each environment's DSN leads to (``projects``), and whether Sentry can tell them apart."""
 
     distinct: bool = True
@@ -518,8 +455,7 @@ class DsnMatrix(Fact):
     problem: str = ""
 
 
-@fact
-class EnvTemplate(Fact):
+class EnvTemplate(Fact, frozen=True, kw_only=True):
     """A dotenv template, and which Sentry variables that the code reads it omits: ``missing``, none if ``complete``."""
 
     path: str
@@ -527,8 +463,7 @@ class EnvTemplate(Fact):
     missing: tuple[str, ...] = ()
 
 
-@fact
-class Shutdown(Fact):
+class Shutdown(Fact, frozen=True, kw_only=True):
     """Whether events that are queued at SIGTERM are sent.
 
     ``flushes``: the ``server`` lets the SDK flush by itself, or the code flushes on shutdown.
@@ -539,16 +474,14 @@ class Shutdown(Fact):
     problem: str = ""
 
 
-@fact
-class JobExit(Fact):
+class JobExit(Fact, frozen=True, kw_only=True):
     """How a short-lived process ends: whether its events are sent before it does."""
 
     flushes: bool = True
     problem: str = ""
 
 
-@fact
-class Integrations(Fact):
+class Integrations(Fact, frozen=True, kw_only=True):
     """What captures errors by itself: default, auto-enabled and listed integrations.
 
     ``active`` is false when the framework's own integration is off or narrowed (``problem``).
@@ -559,8 +492,7 @@ class Integrations(Fact):
     problem: str = ""
 
 
-@fact
-class ErrorHandler(Fact):
+class ErrorHandler(Fact, frozen=True, kw_only=True):
     """Code that turns an exception into an answer, and whether Sentry still hears of it.
 
     ``where``: exception_handler, middleware, route, websocket, worker; ``handles``: which exceptions; ``answers``: with
@@ -574,8 +506,7 @@ class ErrorHandler(Fact):
     problem: str = ""
 
 
-@fact
-class RequestContext(Fact):
+class RequestContext(Fact, frozen=True, kw_only=True):
     """What each request tells Sentry about itself: user, request id, agent run.
 
     ``has_authentication``: requests are made by users who are known; ``agents`` are those that run on requests.
@@ -588,8 +519,7 @@ class RequestContext(Fact):
     agents: tuple[str, ...] = ()
 
 
-@fact
-class Tracing(Fact):
+class Tracing(Fact, frozen=True, kw_only=True):
     """Whether spans are made (``enabled``) of one ``area``, and the ``library`` whose spans are missing."""
 
     library: str = ""
@@ -598,8 +528,7 @@ class Tracing(Fact):
     problem: str = ""
 
 
-@fact
-class Privacy(Fact):
+class Privacy(Fact, frozen=True, kw_only=True):
     """What leaves the application besides the error itself.
 
     ``pii`` says what ``send_default_pii`` sends, ``problem`` what switches the scrubber off, ``unscrubbed`` what is
@@ -619,8 +548,7 @@ class Privacy(Fact):
     problem: str = ""
 
 
-@fact
-class Release(Fact):
+class Release(Fact, frozen=True, kw_only=True):
     """The release that events are labelled with, and how it is set.
 
     ``variables`` are those that it comes from, the first that has a value; ``constant`` is what is sent when none has
@@ -635,8 +563,7 @@ class Release(Fact):
     made_from: str = ""
 
 
-@fact
-class SharedRelease(Fact):
+class SharedRelease(Fact, frozen=True, kw_only=True):
     """Whether a front end and a back end of one repository make their releases from the same thing."""
 
     agrees: bool = True
@@ -644,8 +571,7 @@ class SharedRelease(Fact):
     problem: str = ""
 
 
-@fact
-class ReleaseInCi(Fact):
+class ReleaseInCi(Fact, frozen=True, kw_only=True):
     """Whether the pipelines that build or deploy a component record its releases in Sentry."""
 
     recorded: bool = False
@@ -653,16 +579,14 @@ class ReleaseInCi(Fact):
     problem: str = ""
 
 
-@fact
-class HealthChecks(Fact):
+class HealthChecks(Fact, frozen=True, kw_only=True):
     """Whether ``probes``, the paths that ask whether the service is up, make transactions (``traced``)."""
 
     probes: tuple[str, ...] = ()
     traced: bool = False
 
 
-@fact
-class DeployedDsn(Fact):
+class DeployedDsn(Fact, frozen=True, kw_only=True):
     """Whether what the repository deploys gives the component the variable that its DSN comes from.
 
     ``variables`` are those that the code reads, ``source`` what provides one; ``secret`` the secret it comes from,
@@ -677,8 +601,7 @@ class DeployedDsn(Fact):
     problem: str = ""
 
 
-@fact
-class DeployedEnvironment(Fact):
+class DeployedEnvironment(Fact, frozen=True, kw_only=True):
     """Whether events are labelled with the environment: by the code, or by a variable of the deployment."""
 
     declared: bool = False
@@ -686,24 +609,21 @@ class DeployedEnvironment(Fact):
     problem: str = ""
 
 
-@fact
-class DeployWipe(Fact):
+class DeployWipe(Fact, frozen=True, kw_only=True):
     """Whether a pipeline keeps the DSN variable of a component, which it or another definition sets."""
 
     keeps: bool = True
     problem: str = ""
 
 
-@fact
-class TerraformDsn(Fact):
+class TerraformDsn(Fact, frozen=True, kw_only=True):
     """Whether Terraform, where it manages an environment's services or secrets, manages the Sentry DSN too."""
 
     managed: bool = True
     problem: str = ""
 
 
-@fact
-class SecretScript(Fact):
+class SecretScript(Fact, frozen=True, kw_only=True):
     """Whether a script that creates secrets creates one for the Sentry DSN (``covers``); ``names`` are those it creates."""
 
     path: str
@@ -711,8 +631,7 @@ class SecretScript(Fact):
     names: tuple[str, ...] = ()
 
 
-@fact
-class SecretName(Fact):
+class SecretName(Fact, frozen=True, kw_only=True):
     """Whether those who create secrets call the DSN's as the deployment does that takes it from there."""
 
     name: str
@@ -723,8 +642,7 @@ class SecretName(Fact):
 # --- the front end --------------------------------------------------------------------------------
 
 
-@fact
-class FrontendSdk(Fact):
+class FrontendSdk(Fact, frozen=True, kw_only=True):
     """Whether the front end depends on a Sentry SDK for browsers, and on the one made for its framework.
 
     ``dev``: only among the development dependencies, which is enough for what is bundled. ``version`` is the lock
@@ -741,8 +659,7 @@ class FrontendSdk(Fact):
     problem: str = ""
 
 
-@fact
-class FrontendSetup(Fact):
+class FrontendSetup(Fact, frozen=True, kw_only=True):
     """Whether an init for browsers stands in a file that the framework loads, and is called there.
 
     ``ignored``: it stands in ``sentry.client.config``, which the bundler in use does not load.
@@ -754,16 +671,14 @@ class FrontendSetup(Fact):
     why_not: str = ""
 
 
-@fact
-class FrontendEnabled(Fact):
+class FrontendEnabled(Fact, frozen=True, kw_only=True):
     """Whether the ``condition`` in front of a browser's init holds in what is built for the environment."""
 
     enabled: bool = True
     condition: str = ""
 
 
-@fact
-class FrontendDsn(Fact):
+class FrontendDsn(Fact, frozen=True, kw_only=True):
     """Where the DSN of a browser's init comes from: ``variable``, or a literal; ``public`` if the bundler puts it in."""
 
     variable: str = ""
@@ -772,8 +687,7 @@ class FrontendDsn(Fact):
     problem: str = ""
 
 
-@fact
-class DsnGuard(Fact):
+class DsnGuard(Fact, frozen=True, kw_only=True):
     """A condition in front of init that looks at the DSN; ``rejects`` are the kinds of real DSN that it keeps out.
 
     ``keeps_real``: it lets through those that sentry.io hands out today.
@@ -784,8 +698,7 @@ class DsnGuard(Fact):
     rejects: tuple[str, ...] = ()
 
 
-@fact
-class FrontendVariable(Fact):
+class FrontendVariable(Fact, frozen=True, kw_only=True):
     """Whether the variable that a browser's DSN comes from has a value where the front end is built.
 
     ``provided``: it has one when the bundler runs; ``given``: something gives it one; ``late``: only to the running
@@ -801,8 +714,7 @@ class FrontendVariable(Fact):
     problem: str = ""
 
 
-@fact
-class ContentPolicy(Fact):
+class ContentPolicy(Fact, frozen=True, kw_only=True):
     """A Content Security Policy on the front end's pages, and whether it lets them send events to Sentry.
 
     ``passes`` are the kinds of DSN, or the known hosts, that it lets through; ``source`` says so in words.
@@ -814,16 +726,14 @@ class ContentPolicy(Fact):
     problem: str = ""
 
 
-@fact
-class FrontendTracing(Fact):
+class FrontendTracing(Fact, frozen=True, kw_only=True):
     """Whether a sampling rate of a browser's init has an integration that makes spans, replays or profiles."""
 
     effective: bool = True
     problem: str = ""
 
 
-@fact
-class SourceMaps(Fact):
+class SourceMaps(Fact, frozen=True, kw_only=True):
     """Whether a bundle's stack traces can be read, and by nobody else.
 
     ``topic``: upload (``good``: the build uploads its source maps) or serving (``good``: browsers cannot load them).
@@ -835,8 +745,7 @@ class SourceMaps(Fact):
     problem: str = ""
 
 
-@fact
-class ErrorBoundary(Fact):
+class ErrorBoundary(Fact, frozen=True, kw_only=True):
     """What catches errors of a front end before its global handlers do, and whether Sentry hears of them.
 
     ``sort``: class, library (react-error-boundary), sentry, route (error.tsx, useRouteError), global-error, page (_error),
@@ -852,8 +761,7 @@ class ErrorBoundary(Fact):
     problem: str = ""
 
 
-@fact
-class FrontendUser(Fact):
+class FrontendUser(Fact, frozen=True, kw_only=True):
     """Whether events of a front end say whose they are: set after signing in, cleared after signing out."""
 
     has_authentication: bool = False
@@ -862,8 +770,7 @@ class FrontendUser(Fact):
     problem: str = ""
 
 
-@fact
-class TracePropagation(Fact):
+class TracePropagation(Fact, frozen=True, kw_only=True):
     """Whether a trace goes on from a browser to the back end: one side of it.
 
     ``side``: tracing (each end must sample), targets (what the browser sends it to), cors (what the back end lets

@@ -6,8 +6,9 @@ The samples are shaped like the DSNs that Sentry hands out: docs.sentry.io/conce
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from sentry_audit.facts import DsnGuard
 
@@ -31,8 +32,7 @@ REQUIRED = frozenset({"sentry.io (US)", "sentry.io (EU)"})
 _EXPLOSIVE = re.compile(r"[+*]\)+[+*{]")
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """``rejects`` are the kinds of DSN that a condition keeps out; ``undecided`` those it was not followed for."""
 
     rejects: tuple[str, ...] = ()

@@ -5,8 +5,9 @@ Nothing here imports anything else of ours, and nothing here reads files or call
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 
 class Status(StrEnum):
@@ -53,8 +54,7 @@ class Link(StrEnum):
     ACCEPTED = "accepted"
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Struct, frozen=True):
     """One place that was looked at, and what was seen there.
 
     ``path`` is relative to the audited root, with forward slashes; ``line`` and ``column`` count
@@ -74,8 +74,7 @@ class Evidence:
         return f"{self.path}:{self.line}" if self.line else self.path
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """Something a source could not see; every check on these fact kinds becomes ``unknown``.
 
     ``component`` narrows it to one component, ``""`` means all of them.
@@ -89,8 +88,7 @@ class Problem:
     component: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Remedy:
+class Remedy(Struct, frozen=True):
     """What would close a finding: who may apply it, in one sentence, and as a diff where known."""
 
     summary: str
@@ -100,8 +98,7 @@ class Remedy:
     diff: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """The verdict of one check on one component in one environment, with its evidence."""
 
     check: str
@@ -119,8 +116,7 @@ class Finding:
     hint: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ChainLink:
+class ChainLink(Struct, frozen=True):
     """One link of a component's evidence chain."""
 
     link: Link
@@ -129,8 +125,7 @@ class ChainLink:
     evidence: tuple[Evidence, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ComponentReport:
+class ComponentReport(Struct, frozen=True):
     """One deployable piece of the repository and its chain."""
 
     name: str
@@ -142,8 +137,7 @@ class ComponentReport:
     reasons: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """What every reporter is given: one environment's audit."""
 
     root: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from sentry_audit.comments import is_commented
 from sentry_audit.javascript.names import is_test
@@ -38,8 +39,7 @@ _OTHER = (
 _PREFIX = re.compile(r"^(NEXT_PUBLIC|VITE|REACT_APP|GATSBY|VUE_APP|PUBLIC|EXPO_PUBLIC|NUXT_PUBLIC|NUXT|DJANGO)_")
 
 
-@dataclass(frozen=True)
-class Mentions:
+class Mentions(Struct, frozen=True):
     """Where a variable is read; and where it is named, and whether that reads it was not followed."""
 
     reads: tuple[Evidence, ...] = ()

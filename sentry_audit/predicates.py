@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Operator:
+
+class Operator(Struct, frozen=True):
     """``holds(actual, wanted)``; ``takes`` are the types that ``wanted`` may have."""
 
     holds: Callable[[Any, Any], bool]

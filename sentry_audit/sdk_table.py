@@ -6,9 +6,10 @@ The data is ``data/sentry_sdk.json``, made by ``scripts/generate_sdk_data.py`` f
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+
+from msgspec import Struct
 
 Ranges = list[list[str | None]]
 
@@ -22,8 +23,7 @@ def key(version: str) -> tuple[int, ...]:
     return tuple(parts)
 
 
-@dataclass(frozen=True)
-class SdkTable:
+class SdkTable(Struct, frozen=True, dict=True):
     """The measured table; ``data`` is the parsed file."""
 
     data: dict[str, Any]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from sentry_audit.errors import SettingsError, nearest
 from sentry_audit.facts import Component, Deployment, SecretDeclared
@@ -28,8 +30,7 @@ _KEYS = (
 _COMPONENT_KEYS = ("name", "path", "entry_point", "role", "server", "service")
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """What a repository says about itself. Sentry is optional in ``optional_environments``.
 
     ``exclude`` are patterns as in ``.gitignore``; ``agents`` are entry points of agent runs (``path.py:name``);
@@ -112,10 +113,11 @@ def parse(data: Any, name: str) -> Settings:
     components = tuple(
         _component(item, f"{name}: components[{index}]") for index, item in enumerate(_list(data, "components", name))
     )
+    usual = Settings()
     return Settings(
         environments=_names(data, "environments", name, ()),
-        default_environment=str(data.get("default_environment", Settings.default_environment)),
-        optional_environments=_names(data, "optional_environments", name, Settings.optional_environments),
+        default_environment=str(data.get("default_environment", usual.default_environment)),
+        optional_environments=_names(data, "optional_environments", name, usual.optional_environments),
         components=components,
         exclude=_names(data, "exclude", name, ()),
         agents=_names(data, "agents", name, ()),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from sentry_audit.deployment.environments import canonical, rendered, speaks_of
 from sentry_audit.deployment.promotion import promoted
@@ -37,8 +38,7 @@ _MOST = 3
 _NO_RULE = "its definition names no environment, so it counts for each"
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(Struct, frozen=True):
     """One link of a variable's way: what was found, and where; ``late``: given to the service that runs, not to the build."""
 
     link: str
@@ -48,8 +48,7 @@ class Step:
     late: bool = False
 
 
-@dataclass(frozen=True)
-class Way:
+class Way(Struct, frozen=True):
     """The way of one variable to one component (``""``: to none that is known)."""
 
     component: str

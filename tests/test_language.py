@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import jsonschema
 import pytest
 import yaml
+from msgspec.structs import replace
 
 from sentry_audit import app
 from sentry_audit.app import checks_text, shipped_checks
@@ -17,7 +18,7 @@ from sentry_audit.catalogue import run_examples
 from sentry_audit.checks import load, schema
 from sentry_audit.engine import evaluate, exit_code, select
 from sentry_audit.errors import ChecksFileError, UsageError
-from sentry_audit.facts import Component, Dsn, Fact, SdkDependency
+from sentry_audit.facts import Component, Dsn, Fact
 from sentry_audit.model import Evidence, Problem, Severity, Status
 from sentry_audit.predicates import OPERATORS, conditions, holds
 
@@ -87,9 +88,10 @@ def test_every_shipped_check_has_examples_and_all_of_them_hold() -> None:
 
 
 def test_without_their_examples_the_shipped_checks_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert shipped_checks(examples=False) == shipped_checks()
+    whole = [replace(check, examples={}) for check in shipped_checks()]
+    assert [replace(check, examples={}) for check in shipped_checks(examples=False)] == whole
     monkeypatch.setattr(app, "_parsed", lambda _: None)
-    assert shipped_checks(examples=False) == shipped_checks()
+    assert [replace(check, examples={}) for check in shipped_checks(examples=False)] == whole
 
 
 def test_the_catalogue_is_there_as_json_and_only_for_the_text_that_it_was_made_of() -> None:
@@ -156,9 +158,8 @@ def verdict(facts: list[Fact], problems: list[Problem] | None = None, text: str 
 
 
 def _mine(fact: Fact) -> Fact:
-    import dataclasses
 
-    return dataclasses.replace(fact, component="api")
+    return replace(fact, component="api")
 
 
 GOOD, BAD = Dsn(shown="g", valid=True), Dsn(shown="b", valid=False)
@@ -238,6 +239,5 @@ def test_select() -> None:
 def test_facts_compare_and_show_by_their_fields() -> None:
     assert Dsn(shown="a", valid=True) == Dsn(shown="a", valid=True)
     assert Dsn(shown="a", valid=True) != Dsn(shown="b", valid=True)
-    assert Dsn(shown="a", valid=True) != SdkDependency()
     assert len({Dsn(shown="a", valid=True), Dsn(shown="a", valid=True)}) == 1
     assert repr(Dsn(shown="a", valid=True)).startswith("Dsn(component='', evidence=(), unknown='', shown='a'")

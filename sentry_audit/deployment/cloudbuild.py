@@ -6,9 +6,10 @@ Semantics: cloud.google.com/build/docs/build-config-file-schema.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from posixpath import basename, dirname, join, normpath
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from sentry_audit.deployment.bundling import bundled_in
 from sentry_audit.deployment.environments import Hint, is_parameter
@@ -35,8 +36,7 @@ def is_cloudbuild(path: str) -> bool:
     return path.endswith((".yaml", ".yml", ".json")) and bool(_NAME.search(path))
 
 
-@dataclass(frozen=True)
-class _Step:
+class _Step(Struct, frozen=True):
     """One step: where it runs, what it sees."""
 
     path: str

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
 from posixpath import basename, dirname
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from sentry_audit.deployment.environments import Hint, labels, told
 from sentry_audit.facts import Deployment, SecretDeclared
@@ -25,8 +27,7 @@ KINDS = frozenset(
 _TAKEN = re.compile(r"\w*SENTRY\w*=[\w-]+(?=:)")
 
 
-@dataclass
-class Found:
+class Found(Struct):
     """What has been found so far, in order."""
 
     facts: list[Fact] = field(default_factory=list)

@@ -7,9 +7,11 @@ Semantics: cloud.google.com/sdk/gcloud/reference/run/deploy. ``--set-env-vars`` 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from posixpath import basename
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from sentry_audit import dsn
 from sentry_audit.deployment.inputs import Input, Unread, flags, variables
@@ -43,8 +45,7 @@ _BUILD_VALUES = frozenset(
 _REFERENCE = re.compile(r"^(?:projects/[^/]+/secrets/)?([^:/]+)(?:/versions/|:)?([^:/]*)$")
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """One command that changes a service or job, or builds an image. ``verb``: deploy, update, replace, build.
 
     ``file`` is the manifest of ``services replace``, or the Dockerfile of a build; ``unresolved`` what was not followed,

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass
 from posixpath import join, normpath
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from sentry_audit.scanners.nodes import children, compose, items, line_of, text_of, twice
 
@@ -26,24 +27,21 @@ _TEMPLATES = ("{{", "{%")
 _SEPARATOR = "\x1f"
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """A piece of a file: where it stands, and its text behind as many empty lines as there are in front of it."""
 
     path: str
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
+class Input(Struct, frozen=True):
     """What a command's file holds, piece by piece; or ``reason``, why that is not known."""
 
     parts: tuple[Part, ...] = ()
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """One variable of a file, with the place where it stands."""
 
     name: str

@@ -6,8 +6,9 @@ Semantics: docs.github.com/actions/reference/workflows-and-actions/workflow-comm
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from sentry_audit.deployment.environments import is_parameter, named_in, names_environment
 from sentry_audit.scanners.shell import assigned, expand
@@ -30,8 +31,7 @@ _EQUAL = re.compile(r"""\[\[?\s*["']?(\$[\w.{}]+)["']?\s*==?\s*["']?([\w./-]+)["
 _LIMIT = 6
 
 
-@dataclass
-class Written:
+class Written(Struct):
     """The outputs and variables that one way through a step writes."""
 
     outputs: dict[str, str] = field(default_factory=dict)

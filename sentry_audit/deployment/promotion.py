@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from sentry_audit.deployment.environments import TOLD_SERVICE, canonical, parameter_in
 
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
 _TAG = re.compile(r"[:@][^/]*$")
 
 
-@dataclass(frozen=True)
-class Promotion:
+class Promotion(Struct, frozen=True):
     """``build`` makes the image; ``deployments`` (one per environment, by name) take it."""
 
     build: Deployment

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 from posixpath import basename, dirname, join
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from sentry_audit.deployment.cli_versions import clean, installed, version_of
 from sentry_audit.deployment.makefiles import is_makefile

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from itertools import takewhile
 from posixpath import basename, dirname, join, normpath
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from sentry_audit.deployment import knative
 from sentry_audit.deployment.branches import branches
@@ -46,8 +48,7 @@ def is_script(path: str) -> bool:
     return path.endswith((".sh", ".bash"))
 
 
-@dataclass(frozen=True)
-class _Shell:
+class _Shell(Struct, frozen=True):
     """One shell: the text it runs, where that stands, and what it and its processes see."""
 
     path: str

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import replace
 from posixpath import dirname
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from sentry_audit.deployment.environments import TOLD_SERVICE
 from sentry_audit.facts import BUILDS, Deployment, SecretDeclared

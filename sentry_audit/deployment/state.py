@@ -6,8 +6,10 @@ there is. Plain variables and secret ones are two sorts: ``--set-env-vars`` leav
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from sentry_audit.deployment.environments import rendered
 
@@ -17,8 +19,7 @@ if TYPE_CHECKING:
     from sentry_audit.facts import Deployment, Setting
 
 
-@dataclass
-class State:
+class State(Struct):
     """The variables that one pipeline leaves behind, each with the deployment that set it.
 
     ``replaced`` names, for each sort, the deployment that threw away what was there before; ``lost`` what it threw away

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
 from posixpath import basename, dirname
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from sentry_audit import dsn
 from sentry_audit.deployment.environments import canonical, labels, named_in, told
@@ -135,8 +137,7 @@ def _evaluate(modules: Modules, root: str, layer: Layer, chosen: dict[str, str],
     return writer
 
 
-@dataclass
-class _Writer:
+class _Writer(Struct):
     """Writes the facts of one evaluation."""
 
     modules: Modules

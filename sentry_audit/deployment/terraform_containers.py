@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from sentry_audit import dsn
 from sentry_audit.deployment import gcloud
@@ -28,8 +30,7 @@ PATHS = {
 _IGNORED = re.compile(r"(^|\.)(all|template|spec|containers?|env)$")
 
 
-@dataclass
-class Contents:
+class Contents(Struct):
     """What the ingress container is given; ``notes`` say what was not followed."""
 
     settings: list[Setting] = field(default_factory=list)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
+
+from msgspec import Struct
 
 Value = Any
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown:
+class Unknown(Struct, frozen=True):
     """A value that the repository does not tell.
 
     ``text`` is how it is shown (``api-${var.env}``), ``axis`` what would decide it (a variable or the workspace),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass, field
 from posixpath import basename, dirname
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from sentry_audit.deployment.environments import told
 from sentry_audit.deployment.found import KINDS
@@ -31,8 +32,7 @@ _GIVEN = re.compile(r"\bTF_VAR_(\w+)|-var[= ]+[\"']?(\w+)\s*=")
 _PIPELINE = (".yml", ".yaml", ".sh", ".bash", ".mk", "Makefile", "justfile", ".py", ".ps1", ".toml", ".json", ".hcl")
 
 
-@dataclass
-class Layer:
+class Layer(Struct):
     """Values given from files, and what their place says about the environment."""
 
     values: dict[str, Expr] = field(default_factory=dict)

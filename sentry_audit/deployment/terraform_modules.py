@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from posixpath import dirname, join, normpath
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from sentry_audit.deployment import terraform_functions as functions
 from sentry_audit.deployment.found import KINDS
@@ -34,8 +35,7 @@ _NESTED = 6
 _MANY = 60
 
 
-@dataclass
-class Module:
+class Module(Struct):
     """One folder of ``.tf`` files. Of blocks of one name the first counts."""
 
     folder: str
@@ -107,8 +107,7 @@ class Modules:
         return list(block.blocks(kind)) if self.attributes(block) or block.tree is not None else []
 
 
-@dataclass
-class Run:
+class Run(Struct):
     """One evaluation of a root module: the choices made for it, and the choices that would have mattered."""
 
     chosen: dict[str, str] = field(default_factory=dict)
@@ -121,8 +120,7 @@ class Run:
         found[name] = found.get(name, False) or all_named
 
 
-@dataclass(eq=False)
-class Instance:
+class Instance(Struct, eq=False):
     """A module where it is called (or applied): what its names are worth there."""
 
     modules: Modules
@@ -333,8 +331,7 @@ class Instance:
         )
 
 
-@dataclass(frozen=True, eq=False)
-class Resource:
+class Resource(Struct, frozen=True, eq=False):
     """A resource or data source that something refers to."""
 
     instance: Instance
@@ -354,8 +351,7 @@ class Resource:
         return self.instance.frame(**self.bound).of(found, Unknown())
 
 
-@dataclass(frozen=True, eq=False)
-class Output:
+class Output(Struct, frozen=True, eq=False):
     """A local module that something refers to."""
 
     instance: Instance

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from sentry_audit.model import Evidence, Problem
 
@@ -31,8 +32,7 @@ class Broken(Exception):  # noqa: N818 - it says what the text is
         self.line = line
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """A part of a file: its text, and the line of the file on which it begins."""
 
     path: str
@@ -40,8 +40,7 @@ class Source:
     first: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Expr:
+class Expr(Struct, frozen=True):
     """One expression: the parser's tree, and the text it was parsed from."""
 
     tree: Any
@@ -59,8 +58,7 @@ class Expr:
         return self.source.text[meta.start_pos : meta.end_pos] if hasattr(meta, "start_pos") else ""
 
 
-@dataclass
-class Block:
+class Block(Struct):
     """One block: ``resource "type" "name" { … }``. ``line`` is that of its first word."""
 
     kind: str

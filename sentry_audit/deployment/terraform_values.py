@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 import textwrap
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
+
+from msgspec import Struct, field
 
 from sentry_audit.deployment import terraform_functions as functions
 from sentry_audit.deployment.terraform_data import List, Map, Unknown, key_of, text_of, whole
@@ -58,8 +59,7 @@ class Scope(Protocol):
         """Told when an unknown value is compared with ``key``, or selects from a map with the keys ``key``."""
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(Struct, frozen=True):
     """Where an expression is evaluated: its module, its text, and the names bound around it."""
 
     scope: Scope

@@ -5,9 +5,11 @@ Semantics: docs.github.com/actions/reference/workflows-and-actions/workflow-synt
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from posixpath import join, normpath
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from sentry_audit.deployment import action
 from sentry_audit.deployment.environments import Hint, canonical, named_in, names_environment
@@ -35,8 +37,7 @@ def is_workflow(path: str) -> bool:
     return path.endswith((".yml", ".yaml")) and ".github/workflows/" in path
 
 
-@dataclass(frozen=True)
-class _Job:
+class _Job(Struct, frozen=True):
     """One run of a job: what its steps see."""
 
     path: str

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import shlex
-from dataclasses import dataclass, field
 from posixpath import basename
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from sentry_audit.deployment.inputs import Input, Part
 from sentry_audit.scanners.shell import expand
@@ -25,8 +26,7 @@ _BREAKS = frozenset({";", "&&", "||", "&", "(", ")", ";;"})
 _LONGEST = 60
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(Struct, frozen=True):
     """That ``name`` is written at ``path``:``line``: with ``parts``, or what the files ``sources`` hold, or for ``reason`` unknown."""
 
     name: str
@@ -45,8 +45,7 @@ class Write:
         inputs.make(self.name, folder, Input(parts, reason), append=self.append)
 
 
-@dataclass(frozen=True, slots=True)
-class _Output:
+class _Output(Struct, frozen=True):
     """What a command prints."""
 
     parts: tuple[Part, ...] = ()
@@ -54,8 +53,7 @@ class _Output:
     known: bool = False
 
 
-@dataclass
-class _Scan:
+class _Scan(Struct):
     path: str
     known: dict[str, str]
     group: list[Part] | None = None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from sentry_audit.deployment.environments import canonical
 from sentry_audit.facts import EnvVar, Image
@@ -24,8 +25,7 @@ _FOREIGN = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Address:
+class Address(Struct, frozen=True):
     """Where requests of one client go.
 
     ``own``: to the page's origin (None: not known); ``urls`` are addresses that are known, a developer's machine among

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from posixpath import basename, dirname, join
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from sentry_audit.deployment.environments import named_in, rendered, speaks_of
 from sentry_audit.deployment.names import HOSTS
@@ -32,8 +33,7 @@ _SECRET = re.compile(r"TOKEN|SECRET|PASSWORD")
 _AMBIENT = {"github": re.compile(r"^(CI|GITHUB_\w+)$")}
 
 
-@dataclass(frozen=True)
-class Reach:
+class Reach(Struct, frozen=True):
     """Whether a variable has a value where the front end is built; ``value`` is it, as far as it is known."""
 
     status: Status

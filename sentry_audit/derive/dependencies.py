@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from posixpath import basename, dirname, join
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from sentry_audit.facts import Dependency, Image, Install, LockedPackage, Manifest, SdkDependency
 from sentry_audit.model import Evidence
@@ -25,8 +26,7 @@ _DEVELOPMENT = re.compile(
 _PROJECT_FILES = ("pyproject.toml", "setup.cfg", "setup.py")
 
 
-@dataclass
-class Installed:
+class Installed(Struct):
     """What is installed for a component: declared requirements, and the places that were looked at."""
 
     dependencies: list[Dependency] = field(default_factory=list)
@@ -34,8 +34,7 @@ class Installed:
     unknown: list[str] = field(default_factory=list)
 
 
-@dataclass
-class Manifests:
+class Manifests(Struct):
     """The manifests of a repository, indexed once."""
 
     by_path: dict[str, Manifest]

@@ -8,9 +8,10 @@ counts where a script builds in that mode (``vite build --mode staging``), or na
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from posixpath import basename, dirname
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from sentry_audit.facts import EnvVar
 from sentry_audit.python.paths import importable

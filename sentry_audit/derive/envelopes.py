@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from sentry_audit import csp, dsn
 from sentry_audit.deployment.environments import speaks_of
@@ -28,8 +29,7 @@ _TUNNELLED = re.compile(r"^o\d+\.ingest(\.[a-z]{2})?\.sentry\.io$")
 PAGE = "https://page.invalid/tunnel"
 
 
-@dataclass(frozen=True)
-class Way:
+class Way(Struct, frozen=True):
     """How events leave a page: ``tunnel`` is "" (to the DSN's host), "page" (its own origin), an address, or unknown.
 
     ``saas_only``: other hosts than sentry.io's are reached directly all the same.
@@ -50,8 +50,7 @@ class Way:
         return csp.allows(text, self.tunnel, same_origin=self.tunnel == PAGE)
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(Struct, frozen=True):
     """Where the events of a front end are to go: ``addresses`` by name, and whether they are ``known`` or samples."""
 
     addresses: Mapping[str, str]

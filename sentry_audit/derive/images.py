@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from posixpath import dirname, join, normpath
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from sentry_audit.facts import Image, Process
 from sentry_audit.scanners.docker import rebase

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from sentry_audit.deployment.environments import canonical
 from sentry_audit.deployment.matching import words
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
 _FIX = "allow sentry-trace and baggage"
 
 
-@dataclass(frozen=True)
-class Receiver:
+class Receiver(Struct, frozen=True):
     """One back end: whether it is ``initialised``, its init ``traces`` (None: not followed), and its ``cors``."""
 
     component: Component
@@ -100,8 +100,7 @@ def _asked(
     return f"which of {names} {sender.name} asks was not followed"
 
 
-@dataclass
-class _Pair:
+class _Pair(Struct):
     """A front end and the back end that it asks."""
 
     component: Component

@@ -6,8 +6,9 @@ Semantics: ``options-mapping.ts`` of getsentry/sentry-javascript-bundler-plugins
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from sentry_audit.javascript.conditions import guards
 from sentry_audit.javascript.syntax import entries, line_of, string_of, text_of, walk
@@ -57,8 +58,7 @@ _CONSTANTS = {
 _DEPTH = 5
 
 
-@dataclass(frozen=True)
-class Demand:
+class Demand(Struct, frozen=True):
     """What must be so for a condition to hold while a front end is built.
 
     ``possible`` is false if it never does. ``variables`` must have a value, ``absent`` none; ``unclear`` was not followed.
@@ -77,8 +77,7 @@ class Demand:
         )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Plugin:
+class Plugin(Struct, frozen=True):
     """One plugin: the name of its function, its options, and whether more are spread in or handed over unseen (``open``)."""
 
     name: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from sentry_audit.javascript.syntax import line_of, text_of, walk
 from sentry_audit.model import Evidence
@@ -36,8 +37,7 @@ _HANDED = re.compile(r"\berr|[eE]rror=|\{\s*\.\.\.")
 _DEPTH = 4
 
 
-@dataclass(frozen=True)
-class Capture:
+class Capture(Struct, frozen=True):
     """``sends`` is None where ``why`` says what was not followed; ``context``: with more than the error itself."""
 
     sends: bool | None = False

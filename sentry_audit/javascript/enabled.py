@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from sentry_audit.deployment.environments import canonical
 from sentry_audit.guard import both, negated
@@ -37,8 +38,7 @@ _CONDITIONS = frozenset(
 )
 
 
-@dataclass(frozen=True)
-class Gate:
+class Gate(Struct, frozen=True):
     """A condition, what it must be for init to run, the file it stands in, and its place."""
 
     source: Source

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from sentry_audit.javascript.names import CODE, is_generated
 from sentry_audit.javascript.syntax import Source, entries, string_of, text_of, walk
@@ -26,8 +27,7 @@ _DEPTH = 10
 _ENOUGH = 20
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(Struct, frozen=True):
     """One thing that a text may begin with.
 
     ``env``: the variable ``text``, read as ``how``; ``literal``: ``text`` itself; ``origin``: the page's own;

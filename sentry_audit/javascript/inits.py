@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from posixpath import basename
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from sentry_audit.facts import FrontendSetup
 from sentry_audit.javascript.loading import DYNAMIC
@@ -31,8 +32,7 @@ _USES = frozenset(
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Init:
+class Init(Struct, frozen=True):
     """One call of ``init`` of the SDK ``package``."""
 
     source: Source

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from sentry_audit.javascript.syntax import line_of, text_of
 from sentry_audit.model import Evidence
@@ -20,8 +21,7 @@ _BUILDS = frozenset({"NODE_ENV", "MODE"})
 _MODE = re.compile(r"--mode[= ](\S+)")
 
 
-@dataclass(frozen=True)
-class Label:
+class Label(Struct, frozen=True):
     """How an init is told the environment's name.
 
     ``given``: it has the option; ``variables`` that it reads; ``builds``: those that bundlers set (NODE_ENV, MODE);

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from posixpath import dirname, join, relpath
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from sentry_audit.model import Evidence
 
@@ -24,16 +25,14 @@ _CONFLICT = "<<<<<<< "
 _SECTIONS = ("dependencies", "devDependencies", "optionalDependencies")
 
 
-@dataclass(frozen=True)
-class Locked:
+class Locked(Struct, frozen=True):
     """The ``version`` that a lock file holds; ``""`` if none could be told, and where that was looked for."""
 
     version: str = ""
     evidence: Evidence | None = None
 
 
-@dataclass(frozen=True)
-class _Wanted:
+class _Wanted(Struct, frozen=True):
     """A package as the manifest of ``folder`` (relative to the lock, ``""`` for the same) asks for it."""
 
     package: str

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from posixpath import basename
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from sentry_audit.javascript.bundlers import Demand, Plugin, demand, resolved, variable_of
 from sentry_audit.javascript.inits import turbopack
@@ -40,8 +41,7 @@ _REMOVED = re.compile(
 _NGINX = re.compile(r"location\s+~\*?\s+[^\n{]*\.map[^{]*\{[^}]*(deny\s+all|return\s+40\d)", re.DOTALL)
 
 
-@dataclass(frozen=True)
-class Upload:
+class Upload(Struct, frozen=True):
     """What one plugin needs to upload: ``off`` says why it never does; ``needs`` are (variable, what for)."""
 
     plugin: Plugin

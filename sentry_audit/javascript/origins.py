@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from posixpath import basename
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from sentry_audit.javascript.argument import is_public
 from sentry_audit.javascript.syntax import entries, line_of, string_of, text_of, walk
@@ -51,8 +52,7 @@ _FILE = re.compile(r"\.\w{2,5}($|\?)")
 _ENOUGH = 25
 
 
-@dataclass(frozen=True)
-class Base:
+class Base(Struct, frozen=True):
     """The start of the addresses that a client asks for: one of ``parts``, the first that has a value."""
 
     parts: tuple[Part, ...]

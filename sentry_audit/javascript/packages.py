@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
 from functools import cached_property
 from posixpath import basename, dirname, join
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from sentry_audit.facts import Component
 from sentry_audit.model import Evidence, Problem
@@ -54,8 +55,7 @@ _BROWSER = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Manifest:
+class Manifest(Struct, frozen=True, dict=True):
     """A ``package.json``: its names and its dependencies, each with the section it stands in and its line."""
 
     path: str
@@ -69,8 +69,7 @@ class Manifest:
         return dirname(self.path)
 
 
-@dataclass
-class Frontend:
+class Frontend(Struct, dict=True):
     """A front end that is built and deployed."""
 
     fact: Component
@@ -211,7 +210,7 @@ def _frontend(manifest: Manifest, framework: str, sdk: str, reason: str, manifes
 
 def _named(found: list[Frontend]) -> list[Frontend]:
     """The front ends with names that tell them apart."""
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     names = [item.fact.name for item in found]
     for item in found:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from sentry_audit.guard import matches
 from sentry_audit.javascript.following import Leading
@@ -31,8 +32,7 @@ _ANY = ("https://api.acme.dev/v1/x", "https://backend-7hq2.a.run.app/x", "http:/
 _LOCAL = ("http://localhost:8000/x", "http://127.0.0.1:8000/x", "/api/x")
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(Struct, frozen=True):
     """One entry of ``tracePropagationTargets``: a ``text`` or ``regex`` that addresses must contain, or a value's parts."""
 
     text: str
@@ -64,8 +64,7 @@ class Target:
         return any(self.matches(item) for item in _LOCAL) and not any(self.matches(item) for item in _ANY)
 
 
-@dataclass(frozen=True)
-class Targets:
+class Targets(Struct, frozen=True):
     """What one init names as targets. ``listed`` is None where it names none.
 
     Then the page's own origin is the only one, and up to version 7 ``usual``: the default, a developer's machine.

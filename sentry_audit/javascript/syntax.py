@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from sentry_audit.javascript.names import COMPONENTS
 
@@ -37,8 +38,7 @@ def _parser(typescript: bool) -> Any:
     return tree_sitter.Parser(tree_sitter.Language(language))
 
 
-@dataclass(frozen=True)
-class Import:
+class Import(Struct, frozen=True):
     """What a local name stands for: ``name`` of ``module`` (``*``: all of it, ``default``)."""
 
     module: str

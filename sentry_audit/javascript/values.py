@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from sentry_audit.javascript.syntax import entries, line_of, string_of, text_of, walk
 from sentry_audit.javascript.variables import READ
@@ -29,8 +30,7 @@ _COMPARES = frozenset({"===", "==", "!==", "!=", "<", "<=", ">", ">=", "in", "in
 _DEPTH = 6
 
 
-@dataclass
-class Origin:
+class Origin(Struct):
     """``variables`` are (name, how it is read); ``literals`` texts in code; ``page`` is true for what comes at run time."""
 
     variables: list[tuple[str, str]] = field(default_factory=list)
@@ -40,8 +40,7 @@ class Origin:
     trail: list[Evidence] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class Variable:
+class Variable(Struct, frozen=True):
     """A variable that a DSN comes from: read while the server runs, or compiled in; with a literal in case it is not set."""
 
     name: str

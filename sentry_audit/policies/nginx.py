@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from sentry_audit.model import Evidence
 from sentry_audit.policies.policy import HEADER, Policy, limited_to
@@ -21,8 +22,7 @@ _PAGE = re.compile(r"^(=?/|=/index\.html|\^~/|/index\.html|@\w+|~\*?.*\\\.html?\
 _Directive = tuple[list[str], int]
 
 
-@dataclass
-class Block:
+class Block(Struct):
     """A block: its words (``location /``), its own directives, and the blocks in it."""
 
     words: list[str]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from itertools import product
 from posixpath import basename, dirname
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from sentry_audit.csp import HOLE
 
@@ -26,8 +27,7 @@ _NO_PAGE = re.compile(
 _ALL = re.compile(r"^/?(\(\.\*\)|:\w+\*|:\w+\(\.\*\)|\*\*?|\(\?!.*|\(\(\?!.*|)$")
 
 
-@dataclass(frozen=True)
-class Policy:
+class Policy(Struct, frozen=True):
     """One place that sets a policy.
 
     ``texts`` are what it may be, one of which it is, with ``HOLE`` for what only the running program knows. ``route``

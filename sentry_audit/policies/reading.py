@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from functools import cached_property
 from posixpath import basename, dirname, join
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from sentry_audit.csp import HOLE
 from sentry_audit.facts import Image

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass, field, replace
 from posixpath import dirname, join
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from sentry_audit import dsn
 from sentry_audit.facts import DsnArgument, EnvVar, SdkInit, SdkSetup, WorkerEntry
@@ -31,8 +33,7 @@ _LITERAL_NAMES = re.compile(r"(?i)\b\w*env\w*\s*:[^\n]*Literal\[([^\]]+)\]")
 _VISIBLE = re.compile(r"\b(exception|error|critical|fatal)$")
 
 
-@dataclass
-class Reached:
+class Reached(Struct):
     """An init call that a component runs: how it is reached, and what its parameters are there."""
 
     init: InitCall
@@ -44,8 +45,7 @@ class Reached:
         return self.init.option(name, resolver, self.bindings[0] if self.bindings else None)
 
 
-@dataclass
-class Analysed:
+class Analysed(Struct):
     """One component in one environment: its files, its reached inits, and the facts so far."""
 
     service: Service
@@ -60,8 +60,7 @@ class Analysed:
         return self.service.fact.name
 
 
-@dataclass
-class Code:
+class Code(Struct):
     """The repository's code, searched once for all components and environments."""
 
     program: Program

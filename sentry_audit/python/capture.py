@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from sentry_audit.facts import ErrorHandler
 from sentry_audit.python.module import FunctionNode, Module
@@ -44,8 +45,7 @@ _PLACES = (
 _DEPTH = 2
 
 
-@dataclass(frozen=True, slots=True)
-class _Fate:
+class _Fate(Struct, frozen=True):
     """What becomes of an exception in a block: ``heard`` by Sentry, not, or ``unknown`` and why."""
 
     heard: bool

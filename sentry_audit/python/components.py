@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass, field, replace
 from posixpath import basename, dirname, join, normpath
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from sentry_audit.facts import Component, Image, Manifest, Process
 from sentry_audit.mentions import APPLICATIONS
@@ -50,8 +52,7 @@ _JOB_ENDS = tuple(f"/{name}" for name in _JOB_NAMES)
 _MANIFESTS = ("pyproject.toml", "requirements.txt", "Pipfile", "setup.py", "setup.cfg", "uv.lock", "poetry.lock")
 
 
-@dataclass(frozen=True)
-class Service:
+class Service(Struct, frozen=True):
     """A component with what its analysis needs: where it starts, in which image, with which workers."""
 
     fact: Component
@@ -61,8 +62,7 @@ class Service:
     unknown: str = ""
 
 
-@dataclass
-class _Found:
+class _Found(Struct):
     start: Start
     entry: str
     project: str

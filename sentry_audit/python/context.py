@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from sentry_audit.facts import RequestContext
 from sentry_audit.python.module import FunctionNode
@@ -67,8 +68,7 @@ def request_context(
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class _Said:
+class _Said(Struct, frozen=True):
     """What one file tells Sentry about a request."""
 
     user: tuple[Evidence, ...] = ()

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from sentry_audit.python.lists import Names, assigned, home, listed
 from sentry_audit.python.truth import guarded
@@ -38,8 +39,7 @@ _EVERY_ORIGIN = ("allow_origin_regex", "CORS_ALLOW_ALL_ORIGINS", "CORS_ORIGIN_AL
 _LOCAL = re.compile(r"^https?://(localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\]|host\.docker\.internal|testserver)(:|/|$)")
 
 
-@dataclass(frozen=True)
-class Cors:
+class Cors(Struct, frozen=True):
     """One place that configures CORS: the request ``headers`` and the ``origins`` that it allows."""
 
     headers: Names

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import ast
 import operator as operators
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import ParseResult, SplitResult
+
+from msgspec.structs import replace
 
 from sentry_audit.python.results import OPEN, Frame, Known, Raised, Result, joined
 from sentry_audit.python.truth import guards, truth

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct, field
 
 from sentry_audit.python.results import OPEN, Frame, Raised, Result, joined
 
@@ -18,8 +19,7 @@ _LOOKUP_ERRORS = frozenset({"LookupError", "IndexError", "KeyError"})
 _EXITS = frozenset({"sys.exit", "exit", "quit", "os._exit"})
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """How a block ends. ``open``: not known, and ``dsn`` says whether the DSN decides."""
 
     kind: Literal["next", "return", "raise", "break", "continue", "open"] = "next"

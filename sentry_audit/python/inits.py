@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from sentry_audit.python.values import Resolver, Scope, Value, place
 
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
 _INIT = ("sentry_sdk.init", "sentry_sdk.api.init", "sentry_sdk.client.init")
 
 
-@dataclass(eq=False)
-class InitCall:
+class InitCall(Struct, eq=False):
     """One call of ``sentry_sdk.init``. ``options`` are its keyword expressions, ``**mapping`` merged in.
 
     ``open`` is set when some options could not be read (``**kwargs`` of unknown content).

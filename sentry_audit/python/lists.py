@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from sentry_audit.python.paths import deployed
 from sentry_audit.python.truth import guarded
@@ -20,8 +21,7 @@ _SEQUENCES = frozenset({"list", "tuple", "set", "sorted", "frozenset"})
 _DEPTH = 8
 
 
-@dataclass(frozen=True)
-class Names:
+class Names(Struct, frozen=True):
     """The strings of a list, in lower case; ``unknown`` says which part of it was not followed."""
 
     found: frozenset[str] = frozenset()

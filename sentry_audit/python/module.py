@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass, field
 from functools import cached_property
 from posixpath import dirname
+
+from msgspec import Struct, field
 
 from sentry_audit.python import syntax
 
@@ -19,8 +20,7 @@ _NAMED = re.compile(r"\b(?:include|import_module)\(\s*[\"'](\.*)([A-Za-z_][\w.]*
 _COMMENT = re.compile(r"#[^\n]*")
 
 
-@dataclass(frozen=True, slots=True)
-class Import:
+class Import(Struct, frozen=True):
     """One imported name: ``from module import name as alias`` (``name`` is ``""`` for plain imports).
 
     ``level`` is the number of leading dots. ``typing_only`` imports never run.
@@ -57,15 +57,14 @@ def text_imports(text: str) -> list[tuple[int, str, tuple[str, ...]]]:
     return found
 
 
-@dataclass(eq=False)
-class Module:
+class Module(Struct, eq=False, dict=True):
     """One parsed file. ``path`` is relative to the repository root."""
 
     path: str
     tree: ast.Module
     text: str = ""
-    nodes: tuple[ast.AST, ...] = field(default=(), repr=False)
-    parents: dict[ast.AST, ast.AST] = field(default_factory=dict, repr=False)
+    nodes: tuple[ast.AST, ...] = ()
+    parents: dict[ast.AST, ast.AST] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, path: str, text: str) -> Module:

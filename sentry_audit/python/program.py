@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import cached_property
 from posixpath import basename, dirname, join, normpath
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
+
+from msgspec import Struct, field
 
 from sentry_audit.model import Evidence, Problem
 from sentry_audit.python import syntax
@@ -36,8 +37,7 @@ class Files(Protocol):
         """Those of ``paths`` that are text files and contain one of ``tokens``, in their order: for a few paths."""
 
 
-@dataclass(eq=False)
-class Program:
+class Program(Struct, eq=False, dict=True):
     """Modules are parsed when first asked for, and once."""
 
     files: Files

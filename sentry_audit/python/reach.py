@@ -7,8 +7,9 @@ until import time, an entry function, or a hook that a framework runs.
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from sentry_audit.model import Evidence
 from sentry_audit.python.calls import bind
@@ -31,8 +32,7 @@ _HOOK_FUNCTIONS = frozenset({"includeme"})
 _MAX_STEPS = 12
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """One call on the way out: ``node`` stands in ``module``, inside ``function`` (None: import time)."""
 
     module: Module
@@ -41,8 +41,7 @@ class Step:
     registered: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(Struct, frozen=True):
     """How a call is reached: from the call itself outwards. ``why_not`` is set when it is not."""
 
     steps: tuple[Step, ...] = ()

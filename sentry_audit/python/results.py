@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct, field
 
 if TYPE_CHECKING:
     import ast
@@ -20,8 +21,7 @@ class _Open:
 OPEN: Final = _Open()
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Struct, frozen=True):
     """A value, or ``OPEN``; ``dsn`` says whether it depends on the DSN."""
 
     value: object
@@ -37,8 +37,7 @@ class Raised(Exception):  # noqa: N818 - it is what the audited code raises
     """The audited code raises an exception of this name."""
 
 
-@dataclass
-class Frame:
+class Frame(Struct):
     """One place of the program: its scope, and the values of the names that were computed on the way."""
 
     scope: Scope
@@ -51,15 +50,14 @@ class Frame:
         return self.scope.module
 
 
-@dataclass(frozen=True)
-class Known:
+class Known(Struct, frozen=True):
     """By what the DSN is recognised: the variables that init's is read from, and how init's argument is written."""
 
     names: frozenset[str] = frozenset()
     text: str = ""
     module: Module | None = None
     #: What was found of each node of the code in front of init; to follow one is what costs.
-    seen: dict[ast.expr, bool] = field(default_factory=dict, compare=False, repr=False)
+    seen: dict[ast.expr, bool] = field(default_factory=dict)
 
 
 def joined(one: Result, two: Result, dsn: bool) -> Result:

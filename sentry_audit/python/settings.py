@@ -8,8 +8,10 @@ without prefix; a keyword argument at the call wins over the environment.
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from sentry_audit.python.module import FunctionNode, Module
 from sentry_audit.python.values import ClassRef, Scope, Value, dynamic, place
@@ -25,8 +27,7 @@ _LOADED = frozenset({"__init__", "__post_init__", "__new__", "model_post_init"})
 _VALIDATORS = frozenset({"model_validator", "root_validator", "validator", "field_validator"})
 
 
-@dataclass(frozen=True, slots=True)
-class Ancestry:
+class Ancestry(Struct, frozen=True):
     """A class with its bases: those of the tree, in resolution order, and the names of the others."""
 
     classes: tuple[ClassRef, ...]

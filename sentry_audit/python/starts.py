@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from posixpath import basename
+
+from msgspec import Struct
 
 #: Programs that only wrap the command that follows them.
 _WRAPPERS = frozenset(
@@ -27,8 +28,7 @@ _VALUED = frozenset(
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(Struct, frozen=True):
     """``server``: what serves or runs; ``role``: service, worker or job; ``target``: dotted module or file.
 
     ``folder`` is a folder the command changes to; ``attribute`` the object after the colon;

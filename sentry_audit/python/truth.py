@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from sentry_audit.python.module import FunctionNode, Module
 from sentry_audit.python.values import Scope, place
@@ -40,8 +41,7 @@ _PLATFORM = frozenset({"K_SERVICE", "K_REVISION", "K_CONFIGURATION", "PORT", "HO
 _FALSE = frozenset({"", "0", "false", "no", "off", "n", "f", "none"})
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """Whether a condition holds, why (in one clause), and where that was seen."""
 
     holds: bool | None

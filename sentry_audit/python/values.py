@@ -6,8 +6,10 @@ The resolver never guesses: what it cannot follow is ``dynamic``, with the expre
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from sentry_audit.model import Evidence
 
@@ -36,16 +38,14 @@ _ENV_OBJECTS = (
 _SECRET_CLIENTS = ("access_secret_version", "get_secret_value_response", "get_secret", "read_secret")
 
 
-@dataclass(frozen=True, slots=True)
-class ClassRef:
+class ClassRef(Struct, frozen=True):
     """A class and the module that it stands in."""
 
     module: Module
     node: ast.ClassDef
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(Struct, frozen=True):
     """How an expression ends.
 
     ``literal``: ``literal`` holds it. ``env``: the first of ``names`` that is set, else ``default``.
@@ -78,8 +78,7 @@ class Value:
         return replace(self, trail=(*places, *self.trail))
 
 
-@dataclass(frozen=True)
-class Scope:
+class Scope(Struct, frozen=True):
     """What names mean at one place: parameters of the functions entered, and ``self``."""
 
     module: Module

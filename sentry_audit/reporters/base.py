@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -14,8 +15,7 @@ _MILD_TO_GRAVE = (0, 10, 3, 4, 1)
 NOTHING_AUDITED = 3
 
 
-@dataclass(frozen=True, slots=True)
-class RenderOptions:
+class RenderOptions(Struct, frozen=True):
     """What a reader asked for; formats made for machines ignore all of it."""
 
     width: int = 80
@@ -24,8 +24,7 @@ class RenderOptions:
     verbose: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Reporter:
+class Reporter(Struct, frozen=True):
     """One output format. ``render`` is pure: the same reports and options give the same text."""
 
     name: str

@@ -7,8 +7,9 @@ characters where it enters the page. No line is wider than the page.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
+
+from msgspec import Struct
 
 from sentry_audit import __version__
 from sentry_audit.model import (
@@ -269,8 +270,7 @@ def _next(report: Report, gaps: Sequence[_Entry], open_: Sequence[_Entry]) -> st
 # --- folding: the same thing said once ----------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(Struct, frozen=True):
     """Findings that say the same: of one check over many components, or of many checks."""
 
     finding: Finding

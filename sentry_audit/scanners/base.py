@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from sentry_audit.facts import Fact
 from sentry_audit.model import Problem
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
 Found = tuple[tuple[Fact, ...], tuple[Problem, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class Scanner:
+class Scanner(Struct, frozen=True):
     """``matches`` tells by a path whether ``scan`` (path, text) can read the file."""
 
     name: str

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from itertools import dropwhile
 from posixpath import basename
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from sentry_audit.scanners.instructions import Instruction, read
 from sentry_audit.scanners.shell import commands
@@ -22,8 +23,7 @@ _REFERENCE = re.compile(r"\$\{?([A-Za-z_]\w*)")
 _WITHOUT_GIT = re.compile(r"alpine|slim|distroless|bun\b|scratch", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
-class Mount:
+class Mount(Struct, frozen=True):
     """A secret that a RUN mounts: its id, and the variable that the command gets it in (``""``: none, ``?``: untold)."""
 
     id: str
@@ -31,8 +31,7 @@ class Mount:
     line: int
 
 
-@dataclass
-class Stage:
+class Stage(Struct):
     """What a stage has so far: an argument counts only where it is declared, in its stage and those made from it."""
 
     args: dict[str, tuple[str, int]] = field(default_factory=dict)
@@ -40,8 +39,7 @@ class Stage:
     git: bool = False
 
 
-@dataclass
-class Bundling:
+class Bundling(Struct):
     """What one Dockerfile says of the bundler's run.
 
     ``line`` is where it runs, None if nothing in the file bundles. ``args`` are (default, line) by name, ``env`` (value as

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
 from posixpath import basename, dirname, join, normpath
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from sentry_audit.facts import AuthToken, Fact, Image, Install, Process
 from sentry_audit.model import Evidence
@@ -27,15 +29,13 @@ def matches(path: str) -> bool:
     return name.startswith(("dockerfile", "containerfile")) or name.endswith((".dockerfile", ".containerfile"))
 
 
-@dataclass
-class _Copy:
+class _Copy(Struct):
     source: str
     destination: str
     stage: str = ""
 
 
-@dataclass
-class _Stage:
+class _Stage(Struct):
     """A build stage as it goes: where it stands, what it has copied, set, installed and started."""
 
     name: str

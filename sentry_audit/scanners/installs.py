@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
 from posixpath import basename
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from sentry_audit.facts import Install
 
@@ -20,8 +22,7 @@ _FILE = re.compile(r"\.(whl|tar\.gz|zip)$")
 _EGG = re.compile(r"[#&]egg=([\w.-]+)")
 
 
-@dataclass
-class _Words:
+class _Words(Struct):
     """The arguments of a command, taken apart: options with their values, and the rest."""
 
     options: list[tuple[str, str]] = field(default_factory=list)

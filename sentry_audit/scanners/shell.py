@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import shlex
-from dataclasses import dataclass
 from itertools import dropwhile
+
+from msgspec import Struct
 
 _FUNCTION = re.compile(
     r"^[ \t]*(?:function[ \t]+)?([A-Za-z_][\w-]*)[ \t]*\(\)[ \t]*\n?[ \t]*\{[^\n]*\n(.*?)^\}", re.MULTILINE | re.DOTALL
@@ -26,8 +27,7 @@ _HERE = re.compile(r"^([^\n]*?)<<-?[ \t]*([\"']?)(\w+)\2([^\n]*)\n(.*?)^[ \t]*\3
 _RUNS = re.compile(r"\b(?:ba|z|da)?sh\b|\bssh\b")
 
 
-@dataclass(frozen=True, slots=True)
-class SimpleCommand:
+class SimpleCommand(Struct, frozen=True):
     """A command's words, the files that its redirections name, and whether it reads what the one before it writes."""
 
     words: Command

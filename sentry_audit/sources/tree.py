@@ -5,10 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from dataclasses import dataclass
 from functools import cached_property
 from posixpath import basename, dirname
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from sentry_audit.errors import NothingAudited
 from sentry_audit.mentions import TOKENS
@@ -35,8 +36,7 @@ _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _Key = tuple[tuple[str, ...], str]
 
 
-@dataclass(frozen=True, slots=True)
-class _Raw:
+class _Raw(Struct, frozen=True):
     """A file as it was found: all its bytes, or its first ``HEAD`` if it is too large; or why not."""
 
     data: bytes = b""
