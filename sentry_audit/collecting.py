@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
-from sentry_audit.deployment.names import may_deploy
+from sentry_audit.deployment.names import deploying
 from sentry_audit.errors import NothingAudited
 from sentry_audit.javascript.packages import discover as discover_frontends
 from sentry_audit.javascript.packages import is_browser_sdk
@@ -29,23 +29,25 @@ if TYPE_CHECKING:
 
 
 #: Files that are read when something leads to them, not for their names.
-_CODE = (
-    ".py",
-    ".go",
-    ".ts",
-    ".tsx",
-    ".js",
-    ".jsx",
-    ".java",
-    ".rs",
-    ".rb",
-    ".cs",
-    ".md",
-    ".rst",
-    ".html",
-    ".css",
-    ".png",
-    ".svg",
+_CODE = frozenset(
+    {
+        ".py",
+        ".go",
+        ".ts",
+        ".tsx",
+        ".js",
+        ".jsx",
+        ".java",
+        ".rs",
+        ".rb",
+        ".cs",
+        ".md",
+        ".rst",
+        ".html",
+        ".css",
+        ".png",
+        ".svg",
+    }
 )
 
 
@@ -74,7 +76,7 @@ def collect(tree: Tree, root: Path, settings: Settings) -> Collected:
         raise NothingAudited(f"{root} is empty", "give the folder of a repository")
     facts: list[Fact] = []
     problems: list[Problem] = []
-    for path in sorted(path for path in tree.paths if not path.endswith(_CODE) or path.endswith("setup.py")):
+    for path in sorted([*tree.paths.but(_CODE), *tree.paths.called("setup.py")]):
         wanted = [scanner for scanner in scanners if scanner.matches(path)]
         text = tree.text(path) if wanted and deployed(path) else None
         for scanner in wanted if text is not None else ():
@@ -92,9 +94,9 @@ def collect(tree: Tree, root: Path, settings: Settings) -> Collected:
         facts = read_by_builds(facts, frontends, tree)
     if any(is_browser_sdk(name) for item in frontends for name in item.manifest.dependencies):
         tree.prefetch(POLICIES)
-    if any(path.endswith(".tf") and deployed(path) for path in tree.paths):
+    if any(map(deployed, tree.paths.of(".tf"))):
         tree.prefetch(TERRAFORM_VARIABLES)
-    tree.probe(sorted(path for path in tree.paths if may_deploy(path) and deployed(path)))
+    tree.probe(sorted(filter(deployed, deploying(tree.paths))))
     if frontends or tree.search(DEPLOYS):
         from sentry_audit.deployment.reading import read as read_deployments
 

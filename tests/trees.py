@@ -6,6 +6,7 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from sentry_audit.app import Request, check
+from sentry_audit.paths import Paths
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -21,8 +22,8 @@ class Texts:
         self.files = {path: textwrap.dedent(text) for path, text in files.items()}
 
     @property
-    def paths(self) -> frozenset[str]:
-        return frozenset(self.files)
+    def paths(self) -> Paths:
+        return Paths(self.files)
 
     def text(self, path: str) -> str | None:
         return self.files.get(path)

@@ -92,7 +92,7 @@ class _Reading:
     def _add_callers(self, scripts: list[str]) -> None:
         """Add the scripts that call ``scripts``, and those that call these."""
         new = scripts
-        every = sorted(path for path in self.files.paths if path.endswith(".sh") and deployed(path)) if new else []
+        every = sorted(filter(deployed, self.files.paths.of(".sh"))) if new else []
         for _ in range(_CALLS):
             found = self.files.among(every, [basename(path) for path in new]) if new else []
             new = [path for path in found if path not in scripts]

@@ -48,7 +48,7 @@ _SECRET = (
 
 def read(files: Files, found: Found) -> None:
     """Add the deployments and secrets of all root modules of the tree to ``found``."""
-    every = sorted(path for path in files.paths if path.endswith(".tf") and deployed(path))
+    every = sorted(filter(deployed, files.paths.of(".tf")))
     if not (mentions := files.among(every, ("cloud_run", "cloud-run", "google_secret_manager_secret"))):
         return
     folders, called = _relevant(files, mentions, every)

@@ -58,9 +58,8 @@ class Modules:
         self._modules: dict[str, Module] = {}
         self._broken: set[tuple[str, int]] = set()
         self._paths: dict[str, list[str]] = {}
-        for path in files.paths:
-            if path.endswith(".tf"):
-                self._paths.setdefault(dirname(path), []).append(path)
+        for path in files.paths.of(".tf"):
+            self._paths.setdefault(dirname(path), []).append(path)
 
     @property
     def folders(self) -> frozenset[str]:

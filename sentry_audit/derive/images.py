@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sentry_audit.facts import Fact
+    from sentry_audit.paths import Paths
 
 
-def rebased(facts: Sequence[Fact], paths: frozenset[str]) -> list[Fact]:
+def rebased(facts: Sequence[Fact], paths: Paths) -> list[Fact]:
     """``facts`` with each Dockerfile in the build context that a compose file gives it, or that its COPY lines fit."""
     given = {
         fact.image: fact.context
         for fact in facts
         if isinstance(fact, Process) and fact.origin == "compose" and fact.image
     }
-    folders = {path.rpartition("/")[0] for path in paths} if any(isinstance(fact, Image) for fact in facts) else set()
-    contexts = {fact.path: _context(fact, given, paths, folders) for fact in facts if isinstance(fact, Image)}
+    contexts = {fact.path: _context(fact, given, paths) for fact in facts if isinstance(fact, Image)}
     result: list[Fact] = []
     for fact in facts:
         if isinstance(fact, Image):
@@ -36,21 +36,21 @@ def rebased(facts: Sequence[Fact], paths: frozenset[str]) -> list[Fact]:
     return result
 
 
-def _context(image: Image, given: dict[str, str], paths: frozenset[str], folders: set[str]) -> str:
+def _context(image: Image, given: dict[str, str], paths: Paths) -> str:
     if image.path in given:
         return given[image.path]
     context = image.context
-    while context and not _fits(image, context, paths, folders):
+    while context and not _fits(image, context, paths):
         context = dirname(context)
     return context
 
 
-def _fits(image: Image, context: str, paths: frozenset[str], folders: set[str]) -> bool:
+def _fits(image: Image, context: str, paths: Paths) -> bool:
     """Whether every source that the Dockerfile copies by name is there in ``context``."""
     for source, _ in image.copied:
         name = normpath(join(context, source.lstrip("/")))
         if any(mark in source for mark in "*$?[") or source in {".", "./", "/"}:
             continue
-        if name not in paths and name not in folders and not any(item.startswith(f"{name}/") for item in folders):
+        if name not in paths and not paths.has_folder(name):
             return False
     return True

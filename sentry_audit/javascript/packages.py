@@ -109,8 +109,8 @@ def discover(files: Files) -> tuple[list[Frontend], list[Problem]]:
     """The front ends of a repository, and the manifests that could not be read."""
     manifests: dict[str, Manifest] = {}
     problems: list[Problem] = []
-    for path in sorted(path for path in files.paths if path.endswith("package.json")):
-        if basename(path) == "package.json" and "node_modules/" not in path and deployed(path):
+    for path in sorted(files.paths.called("package.json")):
+        if "node_modules/" not in path and deployed(path):
             manifest, problem = _read(path, files.text(path))
             if manifest is not None:
                 manifests[path] = manifest

@@ -48,7 +48,6 @@ _ENTRY_NAMES = (
     "factory.py",
 )
 _JOB_NAMES = ("main.py", "job.py", "worker.py", "run.py", "__main__.py", "app.py")
-_JOB_ENDS = tuple(f"/{name}" for name in _JOB_NAMES)
 _MANIFESTS = ("pyproject.toml", "requirements.txt", "Pipfile", "setup.py", "setup.cfg", "uv.lock", "poetry.lock")
 
 
@@ -171,7 +170,7 @@ def _in_tree(program: Program, name: str, context: str, image: Image | None) -> 
     for candidate in candidates:
         if candidate in program.files.paths:
             return candidate
-    hits = [path for path in program.called(basename(name)) if deployed(path)]
+    hits = [path for path in program.files.paths.called(basename(name)) if deployed(path)]
     return hits[0] if len(hits) == 1 else ""
 
 
@@ -292,7 +291,7 @@ def _jobs(program: Program, known: list[_Found]) -> list[_Found]:
     """Folders with their own manifest or Dockerfile and a script with a main guard: jobs."""
     taken = {item.project for item in known}
     found = []
-    for path in sorted(path for path in program.files.paths if path.endswith(_JOB_ENDS)):
+    for path in sorted(path for path in program.files.paths.called(*_JOB_NAMES) if "/" in path):
         folder, name = dirname(path), basename(path)
         if folder in taken or not deployed(path):
             continue

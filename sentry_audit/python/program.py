@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import ast
     from collections.abc import Callable, Iterable, Sequence
 
+    from sentry_audit.paths import Paths
+
 
 T = TypeVar("T")
 
@@ -24,7 +26,7 @@ class Files(Protocol):
     """The audited tree, as the pure core sees it."""
 
     @property
-    def paths(self) -> frozenset[str]:
+    def paths(self) -> Paths:
         """Every file that counts, relative to the root."""
 
     def text(self, path: str) -> str | None:
@@ -78,13 +80,13 @@ class Program(Struct, eq=False, dict=True):
             for _ in range(level - 1):
                 folder = dirname(folder)
             stem = normpath(join(folder, tail)) if tail else folder
-            return self._stems.get(stem or "__init__")
+            return self._at(stem or "__init__")
         if not tail or dotted.partition(".")[0] not in self._tops:
             return None
         folder = dirname(importer)
         while True:
             prefix = f"{folder}/" if folder else ""
-            found = self._stems.get(prefix + tail) or self._stems.get(f"{prefix}src/{tail}")
+            found = self._at(prefix + tail) or self._at(f"{prefix}src/{tail}")
             if found:
                 return found
             if not folder:
@@ -92,32 +94,13 @@ class Program(Struct, eq=False, dict=True):
             folder = dirname(folder)
         return self._anywhere(tail) if "/" in tail else None
 
-    @cached_property
-    def _stems(self) -> dict[str, str]:
-        """``a/b`` → ``a/b.py``, else ``a/b/__init__.py``."""
-        packages: dict[str, str] = {}
-        modules: dict[str, str] = {}
-        for path in self.files.paths:
-            if path.endswith("/__init__.py"):
-                packages[path[:-12]] = path
-            elif path.endswith(".py"):
-                modules[path[:-3]] = path
-        return packages | modules
+    def _at(self, stem: str) -> str | None:
+        """The module of ``a/b``: ``a/b.py``, else ``a/b/__init__.py``."""
+        return next((path for path in (f"{stem}.py", f"{stem}/__init__.py") if path in self.files.paths), None)
 
     def _anywhere(self, tail: str) -> str | None:
         hits = [path for path in self._names.get(basename(tail), ()) if f"/{_stem(path)}".endswith(f"/{tail}")]
         return hits[0] if len(hits) == 1 else None
-
-    def called(self, name: str) -> list[str]:
-        """The files of the tree whose name is ``name``, in any folder."""
-        return self._by_name.get(name, [])
-
-    @cached_property
-    def _by_name(self) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = {}
-        for path in self.files.paths:
-            found.setdefault(basename(path), []).append(path)
-        return found
 
     def remember(self, key: tuple[object, ...], compute: Callable[[], T]) -> T:
         """What ``compute`` gives, computed once per ``key``: files are shared by components and environments."""
@@ -129,16 +112,18 @@ class Program(Struct, eq=False, dict=True):
     def _names(self) -> dict[str, list[str]]:
         """The last part of each module's name → the files of that name."""
         found: dict[str, list[str]] = {}
-        for stem, path in self._stems.items():
-            found.setdefault(stem.rpartition("/")[2], []).append(path)
+        for path in self.files.paths.of(".py"):
+            name = _stem(path).rpartition("/")[2]
+            if name in found:
+                found[name].append(path)
+            else:
+                found[name] = [path]
         return found
 
     @cached_property
     def _tops(self) -> frozenset[str]:
         """Every name that an import of something in the tree can begin with."""
-        folders = {stem.rpartition("/")[0] for stem in self._stems}
-        names = {stem.rpartition("/")[2] for stem in self._stems}
-        return frozenset(names.union(*(folder.split("/") for folder in folders)))
+        return frozenset(self._names).union(*(folder.split("/") for folder in self.files.paths.folders))
 
     def imported(self, path: str) -> tuple[str, ...]:
         """The files that loading ``path`` may load, packages' ``__init__`` included, from its text."""

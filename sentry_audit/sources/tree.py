@@ -14,6 +14,7 @@ from msgspec import Struct
 from sentry_audit.errors import NothingAudited
 from sentry_audit.mentions import TOKENS
 from sentry_audit.model import Evidence, Problem
+from sentry_audit.paths import Paths
 from sentry_audit.sources import ahead, git
 from sentry_audit.sources.walk import dotenvs, is_dotenv, ours, walk
 
@@ -99,7 +100,7 @@ class Tree:
     # --- which files ------------------------------------------------------------------------------
 
     @cached_property
-    def paths(self) -> frozenset[str]:
+    def paths(self) -> Paths:
         """Every file that counts, relative to the root, with forward slashes."""
         listing = self._listing
         hidden, more = dotenvs(self._base, listing.files, listing.nested)
@@ -108,7 +109,7 @@ class Tree:
         extra = set(hidden)
         if self._in_git and self._forced_job is not None:
             extra.update(git.names(self._forced_job.output() or b""))
-        paths = ours(listing.files | hidden.keys(), self._exclude)
+        paths = Paths(ours(listing.files | hidden.keys(), self._exclude))
         self._extra = (frozenset(extra) | listing.links) & paths
         return paths
 
