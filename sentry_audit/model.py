@@ -137,6 +137,36 @@ class ComponentReport(Struct, frozen=True):
     reasons: tuple[str, ...] = ()
 
 
+class CloudRead(Struct, frozen=True):
+    """How what is said of Google Cloud came to be known.
+
+    ``taken_at`` is RFC 3339; ``source`` names the evidence file, ``""`` where the cloud was asked now; ``failure`` says why
+    nothing could be read at all, ``command`` what would help.
+    """
+
+    taken_at: str
+    identity: str = ""
+    identity_source: str = ""
+    source: str = ""
+    projects: tuple[str, ...] = ()
+    failure: str = ""
+    command: str = ""
+
+
+class SentryProject(Struct, frozen=True):
+    """Where a component's events of one environment go, as far as it was seen: ``project`` at ``host``.
+
+    ``dsn`` is redacted; ``fingerprint`` lets two be compared; ``resource`` is what the DSN was read from.
+    """
+
+    component: str
+    host: str
+    project: str
+    dsn: str
+    fingerprint: str
+    resource: str
+
+
 class Report(Struct, frozen=True):
     """What every reporter is given: one environment's audit."""
 
@@ -149,6 +179,8 @@ class Report(Struct, frozen=True):
     problems: tuple[Problem, ...]
     exit_code: int
     notes: tuple[str, ...] = ()
+    cloud: CloudRead | None = None
+    projects: tuple[SentryProject, ...] = ()
 
     def counts(self) -> dict[str, int]:
         """The number of findings by status; every status is present."""

@@ -15,7 +15,17 @@ from sentry_audit.reporters.base import RenderOptions, Reporter, exit_code
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sentry_audit.model import ChainLink, ComponentReport, Evidence, Finding, Problem, Remedy, Report
+    from sentry_audit.model import (
+        ChainLink,
+        CloudRead,
+        ComponentReport,
+        Evidence,
+        Finding,
+        Problem,
+        Remedy,
+        Report,
+        SentryProject,
+    )
 
 SCHEMA_VERSION = 1
 _UNSAFE_RAW = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -63,8 +73,33 @@ def _report(report: Report) -> dict[str, object]:
         "findings": [_finding(finding) for finding in findings],
         "problems": [_problem(problem) for problem in problems],
         "notes": list(report.notes),
+        "google_cloud": _cloud(report.cloud) if report.cloud else None,
+        "sentry_projects": [_project(item) for item in report.projects],
         "counts": report.counts(),
         "exit_code": report.exit_code,
+    }
+
+
+def _cloud(cloud: CloudRead) -> dict[str, object]:
+    return {
+        "taken_at": cloud.taken_at,
+        "identity": cloud.identity,
+        "identity_source": cloud.identity_source,
+        "evidence": cloud.source or None,
+        "projects": list(cloud.projects),
+        "failure": cloud.failure,
+        "command": cloud.command,
+    }
+
+
+def _project(item: SentryProject) -> dict[str, object]:
+    return {
+        "component": item.component,
+        "host": item.host,
+        "project": item.project,
+        "dsn": item.dsn,
+        "fingerprint": item.fingerprint,
+        "resource": item.resource,
     }
 
 

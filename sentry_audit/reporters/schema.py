@@ -48,6 +48,18 @@ def output_schema() -> dict[str, object]:
             "evidence": _object(path=_MAYBE_TEXT, line=_POSITION, column=_POSITION, resource=_MAYBE_TEXT, saw=_TEXT),
             "remedy": _object(fixable=_FLAG, safety={"enum": _SAFETIES}, summary=_TEXT, command=_TEXT),
             "waiver": _object(reason=_NAME, until=_MAYBE_TEXT),
+            "google_cloud": _object(
+                taken_at=_TEXT,
+                identity=_TEXT,
+                identity_source=_TEXT,
+                evidence=_MAYBE_TEXT,
+                projects=_list(_TEXT),
+                failure=_TEXT,
+                command=_TEXT,
+            ),
+            "sentry_project": _object(
+                component=_NAME, host=_TEXT, project=_TEXT, dsn=_TEXT, fingerprint=_TEXT, resource=_TEXT
+            ),
             "problem": _object(
                 source=_NAME,
                 kinds={"type": "array", "items": _NAME, "uniqueItems": True},
@@ -71,6 +83,8 @@ def _report() -> dict[str, object]:
         findings=_list(_ref("finding")),
         problems=_list(_ref("problem")),
         notes=_list(_TEXT),
+        google_cloud=_or_null("google_cloud"),
+        sentry_projects=_list(_ref("sentry_project")),
         counts=_object(**{status.value: _COUNT for status in Status}),
         exit_code=_EXIT_CODE,
     )

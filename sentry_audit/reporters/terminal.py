@@ -9,15 +9,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, TypeVar
 
-from msgspec import Struct
-
 from sentry_audit import __version__
 from sentry_audit.model import (
     ChainLink,
     ComponentReport,
     Evidence,
-    Finding,
-    Link,
     Problem,
     Remedy,
     Report,
@@ -25,10 +21,11 @@ from sentry_audit.model import (
     Status,
 )
 from sentry_audit.reporters.base import RenderOptions, Reporter
+from sentry_audit.reporters.folding import Entry, entries, fold_checks, weight
 from sentry_audit.reporters.page import GLYPHS, STYLES, Page, Span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 
 T = TypeVar("T")
@@ -48,27 +45,28 @@ def render(reports: Sequence[Report], options: RenderOptions) -> str:
             page.blank()
             page.row([("─" * page.width, "dim")])
         _draw(page, report, options)
+    _matrix(page, reports)
     return page.text()
 
 
 def _draw(page: Page, report: Report, options: RenderOptions) -> None:
     named = len(report.components) > 1
-    entries = _entries(report)
-    gaps = sorted(entries[Status.GAP], key=lambda entry: _weight(entry.finding))
+    found = entries(report)
+    gaps = sorted(found[Status.GAP], key=lambda entry: weight(entry.finding))
     _header(page, report)
     for component in report.components:
         _component(page, component, options)
     for entry in gaps:
         page.blank()
         _gap(page, entry, options, named=named)
-    unknown = _fold_checks(sorted(entries[Status.UNKNOWN], key=lambda entry: _weight(entry.finding)))
+    unknown = fold_checks(sorted(found[Status.UNKNOWN], key=lambda entry: weight(entry.finding)))
     _section(page, "Not decided", unknown, options, named=named)
-    errors = _fold_checks(entries[Status.ERROR])
+    errors = fold_checks(found[Status.ERROR])
     _section(page, "Checks that crashed (not your application's fault)", errors, options, named=named)
-    _list(page, "Waived", entries[Status.WAIVED], named=named)
+    _list(page, "Waived", found[Status.WAIVED], named=named)
     if options.show_passed:
-        _list(page, "Passed", entries[Status.PASS], named=named)
-        _list(page, "Skipped", entries[Status.SKIPPED], named=named)
+        _list(page, "Passed", found[Status.PASS], named=named)
+        _list(page, "Skipped", found[Status.SKIPPED], named=named)
     _problems(page, report.problems, options)
     if report.notes:
         page.blank()
@@ -90,6 +88,54 @@ def _header(page: Page, report: Report) -> None:
     status, words = _verdict(report)
     style = f"bold {STYLES[status]}"
     page.row([(f"{GLYPHS[status]} {words}", style), (f"  {_flat(report.headline)}", "bold")], hang=2)
+    _cloud(page, report)
+
+
+def _cloud(page: Page, report: Report) -> None:
+    """Where what is said of Google Cloud comes from; or why nothing could be read, in one paragraph."""
+    cloud = report.cloud
+    if cloud is None:
+        return
+    if cloud.failure:
+        page.blank()
+        page.row(
+            [(_flat(cloud.failure), "")], [("? Google Cloud was not read: ", f"bold {STYLES[Status.UNKNOWN]}")], hang=2
+        )
+        for line in cloud.command.splitlines():
+            page.row([(line, "cyan")], indent=4, hang=6)
+        return
+    who = f" as {cloud.identity}" if cloud.identity else ""
+    where = f" (kept in {cloud.source})" if cloud.source else ""
+    words = f"Google Cloud at {cloud.taken_at}{who}{where}"
+    page.row([(_flat(words), "dim")], indent=2, hang=2)
+
+
+def _matrix(page: Page, reports: Sequence[Report]) -> None:
+    """Where the events of each component and environment go, when more than one environment was audited."""
+    rows = [(item.component, report.environment, item) for report in reports for item in report.projects]
+    if len(reports) < 2 or not rows:
+        return
+    shared = {
+        item.fingerprint
+        for _, environment, item in rows
+        if any(other.fingerprint == item.fingerprint and name != environment for _, name, other in rows)
+    }
+    page.blank()
+    page.row([("─" * page.width, "dim")])
+    page.row([("Sentry projects by component and environment", "bold")])
+    for component in dict.fromkeys(name for name, _, _ in rows):
+        page.row([(component, "bold")], indent=2)
+        for report in reports:
+            mine = [item for name, environment, item in rows if (name, environment) == (component, report.environment)]
+            for item in mine:
+                mark = "  ! another environment sends there too" if item.fingerprint in shared else ""
+                page.row(
+                    [(f"project {item.project} at {item.host}", ""), (mark, STYLES[Status.GAP])],
+                    [(f"{report.environment:<14}", "cyan")],
+                    indent=4,
+                )
+            if not mine:
+                page.row([("not seen", "dim")], [(f"{report.environment:<14}", "cyan")], indent=4)
 
 
 def _verdict(report: Report) -> tuple[Status, str]:
@@ -142,7 +188,7 @@ def _link(page: Page, link: ChainLink, message: str, options: RenderOptions, *, 
     page.row(body, lead, indent=2)
 
 
-def _gap(page: Page, entry: _Entry, options: RenderOptions, *, named: bool) -> None:
+def _gap(page: Page, entry: Entry, options: RenderOptions, *, named: bool) -> None:
     finding = entry.finding
     color = "bold red" if finding.severity is Severity.HIGH else "bold yellow"
     page.row(
@@ -195,7 +241,7 @@ def _more(page: Page, hidden: int, words: str, indent: int = 4) -> None:
         page.row([(f"… {hidden} {words}", "dim")], indent=indent)
 
 
-def _section(page: Page, head: str, entries: Sequence[_Entry], options: RenderOptions, *, named: bool) -> None:
+def _section(page: Page, head: str, entries: Sequence[Entry], options: RenderOptions, *, named: bool) -> None:
     """Unknowns or errors: which checks, for whom, why, and what would let them be decided."""
     if not entries:
         return
@@ -212,7 +258,7 @@ def _section(page: Page, head: str, entries: Sequence[_Entry], options: RenderOp
             page.row([(_flat(finding.hint), "")], [("hint: ", "bold")], indent=4)
 
 
-def _list(page: Page, head: str, entries: Sequence[_Entry], *, named: bool) -> None:
+def _list(page: Page, head: str, entries: Sequence[Entry], *, named: bool) -> None:
     """One line per check that needs no action."""
     if not entries:
         return
@@ -238,7 +284,7 @@ def _problems(page: Page, problems: Sequence[Problem], options: RenderOptions) -
             page.row([(_flat(hint), "")], [("hint: ", "bold")], indent=4)
 
 
-def _footer(page: Page, report: Report, gaps: Sequence[_Entry], open_: Sequence[_Entry]) -> None:
+def _footer(page: Page, report: Report, gaps: Sequence[Entry], open_: Sequence[Entry]) -> None:
     counts = report.counts()
     order = (Status.GAP, Status.PASS, Status.UNKNOWN, Status.SKIPPED, Status.WAIVED, Status.ERROR)
     words = [_tally(status, counts[status.value]) for status in order if counts[status.value]]
@@ -255,7 +301,7 @@ def _footer(page: Page, report: Report, gaps: Sequence[_Entry], open_: Sequence[
         page.row([(f"exit {report.exit_code}", "dim")])
 
 
-def _next(report: Report, gaps: Sequence[_Entry], open_: Sequence[_Entry]) -> str:
+def _next(report: Report, gaps: Sequence[Entry], open_: Sequence[Entry]) -> str:
     """The check to read about first: the one that breaks the first broken chain."""
     for component in report.components:
         index = _first_broken(component.chain)
@@ -267,64 +313,7 @@ def _next(report: Report, gaps: Sequence[_Entry], open_: Sequence[_Entry]) -> st
     return next((entry.finding.check for entry in (*gaps, *open_)), "")
 
 
-# --- folding: the same thing said once ----------------------------------------------------------
-
-
-class _Entry(Struct, frozen=True):
-    """Findings that say the same: of one check over many components, or of many checks."""
-
-    finding: Finding
-    checks: tuple[str, ...]
-    components: tuple[str, ...]
-    evidence: tuple[Evidence, ...]
-    remedies: tuple[Remedy, ...]
-
-
-def _entries(report: Report) -> dict[Status, list[_Entry]]:
-    """All findings by status, one entry per check and message, in the order of components and ids."""
-    order = {component.name: index for index, component in enumerate(report.components)}
-    ordered = sorted(report.findings, key=lambda item: (order.get(item.component, -1), item.component, item.check))
-    groups: dict[tuple[str, ...], list[Finding]] = {}
-    for item in ordered:
-        groups.setdefault((item.status, item.check, item.severity, item.message, item.hint), []).append(item)
-    entries: dict[Status, list[_Entry]] = {status: [] for status in Status}
-    for group in groups.values():
-        entries[group[0].status].append(
-            _Entry(
-                group[0],
-                (group[0].check,),
-                _unique(item.component for item in group if item.component),
-                _unique(evidence for item in group for evidence in item.evidence),
-                _unique(item.remedy for item in group if item.remedy),
-            )
-        )
-    return entries
-
-
-def _weight(finding: Finding) -> tuple[int, int]:
-    """The order in which findings are read: by severity, and among equals along the chain."""
-    links = list(Link)
-    return -finding.severity.rank, links.index(finding.link) if finding.link is not None else len(links)
-
-
-def _fold_checks(entries: Sequence[_Entry]) -> list[_Entry]:
-    """Entries of different checks with one reason and the same components as one."""
-    groups: dict[tuple[object, ...], list[_Entry]] = {}
-    for entry in entries:
-        groups.setdefault((entry.components, entry.finding.message, entry.finding.hint), []).append(entry)
-    return [
-        _Entry(
-            group[0].finding,
-            tuple(entry.finding.check for entry in group),
-            group[0].components,
-            _unique(evidence for entry in group for evidence in entry.evidence),
-            (),
-        )
-        for group in groups.values()
-    ]
-
-
-def _owners(entry: _Entry, *, named: bool) -> list[Span]:
+def _owners(entry: Entry, *, named: bool) -> list[Span]:
     if not named or not entry.components:
         return []
     amount = f"{len(entry.components)} components: " if len(entry.components) > 2 else ""
@@ -332,10 +321,6 @@ def _owners(entry: _Entry, *, named: bool) -> list[Span]:
 
 
 # --- small words --------------------------------------------------------------------------------
-
-
-def _unique(items: Iterable[T]) -> tuple[T, ...]:
-    return tuple(dict.fromkeys(items))
 
 
 def _place(evidence: Evidence) -> str:
