@@ -9,12 +9,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from sentry_audit.errors import ChecksFileError, NothingAudited, UsageError, nearest
-from sentry_audit.model import ComponentReport, Link, Problem, Report, Severity
+from sentry_audit.model import ComponentReport, Problem, Report, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from sentry_audit.checks import Check
+    from sentry_audit.cloud import CloudOptions, Snapshot, Target
     from sentry_audit.collecting import Collected
     from sentry_audit.deriving import Deriver
     from sentry_audit.differing import Difference
@@ -29,17 +30,13 @@ if TYPE_CHECKING:
 
 DATA = Path(__file__).parent / "data"
 
-#: Links that the offline audit of a back end does not look at, and why.
-UNLOOKED = {
-    Link.DEPLOY: "no deploy definition of it for Cloud Run was found in the repository",
-    Link.SECRET: "not looked at: Secret Manager was not asked",
-    Link.CLOUD_RUN: "not looked at: Cloud Run was not asked",
-    Link.ACCEPTED: "not looked at: no event was sent",
-}
-
 
 class Request(Struct, frozen=True):
-    """What ``check`` is asked for."""
+    """What ``check`` is asked for.
+
+    Google Cloud is asked with ``cloud``, or known from the file ``evidence``, of at most ``max_age`` seconds; with neither
+    only the repository is looked at.
+    """
 
     root: Path
     environments: tuple[str, ...] = ()
@@ -49,6 +46,17 @@ class Request(Struct, frozen=True):
     fail_on: Severity | None = Severity.MEDIUM
     allow_unknown: bool = False
     all_environments: bool = False
+    cloud: CloudOptions | None = None
+    evidence: Path | None = None
+    max_age: float = 86_400.0
+
+
+class Audited(Struct, frozen=True):
+    """One environment as the repository alone shows it: derived facts, and what could not be read."""
+
+    environment: str
+    facts: list[Fact]
+    problems: list[Problem]
 
 
 def checks_text() -> str:
@@ -90,12 +98,14 @@ def _parsed(text: str) -> dict[str, object] | None:
         return None
 
 
-def check(request: Request, checks: Sequence[Check] | None = None) -> list[Report]:
+def check(
+    request: Request, checks: Sequence[Check] | None = None, progress: Callable[[int, int, str], None] | None = None
+) -> list[Report]:
     """Audit ``request.root`` in each environment asked for; one report each.
 
-    ``checks`` replaces the catalogue.
+    ``checks`` replaces the catalogue; ``progress`` hears how many questions to Google Cloud were answered, of how many.
 
-    Raises NothingAudited when there is nothing to look at, UsageError for names that do not exist.
+    Raises NothingAudited when there is nothing to look at, UsageError for names that do not exist, EvidenceError.
     """
     tree, settings = _tree(request)
     from sentry_audit.collecting import nothing
@@ -117,10 +127,61 @@ def check(request: Request, checks: Sequence[Check] | None = None) -> list[Repor
     wanted, frontends = _components(collected, request.components)
     if not wanted and not frontends:
         raise NothingAudited(*nothing(collected))
-    return [
-        report(collected, deriver, (wanted, frontends), checks, environment, request, settings)
-        for environment in environments
-    ]
+    audited = [_audited(deriver, (wanted, frontends), environment) for environment in environments]
+    components = [*(service.fact for service in wanted), *(item.fact for item in frontends)]
+    snapshot = _snapshot(request, settings, deriver, (wanted, frontends), audited, progress)
+    return [report(collected, deriver, components, checks, item, snapshot, request, settings) for item in audited]
+
+
+def collect_evidence(request: Request, progress: Callable[[int, int, str], None] | None = None) -> Snapshot:
+    """What Google Cloud says about the components of ``request.root`` in the environments asked for.
+
+    Raises NothingAudited when there is nothing to ask for.
+    """
+    tree, settings = _tree(request)
+    environments = _environments(request, settings, tree)
+    collected, deriver = _collect(tree, settings, request)
+    parts = _components(collected, request.components)
+    audited = [_audited(deriver, parts, environment) for environment in environments]
+    snapshot = _snapshot(request, settings, deriver, parts, audited, progress)
+    if snapshot is None:
+        raise NothingAudited(
+            f"nothing in {request.root} says where on Cloud Run it is deployed for {', '.join(environments)}",
+            "name project and service in sentry-audit.yaml: google_cloud, and components: service",
+        )
+    return snapshot
+
+
+def _audited(deriver: Deriver, parts: tuple[list[Service], list[Frontend]], environment: str) -> Audited:
+    return Audited(environment, *deriver.derive(parts[0], environment, parts[1]))
+
+
+def _snapshot(
+    request: Request,
+    settings: Settings,
+    deriver: Deriver,
+    parts: tuple[list[Service], list[Frontend]],
+    audited: Sequence[Audited],
+    progress: Callable[[int, int, str], None] | None,
+) -> Snapshot | None:
+    """What is known of Google Cloud: also of the environments that were not asked for, to tell theirs apart."""
+    if request.cloud is None and request.evidence is None:
+        return None
+    from sentry_audit import live
+    from sentry_audit.cloud import CloudOptions
+    from sentry_audit.derive.targets import targets
+
+    options = request.cloud or CloudOptions()
+    known = {item.environment for item in audited}
+    others = [name for name in settings.environments or ("staging", "production") if name not in known]
+    components = [*(service.fact for service in parts[0]), *(item.fact for item in parts[1])]
+    wanted: list[Target] = []
+    for item in (*audited, *(_audited(deriver, parts, name) for name in others)):
+        wanted += targets(components, item.environment, deriver.facts, item.facts, deriver.matching, settings, options)
+    if request.evidence is not None:
+        return live.recall(request.evidence, request.max_age, wanted)
+    asked = {item.environment for item in wanted} & known
+    return live.ask(wanted, options, progress) if asked else None
 
 
 def trace(request: Request, name: str) -> list[Way]:
@@ -255,22 +316,26 @@ def _components(collected: Collected, names: Sequence[str]) -> tuple[list[Servic
 def report(
     collected: Collected,
     deriver: Deriver,
-    wanted: tuple[list[Service], list[Frontend]],
+    components: Sequence[Component],
     checks: Sequence[Check],
-    environment: str,
+    audited: Audited,
+    snapshot: Snapshot | None,
     request: Request,
     settings: Settings,
 ) -> Report:
-    """Derive, judge and link up one environment."""
-    from sentry_audit import chain, engine
+    """Judge and link up one environment."""
+    from sentry_audit import chain, engine, live
 
-    services, frontends = wanted
-    facts, problems = deriver.derive(services, environment, frontends)
-    components = [*(service.fact for service in services), *(item.fact for item in frontends)]
+    environment = audited.environment
+    asked = request.cloud is not None or request.evidence is not None
+    facts = [*audited.facts, *_cloud_facts(components, audited, snapshot, deriver)] if asked else audited.facts
     required = settings.requires_sentry(environment)
-    problems = problems + collected.problems + collected.tree.problems
+    problems = audited.problems + collected.problems + collected.tree.problems
     findings = engine.evaluate(checks, facts, problems, components, environment, required)
-    links = [chain.build(component, findings, environment, UNLOOKED) for component in components]
+    links = [
+        chain.build(item, findings, environment, live.unlooked(item.name, environment, snapshot, asked=asked))
+        for item in components
+    ]
     parts = tuple(_component(component, chain_) for component, chain_ in zip(components, links, strict=True))
     ready, headline = chain.verdict(parts, environment)
     return Report(
@@ -283,7 +348,21 @@ def report(
         problems=tuple(_once(problems)),
         exit_code=engine.exit_code(findings, request.fail_on, request.allow_unknown),
         notes=tuple(collected.notes),
+        cloud=live.told(snapshot, str(request.evidence) if request.evidence else ""),
     )
+
+
+def _cloud_facts(
+    components: Sequence[Component], audited: Audited, snapshot: Snapshot | None, deriver: Deriver
+) -> list[Fact]:
+    from sentry_audit.derive.cloud import cloud_facts
+
+    found: list[Fact] = []
+    for component in components:
+        mine = [fact for fact in audited.facts if fact.component == component.name]
+        facts = cloud_facts(component, audited.environment, snapshot, mine, deriver.matching)
+        found += [replace(fact, component=component.name) for fact in facts]
+    return found
 
 
 def _once(problems: list[Problem]) -> list[Problem]:

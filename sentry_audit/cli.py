@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from sentry_audit import __version__
+from sentry_audit import __version__, flags
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,24 +64,17 @@ def root(
         os.environ[_DEBUG] = "1"
 
 
-Patterns = Annotated[
-    list[str] | None, typer.Option(metavar="IDS", help="Check ids or patterns, comma-separated; repeatable.")
-]
+Root = Annotated[Path, typer.Argument(help="The repository.", show_default="the current folder")]
 
 
 @app.command()
 def check(
     path: Annotated[Path, typer.Argument(help="The repository to audit.", show_default="the current folder")] = Path(),
-    env: Annotated[
-        list[str] | None,
-        typer.Option("--env", metavar="NAME", help="The environment to audit for.", show_default="production"),
-    ] = None,
+    env: flags.Environments = None,
     all_envs: Annotated[
         bool, typer.Option("--all-envs", help="Audit every environment that the repository speaks of.")
     ] = False,
-    component: Annotated[
-        list[str] | None, typer.Option("--component", metavar="NAME", help="Only this component; repeatable.")
-    ] = None,
+    component: flags.Components = None,
     select: Annotated[
         list[str] | None,
         typer.Option(
@@ -92,6 +85,20 @@ def check(
         list[str] | None, typer.Option("--ignore", metavar="IDS", help="Not these checks; comma-separated.")
     ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Only the repository; no cloud is asked.")] = False,
+    evidence: Annotated[
+        Path | None,
+        typer.Option("--evidence", metavar="FILE", help="What collect wrote, in place of asking the cloud."),
+    ] = None,
+    max_age: Annotated[
+        str, typer.Option("--max-age", metavar="AGE", help="How old evidence may be: 90m, 24h, 7d.")
+    ] = "24h",
+    project: flags.Project = "",
+    region: flags.Regions = None,
+    gcp_endpoint: flags.Endpoint = "",
+    impersonate: flags.Impersonate = "",
+    quota_project: flags.QuotaProject = "",
+    timeout: flags.Timeout = 60,
+    no_payload: flags.NoPayload = False,
     output: Annotated[
         list[str] | None,
         typer.Option(
@@ -115,10 +122,17 @@ def check(
     """Audit a repository: which link of the chain to Sentry is broken, and where."""
     from sentry_audit.app import Request
     from sentry_audit.app import check as audit
+    from sentry_audit.errors import UsageError
+    from sentry_audit.evidence import seconds
     from sentry_audit.model import Severity
     from sentry_audit.reporters.base import exit_code
 
-    del offline  # the audit asks no cloud yet: with and without the flag it reads the repository only
+    if offline and evidence is not None:
+        raise UsageError("--offline and --evidence exclude each other", "leave --offline out: evidence asks no cloud")
+    asks = not offline and evidence is None
+    cloud = flags.cloud_options(
+        project, _split(region), gcp_endpoint, impersonate, quota_project, timeout, no_payload=no_payload
+    )
     targets = _targets(output or ["terminal"])
     reports = audit(
         Request(
@@ -130,10 +144,46 @@ def check(
             ignore=_split(ignore),
             fail_on=None if fail_on is FailOn.never else Severity(fail_on.value),
             allow_unknown=allow_unknown,
-        )
+            cloud=cloud if asks else None,
+            evidence=evidence,
+            max_age=seconds(max_age),
+        ),
+        progress=flags.progress() if asks else None,
     )
     _write(reports, targets, show_passed=show_passed, verbose=verbose)
     raise typer.Exit(exit_code(reports))
+
+
+@app.command()
+def collect(
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="FILE", help="Where to keep it, as JSON.", show_default=False)
+    ],
+    path: Root = Path(),
+    env: flags.Environments = None,
+    component: flags.Components = None,
+    project: flags.Project = "",
+    region: flags.Regions = None,
+    gcp_endpoint: flags.Endpoint = "",
+    impersonate: flags.Impersonate = "",
+    quota_project: flags.QuotaProject = "",
+    timeout: flags.Timeout = 60,
+    no_payload: flags.NoPayload = False,
+) -> None:
+    """Ask Google Cloud, and keep what it says as evidence: check --evidence needs no credentials."""
+    from sentry_audit.app import Request, collect_evidence
+    from sentry_audit.evidence import dumps, summary
+
+    cloud = flags.cloud_options(
+        project, _split(region), gcp_endpoint, impersonate, quota_project, timeout, no_payload=no_payload
+    )
+    request = Request(
+        root=path, environments=tuple(env or ()), all_environments=not env, components=_split(component), cloud=cloud
+    )
+    snapshot = collect_evidence(request, flags.progress())
+    _save(output, dumps(snapshot).decode())
+    sys.stdout.write(summary(snapshot, str(output)))
+    raise typer.Exit(4 if snapshot.failure else 0)
 
 
 def _split(values: list[str] | None) -> tuple[str, ...]:
@@ -162,7 +212,6 @@ def _targets(values: Sequence[str]) -> list[tuple[str, Path | None]]:
 def _write(
     reports: Sequence[Report], targets: Sequence[tuple[str, Path | None]], *, show_passed: bool, verbose: bool
 ) -> None:
-    from sentry_audit.errors import UsageError
     from sentry_audit.plugins import load
     from sentry_audit.reporters.base import RenderOptions
 
@@ -175,12 +224,27 @@ def _write(
         if file is None:
             sys.stdout.write(text if text.endswith("\n") else text + "\n")
             continue
-        try:
-            file.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise UsageError(
-                f"{file} cannot be written: {error.strerror}", "give a file in a folder that exists"
-            ) from error
+        _save(file, text)
+
+
+def _save(file: Path, text: str) -> None:
+    """Write a file whole: what was there stays until all of it is out."""
+    from sentry_audit.errors import UsageError
+
+    if file.is_dir():
+        raise UsageError(f"{file} is a folder", "give the name of a file in it")
+    special = file.exists() and not file.is_file()  # /dev/stdout and pipes are written to, not replaced
+    target = file if special else file.with_name(f".{file.name}.{os.getpid()}.part")
+    try:
+        target.write_text(text, encoding="utf-8")
+        if not special:
+            target.replace(file.resolve() if file.is_symlink() else file)
+    except OSError as error:
+        if not special:
+            target.unlink(missing_ok=True)
+        raise UsageError(
+            f"{file} cannot be written: {error.strerror}", "give a file in a folder that exists"
+        ) from error
 
 
 def _width() -> int:
@@ -193,9 +257,6 @@ def _color() -> bool:
     if os.environ.get("NO_COLOR"):
         return False
     return bool(os.environ.get("FORCE_COLOR")) or (sys.stdout.isatty() and os.environ.get("TERM") != "dumb")
-
-
-Root = Annotated[Path, typer.Argument(help="The repository.", show_default="the current folder")]
 
 
 @app.command()

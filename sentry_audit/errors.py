@@ -3,6 +3,7 @@
 AuditError
 ├── UsageError          the command line asks for something that cannot be          exit 2
 ├── ChecksFileError     checks.yaml cannot be read as checks                         exit 2
+├── EvidenceError       what ``collect`` wrote cannot be read, or is too old          exit 2
 ├── SettingsError       sentry-audit.yaml or [tool.sentry-audit] is wrong            exit 2
 └── NothingAudited      there was nothing to look at                                 exit 3
 """
@@ -37,6 +38,10 @@ class ChecksFileError(AuditError):
 
 class SettingsError(AuditError):
     """A settings file that cannot be loaded; the message names file, line and key."""
+
+
+class EvidenceError(AuditError):
+    """A file of evidence that cannot be used; the message says why."""
 
 
 class NothingAudited(AuditError):  # noqa: N818 - says what happened, not that it is an exception

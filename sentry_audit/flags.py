@@ -1,0 +1,83 @@
+"""Flags that more than one command takes, and what they come to."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sentry_audit.cloud import CloudOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Components = Annotated[
+    list[str] | None, typer.Option("--component", metavar="NAME", help="Only this component; repeatable.")
+]
+Environments = Annotated[
+    list[str] | None,
+    typer.Option("--env", metavar="NAME", help="The environment to audit for.", show_default="production"),
+]
+Project = Annotated[
+    str,
+    typer.Option(
+        "--project", metavar="ID", help="The Google Cloud project.", show_default="what the repository deploys to"
+    ),
+]
+Regions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--region", metavar="NAME", help="Only this region; repeatable.", show_default="what the repository deploys to"
+    ),
+]
+Endpoint = Annotated[
+    str, typer.Option("--gcp-endpoint", metavar="HOST:PORT", help="A local cloud on this machine in place of Google's.")
+]
+Impersonate = Annotated[
+    str,
+    typer.Option("--impersonate-service-account", metavar="EMAIL", help="Ask Google Cloud as this service account."),
+]
+QuotaProject = Annotated[
+    str, typer.Option("--quota-project", metavar="ID", help="The project whose quota the calls count against.")
+]
+Timeout = Annotated[
+    float, typer.Option("--timeout", metavar="SECONDS", min=1, help="How long Google Cloud may take altogether.")
+]
+NoPayload = Annotated[
+    bool, typer.Option("--no-payload", help="Do not read the DSN's secret itself, only what is about it.")
+]
+
+
+def cloud_options(
+    project: str,
+    regions: tuple[str, ...],
+    endpoint: str,
+    impersonate: str,
+    quota_project: str,
+    timeout: float,
+    no_payload: bool,
+) -> CloudOptions:
+    """The flags as one value."""
+    return CloudOptions(
+        project=project,
+        regions=regions,
+        endpoint=endpoint,
+        impersonate=impersonate,
+        quota_project=quota_project,
+        timeout=timeout,
+        payloads=not no_payload,
+    )
+
+
+def progress() -> Callable[[int, int, str], None] | None:
+    """What shows on a terminal's standard error how far the reading of the cloud is; None where nobody looks."""
+    if not sys.stderr.isatty():
+        return None
+
+    def show(done: int, total: int, what: str) -> None:
+        line = f"Google Cloud: {done} of {total} answers  {what}"[:78] if done < total else ""
+        sys.stderr.write(f"\r\x1b[K{line}")
+        sys.stderr.flush()
+
+    return show

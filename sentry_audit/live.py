@@ -1,0 +1,77 @@
+"""What is known of Google Cloud for an audit: asked now, or kept as evidence."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sentry_audit.errors import EvidenceError
+from sentry_audit.model import CloudRead, Link
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from sentry_audit.cloud import CloudOptions, Snapshot, Target
+
+_OFFLINE = {
+    Link.SECRET: "not looked at: Secret Manager was not asked (--offline)",
+    Link.CLOUD_RUN: "not looked at: Cloud Run was not asked (--offline)",
+}
+_NOWHERE = {
+    Link.SECRET: "not looked at: the repository does not say where on Cloud Run it is deployed",
+    Link.CLOUD_RUN: "not looked at: the repository does not say where on Cloud Run it is deployed",
+}
+_OTHERS = {
+    Link.DEPLOY: "no deploy definition of it for Cloud Run was found in the repository",
+    Link.ACCEPTED: "not looked at: no event was sent",
+}
+
+
+def ask(
+    targets: Sequence[Target], options: CloudOptions, progress: Callable[[int, int, str], None] | None = None
+) -> Snapshot | None:
+    """What Google Cloud says about ``targets``; None, and no credentials are looked for, if there are none."""
+    if not targets:
+        return None
+    from sentry_audit.sources.gcp import read
+
+    return read(targets, options, progress)
+
+
+def recall(path: Path, max_age: float, targets: Sequence[Target]) -> Snapshot:
+    """What the evidence file ``path`` says about ``targets``; ``max_age`` in seconds. Raises EvidenceError."""
+    import time
+
+    from sentry_audit.evidence import for_targets, loads
+
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        hint = f"collect it first: sentry-audit collect -o {path}"
+        raise EvidenceError(f"{path} cannot be read: {error.strerror}", hint) from error
+    return for_targets(loads(data, str(path), time.time(), max_age), targets)
+
+
+def told(snapshot: Snapshot | None, source: str = "") -> CloudRead | None:
+    """What a report says about where its knowledge of Google Cloud comes from; ``source`` names the evidence file."""
+    if snapshot is None:
+        return None
+    return CloudRead(
+        snapshot.taken_at,
+        snapshot.identity,
+        snapshot.identity_source,
+        source,
+        tuple(item.id for item in snapshot.projects),
+        snapshot.failure.reason if snapshot.failure else "",
+        snapshot.failure.command if snapshot.failure else "",
+    )
+
+
+def unlooked(component: str, environment: str, snapshot: Snapshot | None, *, asked: bool) -> dict[Link, str]:
+    """Why nothing is known of a link that no check judged; ``asked`` is false for an audit of the repository alone."""
+    if not asked:
+        return _OTHERS | _OFFLINE
+    mine = snapshot is not None and any(
+        item.component == component and item.environment == environment for item in snapshot.targets
+    )
+    return _OTHERS if mine else _OTHERS | _NOWHERE
