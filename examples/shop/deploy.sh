@@ -2,6 +2,8 @@
 # ./deploy.sh staging | production
 set -euo pipefail
 environment="$1"
+gcloud config set project "shop-$environment"
+gcloud config set run/region europe-west1
 
 gcloud run deploy "shop-api-$environment" --source api \
   --set-env-vars="SHOP_ENV=$environment" \
