@@ -7,17 +7,20 @@ import binascii
 import json
 import threading
 import time
-from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from msgspec import Struct
 
 from . import errors, iam, rollouts, run
-from .errors import Refused
+from .errors import RefusedError
 from .faults import Faults, refusal
 from .methods import Method, table
-from .state import State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from .state import State
 
 
 class Call(Struct, frozen=True, kw_only=True):
@@ -32,16 +35,22 @@ class Call(Struct, frozen=True, kw_only=True):
     protocol: str
 
 
-class Reset(Exception):
+class ResetError(Exception):
     """The connection is to be reset."""
 
+    code = "RESET"
 
-class Hang(Exception):
+
+class HangError(Exception):
     """The call is never to be answered."""
 
+    code = "HANG"
 
-class Malformed(Exception):
+
+class MalformedError(Exception):
     """The answer is to be no message."""
+
+    code = "MALFORMED"
 
 
 class Calls(Faults):
@@ -59,7 +68,7 @@ class Calls(Faults):
         return sum(call.method.endswith(method) for call in self.calls)
 
     def answer(self, name: str, request: Any, metadata: Mapping[str, str], protocol: str = "grpc") -> Any:
-        """The answer's message; raises ``Refused``, or what a fault asks for."""
+        """The answer's message; raises ``RefusedError``, or what a fault asks for."""
         method = self.methods[name]
         resource = resource_of(method, request)
         started, code, identity = time.monotonic(), "OK", "unknown"
@@ -69,11 +78,11 @@ class Calls(Faults):
             identity, allowed = self.caller(method, metadata.get("authorization", ""))
             self.inject(method, resource)
             return self._answer(method, request, resource, allowed, metadata if protocol == "grpc" else None)
-        except Refused as refused:
+        except RefusedError as refused:
             code = refused.code
             raise
-        except (Reset, Hang, Malformed) as fault:
-            code = type(fault).__name__.upper()
+        except (ResetError, HangError, MalformedError) as fault:
+            code = fault.code
             raise
         finally:
             self.calls.append(
@@ -85,7 +94,7 @@ class Calls(Faults):
                     ended=time.monotonic(),
                     code=code,
                     protocol=protocol,
-                )  # fmt: skip
+                )
             )
 
     def inject(self, method: Method, resource: str) -> None:
@@ -93,7 +102,7 @@ class Calls(Faults):
         fault = self.fault(method.name, resource)
         if fault is None:
             return
-        kinds: dict[str, type[Exception]] = {"hang": Hang, "malformed": Malformed, "reset": Reset}
+        kinds: dict[str, type[Exception]] = {"hang": HangError, "malformed": MalformedError, "reset": ResetError}
         if fault.kind in kinds:
             raise kinds[fault.kind]
         raise refusal(fault, method.api, method.permission, resource, self._number(resource))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 from google.protobuf import any_pb2, duration_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 TITLES = {
     "secretmanager.googleapis.com": "Secret Manager API",
@@ -16,7 +18,7 @@ TITLES = {
 }
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """A status other than OK; ``code`` is its name, ``details`` are protobuf messages."""
 
     def __init__(self, code: str, message: str, details: Iterable[Any] = ()) -> None:
@@ -48,15 +50,15 @@ def retry_info(seconds: float) -> Any:
     return error_details_pb2.RetryInfo(retry_delay=delay)
 
 
-def not_found(message: str) -> Refused:
-    return Refused("NOT_FOUND", message)
+def not_found(message: str) -> RefusedError:
+    return RefusedError("NOT_FOUND", message)
 
 
-def invalid(message: str) -> Refused:
-    return Refused("INVALID_ARGUMENT", message)
+def invalid(message: str) -> RefusedError:
+    return RefusedError("INVALID_ARGUMENT", message)
 
 
-def denied(permission: str, resource: str) -> Refused:
+def denied(permission: str, resource: str) -> RefusedError:
     """The caller lacks ``permission``; each API has its own sentence for that."""
     if permission.startswith("run."):
         message = f"Permission '{permission}' denied on resource '{resource}' (or resource may not exist)."
@@ -66,19 +68,19 @@ def denied(permission: str, resource: str) -> Refused:
     else:
         message = f"Permission '{permission}' denied for resource '{resource}' (or it may not exist)."
     info = error_info("IAM_PERMISSION_DENIED", "iam.googleapis.com", permission=permission, resource=resource)
-    return Refused("PERMISSION_DENIED", message, [info])
+    return RefusedError("PERMISSION_DENIED", message, [info])
 
 
-def unauthenticated(api: str, method: str) -> Refused:
+def unauthenticated(api: str, method: str) -> RefusedError:
     message = (
         "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other valid "
         "authentication credential. See https://developers.google.com/identity/sign-in/web/devconsole-project."
     )
     info = error_info("ACCESS_TOKEN_TYPE_UNSUPPORTED", service=api, method=method.replace("/", "."))
-    return Refused("UNAUTHENTICATED", message, [info])
+    return RefusedError("UNAUTHENTICATED", message, [info])
 
 
-def api_disabled(api: str, number: str) -> Refused:
+def api_disabled(api: str, number: str) -> RefusedError:
     title = TITLES.get(api, api)
     url = f"https://console.developers.google.com/apis/api/{api}/overview?project={number}"
     message = (
@@ -95,22 +97,22 @@ def api_disabled(api: str, number: str) -> Refused:
         containerInfo=number,
         activationUrl=url,
     )
-    return Refused("PERMISSION_DENIED", message, [info, error_details_pb2.Help(links=[link])])
+    return RefusedError("PERMISSION_DENIED", message, [info, error_details_pb2.Help(links=[link])])
 
 
-def no_project(api: str, project: str) -> Refused:
+def no_project(api: str, project: str) -> RefusedError:
     info = error_info("CONSUMER_INVALID", service=api, consumer=f"projects/{project}")
-    return Refused("PERMISSION_DENIED", f"Permission denied on resource project {project}.", [info])
+    return RefusedError("PERMISSION_DENIED", f"Permission denied on resource project {project}.", [info])
 
 
-def exhausted(api: str, number: str, retry_after: float) -> Refused:
+def exhausted(api: str, number: str, retry_after: float) -> RefusedError:
     message = (
         "Quota exceeded for quota metric 'Read requests' and limit 'Read requests per minute' of service "
         f"'{api}' for consumer 'project_number:{number}'."
     )
     info = error_info("RATE_LIMIT_EXCEEDED", service=api, consumer=f"projects/{number}", quota_unit="1/min/{project}")
-    return Refused("RESOURCE_EXHAUSTED", message, [info, retry_info(retry_after)])
+    return RefusedError("RESOURCE_EXHAUSTED", message, [info, retry_info(retry_after)])
 
 
-def not_implemented() -> Refused:
-    return Refused("UNIMPLEMENTED", "Operation is not implemented, or supported, or enabled.")
+def not_implemented() -> RefusedError:
+    return RefusedError("UNIMPLEMENTED", "Operation is not implemented, or supported, or enabled.")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import fnmatch
 import threading
-from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
 from . import errors
-from .errors import Refused
+from .errors import RefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class Fault(Struct, kw_only=True):
@@ -25,7 +27,7 @@ class Fault(Struct, kw_only=True):
     where: str = ""
     times: int | None = None
     after: int = 0
-    error: Refused | None = None
+    error: RefusedError | None = None
     permission: str = ""
     retry_after: float = 0.0
 
@@ -66,7 +68,7 @@ class Faults:
         where: str = "",
     ) -> None:
         """Answer with a status; ``code`` is its name, ``details`` are messages such as google.rpc.ErrorInfo."""
-        error = Refused(getattr(code, "name", code), message, details)
+        error = RefusedError(getattr(code, "name", code), message, details)
         self._add(Fault(method=method, kind="status", error=error, times=times, after=after, where=where))
 
     def deny(self, method: str, *, times: int | None = None, where: str = "") -> None:
@@ -86,7 +88,7 @@ class Faults:
         self._add(Fault(method=method, kind="malformed", times=times, after=after, where=where))
 
     def reset(self, method: str, *, times: int | None = None, after: int = 0, where: str = "") -> None:
-        """Reset the TCP connection instead of an answer, with all other calls that are on it."""
+        """ResetError the TCP connection instead of an answer, with all other calls that are on it."""
         self._add(Fault(method=method, kind="reset", times=times, after=after, where=where))
 
     def heal(self) -> None:
@@ -110,10 +112,10 @@ class Faults:
             self._faults.append(fault)
 
 
-def refusal(fault: Fault, api: str, permission: str, resource: str, number: str) -> Refused:
+def refusal(fault: Fault, api: str, permission: str, resource: str, number: str) -> RefusedError:
     """The status that a fault answers with."""
     if fault.kind == "deny":
         return errors.denied(permission, resource)
     if fault.kind == "exhaust":
         return errors.exhausted(api, number, fault.retry_after)
-    return fault.error or Refused("INTERNAL", "injected")
+    return fault.error or RefusedError("INTERNAL", "injected")

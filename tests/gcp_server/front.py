@@ -8,9 +8,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import ssl
 import struct
 import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import ssl
 
 HTTP2 = b"PRI * HTTP/2.0"
 
@@ -46,7 +49,7 @@ class Front:
         self._by_port.pop(port, None)
 
     def reset(self, port: int) -> None:
-        """Reset the connection that came on from this local ``port``."""
+        """ResetError the connection that came on from this local ``port``."""
         self._loop.call_soon_threadsafe(lambda: self._by_port[port].reset() if port in self._by_port else None)
 
     def close(self) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from google.iam.v1 import iam_policy_pb2, policy_pb2
 
-from .errors import Refused, invalid, not_found
+from .errors import RefusedError, invalid, not_found
 from .secret_manager import find_secret
 from .state import ACCESSOR, Project, Secret, State, new_etag
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 #: Roles that contain secretmanager.versions.access. Editor and Viewer are not among them
 #: (cloud.google.com/secret-manager/docs/access-control).
@@ -67,7 +69,7 @@ def change(policy: Any, request: Any) -> Any:
     """Replace a policy, unless somebody else has done so since it was read."""
     wanted = request.policy
     if wanted.etag and wanted.etag != policy.etag:
-        raise Refused(
+        raise RefusedError(
             "ABORTED",
             "There were concurrent policy changes. Please retry the whole read-modify-write with exponential backoff.",
         )

@@ -5,8 +5,7 @@ Service descriptors are not in the installed packages' descriptor pool, only mes
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from google.cloud import run_v2, secretmanager_v1
 from google.iam.v1 import iam_policy_pb2
@@ -15,7 +14,11 @@ from msgspec import Struct
 
 from . import iam, run, secret_manager
 from .messages import raw
-from .state import State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .state import State
 
 SECRETS = "google.cloud.secretmanager.v1.SecretManagerService"
 RUN = "google.cloud.run.v2"

@@ -8,7 +8,7 @@ from typing import Any
 
 from google.rpc import code_pb2, status_pb2
 
-from .errors import Refused, invalid
+from .errors import RefusedError, invalid
 from .iam import can_read
 from .messages import LATEST, Condition, Revision, clone, to_latest
 from .state import Pending, Project, Rollout, State, new_etag, new_time
@@ -30,25 +30,21 @@ def short(name: str) -> str:
     return name.rpartition("/")[2]
 
 
-def deploy(state: State, project: Project, wanted: Any, current: Any = None) -> Any:
-    """Store a service or a worker pool as it is wanted, with a new revision if its template changed.
+def deploy(state: State, project: Project, wanted: Any, current: Any = None, *, force: bool = False) -> Pending:
+    """Store a service or a worker pool as it is wanted, with a new revision if its template changed, or by ``force``.
 
     Gives the operation. ``wanted`` becomes the stored message: unknown fields stay in it.
     """
     fill(project, wanted.template)
     keep(wanted, current)
-    revision = _revision(project, wanted, current)
+    revision = _revision(project, wanted, current, force=force)
     if hasattr(wanted, "traffic"):
         _check_traffic(project, wanted)
     store = project.services if hasattr(wanted, "traffic") else project.pools
     store[wanted.name] = wanted
     wanted.latest_created_revision = revision
     rollout = state.rollouts.get(wanted.name, state.rollout)
-    failure = _failure(project, revision, rollout)
-    if failure:
-        _set_ready(project.revisions[revision], *failure)
-    elif rollout.outcome == "ready":
-        _set_ready(project.revisions[revision])
+    failure = _failure(project, project.revisions[revision], rollout)
     wanted.reconciling = True
     _condition(wanted.terminal_condition, "CONDITION_RECONCILING", "", "Deploying revision.")
     return start(state, project, wanted.name, rollout, failure)
@@ -93,6 +89,7 @@ def finish(project: Project, stored: Any, failure: tuple[str, str] | None) -> An
     stored.observed_generation = stored.generation
     stored.update_time.FromJsonString(new_time())
     stored.etag = new_etag()
+    _set_ready(project.revisions[stored.latest_created_revision], *(failure or ()))
     error = None
     if failure:
         reason, message = failure
@@ -103,7 +100,8 @@ def finish(project: Project, stored: Any, failure: tuple[str, str] | None) -> An
         error = status_pb2.Status(code=code_pb2.Code.Value(code), message=message)
     else:
         stored.latest_ready_revision = stored.latest_created_revision
-        _condition(stored.terminal_condition, "CONDITION_SUCCEEDED", "", "")
+        _condition(stored.terminal_condition, "CONDITION_SUCCEEDED")
+    _conditions(stored)
     if hasattr(stored, "traffic"):
         _route(stored)
     else:
@@ -111,12 +109,19 @@ def finish(project: Project, stored: Any, failure: tuple[str, str] | None) -> An
         stored.instance_split_statuses.add(
             type_="INSTANCE_SPLIT_ALLOCATION_TYPE_LATEST", percent=100, revision=short(stored.latest_ready_revision)
         )
+    return error
+
+
+def _conditions(stored: Any) -> None:
+    """The two halves of Ready: routes hold as long as any revision is ready."""
     del stored.conditions[:]
     for kind in ("RoutesReady", "ConfigurationsReady"):
         made = stored.conditions.add()
-        made.CopyFrom(stored.terminal_condition)
+        if kind == "RoutesReady" and stored.latest_ready_revision:
+            _condition(made, "CONDITION_SUCCEEDED")
+        else:
+            made.CopyFrom(stored.terminal_condition)
         made.type_ = kind
-    return error
 
 
 def fill(project: Project, template: Any) -> None:
@@ -168,10 +173,10 @@ def _uid(name: str) -> str:
     return f"{made[:8]}-{made[8:12]}-{made[12:16]}-{made[16:20]}-{made[20:32]}"
 
 
-def _revision(project: Project, wanted: Any, current: Any) -> str:
+def _revision(project: Project, wanted: Any, current: Any, *, force: bool) -> str:
     """The full name of the revision that runs the template: a new one, unless nothing in it changed."""
     service = short(wanted.name)
-    if current is not None and _same(wanted.template, current.template):
+    if current is not None and not force and _same(wanted.template, current.template):
         return str(current.latest_created_revision)
     named = wanted.template.revision
     if named and not named.startswith(f"{service}-"):
@@ -180,12 +185,15 @@ def _revision(project: Project, wanted: Any, current: Any) -> str:
     name = f"{wanted.name}/revisions/{named or f'{service}-{wanted.generation:05d}-{ending}'}"
     made = Revision(name=name, uid=_uid(name), generation=1, service=service, observed_generation=1, etag=new_etag())
     made.create_time.FromJsonString(new_time())
+    _condition(made.conditions.add(), "CONDITION_RECONCILING", "", "Deploying revision.")
     for field in COPIED:
         if field in wanted.template.DESCRIPTOR.fields_by_name:
             _copy(wanted.template, made, field)
     if name in project.revisions:
         if not all(getattr(project.revisions[name], field) == getattr(made, field) for field in COPIED):
-            raise Refused("ALREADY_EXISTS", f"Revision named '{named}' with different configuration already exists.")
+            raise RefusedError(
+                "ALREADY_EXISTS", f"Revision named '{named}' with different configuration already exists."
+            )
         return name
     project.revisions[name] = made
     return name
@@ -218,9 +226,16 @@ def _check_traffic(project: Project, wanted: Any) -> None:
             raise invalid(f"Revision named '{item.revision}' does not exist.")
 
 
-def _failure(project: Project, revision: str, rollout: Rollout) -> tuple[str, str] | None:
-    """Why a revision does not come up: a reason's name and a sentence."""
-    unreadable = _unreadable(project, project.revisions[revision])
+def _failure(project: Project, revision: Any, rollout: Rollout) -> tuple[str, str] | None:
+    """Why a revision does not come up: a reason's name and a sentence. One that has failed before stays so."""
+    before = revision.conditions[0]
+    if before.state == Condition.State.Value("CONDITION_FAILED"):
+        if before.reason:
+            return Condition.CommonReason.Name(before.reason), before.message
+        return Condition.RevisionReason.Name(before.revision_reason), before.message
+    if before.state == Condition.State.Value("CONDITION_SUCCEEDED"):
+        return None
+    unreadable = _unreadable(project, revision) if rollout.secrets_checked else ""
     if unreadable:
         return "SECRETS_ACCESS_CHECK_FAILED", unreadable
     return (rollout.reason, rollout.message) if rollout.outcome == "failed" else None
@@ -267,17 +282,15 @@ def _unreadable_secret(project: Project, secret: str, version: str, account: str
 
 
 def _set_ready(revision: Any, reason: str = "", message: str = "") -> None:
-    del revision.conditions[:]
-    made = revision.conditions.add()
-    _condition(made, "CONDITION_FAILED" if reason else "CONDITION_SUCCEEDED", reason, message)
+    _condition(revision.conditions[0], "CONDITION_FAILED" if reason else "CONDITION_SUCCEEDED", reason, message)
 
 
-def _condition(made: Any, state: str, reason: str, message: str) -> None:
+def _condition(made: Any, state: str, reason: str = "", message: str = "") -> None:
     made.Clear()
     made.type_, made.message = "Ready", message
     made.state = Condition.State.Value(state)
     made.last_transition_time.FromJsonString(new_time())
-    if reason in Condition.CommonReason.keys():
+    if reason in set(Condition.CommonReason.keys()):
         made.reason = Condition.CommonReason.Value(reason)
     elif reason:
         made.revision_reason = Condition.RevisionReason.Value(reason)

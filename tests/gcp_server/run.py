@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from google.cloud import run_v2 as api
 from google.longrunning import operations_pb2
 from google.protobuf import field_mask_pb2
 
 from . import rollouts
-from .errors import Refused, invalid, not_found, not_implemented
+from .errors import RefusedError, invalid, not_found, not_implemented
 from .messages import clone, raw
 from .paging import page
-from .state import Pending, Project, State
+
+if TYPE_CHECKING:
+    from .state import Pending, Project, State
 
 API = "run.googleapis.com"
 MOST_PER_PAGE = 1000
@@ -32,7 +34,7 @@ def place(state: State, parent: str) -> tuple[Project, str]:
         raise invalid("The location in parent cannot be the '-' wildcard.")
     project = state.project(match[1], API)
     if match[2] not in project.regions:
-        raise Refused("PERMISSION_DENIED", f"Location {match[2]} is not found or access is unauthorized.")
+        raise RefusedError("PERMISSION_DENIED", f"Location {match[2]} is not found or access is unauthorized.")
     return project, match[2]
 
 
@@ -41,7 +43,7 @@ def find(state: State, name: str) -> tuple[Project, dict[str, Any], str]:
     match = NAME.fullmatch(name)
     if match is None:
         raise not_implemented()
-    project, region = place(state, name)
+    project, _ = place(state, name)
     store = project.revisions if match[5] else getattr(project, STORES[match[3]])
     return project, store, name.replace(f"projects/{match[1]}/", f"projects/{project.id}/", 1)
 
@@ -107,9 +109,9 @@ def create_service(state: State, request: Any) -> Any:
     if not re.fullmatch(r"[a-z]([a-z0-9-]{0,47}[a-z0-9])?", request.service_id):
         raise invalid(f"Service id '{request.service_id}' is not valid.")
     if name in project.services:
-        raise Refused("ALREADY_EXISTS", f"Resource '{request.service_id}' already exists.")
+        raise RefusedError("ALREADY_EXISTS", f"Resource '{request.service_id}' already exists.")
     request.service.name = name
-    return _change(state, project, request.service, None, validate_only=request.validate_only)
+    return _change(state, project, request.service, None, request)
 
 
 def update_service(state: State, request: Any) -> Any:
@@ -125,29 +127,28 @@ def update_job(state: State, request: Any) -> Any:
 
 
 def _update(state: State, request: Any, sent: Any) -> Any:
-    project, store, name = find(state, sent.name)
-    current = store.get(name)
-    if current is None:
-        get(state, sent)
+    project, _, name = find(state, sent.name)
+    current = get(state, sent)
     if sent.etag and sent.etag != current.etag:
         versions = f"version '{sent.etag}' was specified but current version is '{current.etag}'"
-        raise Refused("ABORTED", f"Conflict for resource '{rollouts.short(name)}': {versions}.")
+        raise RefusedError("ABORTED", f"Conflict for resource '{rollouts.short(name)}': {versions}.")
     wanted = clone(sent)
     mask = getattr(request, "update_mask", field_mask_pb2.FieldMask())
     if mask.paths:
         wanted = clone(current)
         mask.MergeMessage(sent, wanted, True, True)
     wanted.name = name
-    return _change(state, project, wanted, current, validate_only=request.validate_only)
+    return _change(state, project, wanted, current, request)
 
 
-def _change(state: State, project: Project, wanted: Any, current: Any, *, validate_only: bool) -> Any:
-    if validate_only:
+def _change(state: State, project: Project, wanted: Any, current: Any, request: Any) -> Any:
+    if request.validate_only:
         answer = operations_pb2.Operation(name=f"{wanted.name.rsplit('/', 2)[0]}/operations/validated", done=True)
         answer.response.Pack(wanted)
         return answer
     if "/jobs/" not in wanted.name:
-        return operation_message(state, rollouts.deploy(state, project, wanted, current))
+        force = getattr(request, "force_new_revision", False)
+        return operation_message(state, rollouts.deploy(state, project, wanted, current, force=force))
     rollouts.fill(project, wanted.template.template)
     rollouts.keep(wanted, current)
     wanted.observed_generation = wanted.generation
@@ -159,7 +160,7 @@ def delete_service(state: State, request: Any) -> Any:
     project, store, name = find(state, request.name)
     service = get(state, request)
     if request.etag and request.etag != service.etag:
-        raise Refused("ABORTED", f"Conflict for resource '{rollouts.short(name)}'.")
+        raise RefusedError("ABORTED", f"Conflict for resource '{rollouts.short(name)}'.")
     del store[name]
     for revision in [item for item in project.revisions if item.startswith(f"{name}/")]:
         del project.revisions[revision]

@@ -12,7 +12,7 @@ from typing import Any
 from google.cloud import secretmanager_v1 as api
 from google.protobuf import empty_pb2
 
-from .errors import Refused, invalid, not_found, not_implemented
+from .errors import RefusedError, invalid, not_found, not_implemented
 from .messages import SecretMessage, SecretVersionMessage, raw
 from .paging import page
 from .state import Project, Secret, State, Version, new_etag, new_time
@@ -154,7 +154,7 @@ def create_secret(state: State, request: Any) -> Any:
         raise invalid(f"The secret ID must match {ID.pattern}: {request.secret_id}")
     if request.secret_id in project.secrets:
         name = f"projects/{project.number}/secrets/{request.secret_id}"
-        raise Refused("ALREADY_EXISTS", f"Secret [{name}] already exists.")
+        raise RefusedError("ALREADY_EXISTS", f"Secret [{name}] already exists.")
     kind = request.secret.replication.WhichOneof("replication")
     if kind is None:
         raise invalid("Secret.replication must be provided.")
@@ -224,7 +224,7 @@ def access_version(state: State, request: Any) -> Any:
     project, secret, number, version = find_version(state, request.name)
     name = version_name(project, secret, number)
     if version.state != "ENABLED":
-        raise Refused("FAILED_PRECONDITION", f"Secret Version [{name}] is in {version.state} state.")
+        raise RefusedError("FAILED_PRECONDITION", f"Secret Version [{name}] is in {version.state} state.")
     payload = {"data": version.payload, "data_crc32c": crc32c(version.payload)}
     return raw(api.AccessSecretVersionResponse)(name=name, payload=payload)
 
@@ -245,7 +245,7 @@ def _change(state: State, request: Any, wanted: str) -> Any:
     project, secret, number, version = find_version(state, request.name)
     _check_etag(request.etag, version.etag)
     if version.state == "DESTROYED":
-        raise Refused(
+        raise RefusedError(
             "FAILED_PRECONDITION",
             f"Secret Version [{version_name(project, secret, number)}] is in DESTROYED state.",
         )
@@ -259,4 +259,6 @@ def _change(state: State, request: Any, wanted: str) -> Any:
 def _check_etag(given: str, current: str) -> None:
     """Secret Manager answers a stale etag with FAILED_PRECONDITION (cloud.google.com/secret-manager/docs/etags)."""
     if given and given != current:
-        raise Refused("FAILED_PRECONDITION", f"The etag provided {given} does not match the current etag {current}.")
+        raise RefusedError(
+            "FAILED_PRECONDITION", f"The etag provided {given} does not match the current etag {current}."
+        )

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import grpc
 from google.protobuf.message import DecodeError
 from grpc_status import rpc_status
 
-from .calls import Calls, Hang, Malformed, Reset
-from .errors import Refused
+from .calls import Calls, HangError, MalformedError, ResetError
+from .errors import RefusedError
 from .front import Front
-from .state import State
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from .state import State
 
 #: No message of any kind: a length-delimited field that is longer than the message.
 NO_MESSAGE = b"\x0a\xff\xff\xff\x07"
@@ -67,13 +70,13 @@ class GcpServer(Calls):
         metadata = {key: value for key, value in context.invocation_metadata() if isinstance(value, str)}
         try:
             return bytes(self.answer(method, request, metadata).SerializeToString())
-        except Refused as refused:
+        except RefusedError as refused:
             context.abort_with_status(rpc_status.to_status(refused.status()))
-        except Malformed:
+        except MalformedError:
             return NO_MESSAGE
-        except Reset:
+        except ResetError:
             self._front.reset(int(context.peer().rpartition(":")[2]))
-        except Hang:
+        except HangError:
             pass
         self._wait(context)
         return b""
@@ -86,7 +89,7 @@ class GcpServer(Calls):
                 pass
 
 
-class _Handlers(grpc.GenericRpcHandler):
+class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc comes without types
     """Every method of the table, with requests and answers as bytes."""
 
     def __init__(self, server: GcpServer) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from google.iam.v1 import policy_pb2
 from msgspec import Struct, field
 
 from . import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
 
 ACCESSOR = "roles/secretmanager.secretAccessor"
 #: The etag of a policy that nobody has set.
@@ -116,7 +118,8 @@ class Rollout(Struct, kw_only=True):
     """How the next updates of Cloud Run go.
 
     They end after ``seconds`` and ``polls`` reads, as ``outcome`` says: ``ready``, ``failed`` (with ``reason``, the
-    API's name of it, and ``message``) or ``never``. A revision whose account cannot read a secret fails by itself.
+    API's name of it, and ``message``) or ``never``. A revision whose account cannot read a secret fails by itself,
+    unless ``secrets_checked`` is off (it could read it then, and cannot now).
     """
 
     seconds: float = 0.0
@@ -124,6 +127,7 @@ class Rollout(Struct, kw_only=True):
     outcome: str = "ready"
     reason: str = "HEALTH_CHECK_CONTAINER_ERROR"
     message: str = "The user-provided container failed to start and listen on the port defined by PORT=8080."
+    secrets_checked: bool = True
 
 
 class Pending(Struct, kw_only=True):
@@ -162,10 +166,10 @@ class Project(Struct, kw_only=True):
         return f"{self.number}-compute@developer.gserviceaccount.com"
 
     def add_secret(
-        self, id: str, *payloads: bytes | str, accessors: Iterable[str] = (), replicas: tuple[str, ...] = ()
+        self, name: str, *payloads: bytes | str, accessors: Iterable[str] = (), replicas: tuple[str, ...] = ()
     ) -> Secret:
         """A secret with one version per payload, which ``accessors`` may read."""
-        self.secrets[id] = secret = Secret(id=id, replicas=replicas)
+        self.secrets[name] = secret = Secret(id=name, replicas=replicas)
         for payload in payloads:
             secret.add(payload)
         if accessors:
@@ -190,10 +194,10 @@ class State(Struct, kw_only=True):
     rollouts: dict[str, Rollout] = field(default_factory=dict)
     operations: dict[str, Pending] = field(default_factory=dict)
 
-    def add_project(self, id: str, number: str = "", **rest: Any) -> Project:
+    def add_project(self, name: str, number: str = "", **rest: Any) -> Project:
         """A new, empty project; ``rest`` are fields of ``Project``."""
         number = number or str(100_000_000_000 + len(self.projects) + 1)
-        self.projects[id] = project = Project(id=id, number=number, **rest)
+        self.projects[name] = project = Project(id=name, number=number, **rest)
         return project
 
     def project(self, asked: str, api: str = "run.googleapis.com") -> Project:
