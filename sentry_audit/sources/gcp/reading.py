@@ -62,7 +62,9 @@ def _project(project: str, services: Services, secrets: Secrets, seen: dict[str,
     reach = services.reaches.get(project)
     listing = secrets.listings.get(project)
     number = secrets.numbers.get(project, "")
-    policy = secrets.policies.get(project) or (secrets.policies.get(number) if number else None)
+    policy = secrets.policies.get(project)
+    if policy is None and number:
+        policy = secrets.policies.get(number)
     return Project(
         id=project,
         number=number,

@@ -82,7 +82,7 @@ class Listing(Struct):
 
     def covers(self, name: str) -> bool:
         """Whether a secret of that name would be on the list."""
-        return any(term in name for term in self.terms)
+        return _NAME.fullmatch(name) is not None and any(term in name for term in self.terms)
 
 
 class Secrets:
@@ -141,21 +141,19 @@ class Secrets:
         if account is not None:
             entry.accounts.add(account)
         listing = self.listings.get(project)
-        missing = listing is not None and listing.tells(name) is False
-        if not _NAME.fullmatch(name) or not _VERSION.fullmatch(version):
-            entry.itself = Failure(
-                code="NOT_ASKED",
-                reason=f"{name}, version {version}, was not asked for: Secret Manager takes no such name",
-                resource=f"projects/{project}/secrets/{name}",
-            )
+        if not _NAME.fullmatch(name):
+            entry.itself = _no_name(f"projects/{project}/secrets/{name}")
             entry.versions.setdefault(version, None)
             return
+        missing = listing is not None and listing.tells(name) is False
         if new and not missing:
             self._ask(entry, "SecretPolicy", "", self._policy, partial(self._got_policy, entry))
         if version not in entry.versions:
+            suffix = f"/versions/{version}"
             entry.versions[version] = None
-            if not missing:
-                suffix = f"/versions/{version}"
+            if not _VERSION.fullmatch(version):
+                entry.versions[version] = _no_name(f"projects/{project}/secrets/{name}{suffix}")
+            elif not missing:
                 self._ask(entry, "GetSecretVersion", suffix, self._version, partial(self._got_version, entry, version))
         self._decide(entry)
 
@@ -341,6 +339,12 @@ class Secrets:
             why = "payloads are not to be read"
         resource = f"projects/{entry.project}/secrets/{entry.name}/versions/{version.number}"
         return Failure(code="NOT_ASKED", reason=f"the payload of {resource} was not read: {why}", resource=resource)
+
+
+def _no_name(resource: str) -> Failure:
+    return Failure(
+        code="NOT_ASKED", reason=f"{resource} was not asked for: Secret Manager takes no such name", resource=resource
+    )
 
 
 def grants(policy: Any) -> tuple[Grant, ...]:
