@@ -49,6 +49,10 @@ def _link(link: Link, findings: Sequence[Finding], unlooked: Mapping[Link, str])
         ):
             worst = finding
     if worst is None or _status(worst) is Status.SKIPPED:
+        needless = next((item for item in findings if item.needless), None)
+        if needless is not None:
+            message = needless.message.removeprefix("not applicable: ")
+            return ChainLink(link, Status.PASS, f"nothing is needed: {message}", needless.evidence)
         return ChainLink(link, Status.UNKNOWN, unlooked.get(link, "no check judged it"))
     return ChainLink(link, _status(worst), worst.message, worst.evidence)
 

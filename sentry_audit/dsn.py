@@ -101,7 +101,7 @@ def _problem(text: str, match: re.Match[str], host: str, path: str, project: str
         (match["port"] is not None and not _port(match["port"]), f"{match['port']} is not a port"),
         (not re.fullmatch(r"[1-9]\d*", project), "it does not end in a project number"),
         (not re.fullmatch(r"(/[\w.-]+)*", path), "its path has characters that the SDKs reject"),
-        (match["scheme"].lower() == "http" and not _private(host), "it uses http: events would travel unencrypted"),
+        (match["scheme"].lower() == "http" and not is_private(host), "it uses http: events would travel unencrypted"),
     )
     return next((problem for wrong, problem in checks if wrong), "")
 
@@ -110,7 +110,8 @@ def _port(text: str) -> bool:
     return text.isdigit() and 0 < int(text) < 65536
 
 
-def _private(host: str) -> bool:
+def is_private(host: str) -> bool:
+    """Whether a host is only reached from inside a network: an address of one, or a name that no public DNS has."""
     if (
         host == "localhost"
         or "." not in host

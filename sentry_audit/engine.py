@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from sentry_audit.checks import Check
 
 
+#: More commands than this are not pasted: the first ones tell what the rest are like.
+_MOST_HINTS = 3
+
+
 def select(checks: Sequence[Check], select: Sequence[str], ignore: Sequence[str]) -> tuple[Check, ...]:
     """The checks that ``select`` names (all when empty) less those of ``ignore``; UsageError when one names nothing."""
     for pattern in (*select, *ignore):
@@ -93,7 +97,8 @@ def _judge(
         if (check.subject in problem.kinds or "*" in problem.kinds) and problem.component in {"", component}
     ]
     unknown = [fact for fact in facts if fact.unknown]
-    subjects = [fact for fact in facts if not fact.unknown and holds(fact, check.where)]
+    needless = [fact for fact in facts if fact.needless and not fact.unknown]
+    subjects = [fact for fact in facts if not fact.unknown and not fact.needless and holds(fact, check.where)]
     bad = _bad(check, subjects)
     found: dict[Any, Finding] = {}
     for fact in bad:
@@ -107,11 +112,17 @@ def _judge(
     if unknown:
         reasons = "; ".join(dict.fromkeys(fact.unknown for fact in unknown))
         evidence = tuple(dict.fromkeys(place for fact in unknown for place in fact.evidence))
-        return [_finding(check, Status.UNKNOWN, reasons, component, environment, evidence)]
+        hint = "\n".join(list(dict.fromkeys(fact.hint for fact in unknown if fact.hint))[:_MOST_HINTS])
+        return [_finding(check, Status.UNKNOWN, reasons, component, environment, evidence, hint)]
     if blind:
         reasons = "; ".join(dict.fromkeys(f"{problem.evidence}: {problem.reason}" for problem in blind))
         evidence = tuple(dict.fromkeys(problem.evidence for problem in blind))
         return [_finding(check, Status.UNKNOWN, reasons, component, environment, evidence, blind[0].hint)]
+    if needless and not subjects:
+        reasons = "; ".join(dict.fromkeys(fact.needless for fact in needless))
+        evidence = tuple(dict.fromkeys(place for fact in needless for place in fact.evidence))
+        finding = _finding(check, Status.SKIPPED, f"not applicable: {reasons}", component, environment, evidence)
+        return [replace(finding, needless=True)]
     if not subjects and check.quantifier != "none":
         return [_absent(check, facts, component, environment)]
     if check.quantifier == "some" and not any(holds(fact, check.expect) for fact in subjects):

@@ -21,15 +21,19 @@ KINDS: dict[str, type[Fact]] = {}
 class Fact(Struct, frozen=True, kw_only=True):
     """What every fact has: whose it is, where it was seen, and whether it could be determined.
 
-    ``unknown`` says why it could not be, ``""`` if it could. Fields that many kinds share mean the same in all: ``problem``
-    and ``why_not`` say what is wrong here (``""``: nothing), ``source`` where a value comes from, in words; ``name`` is what
-    the fact is about; ``path`` and ``line`` are where it stands in the repository.
+    ``unknown`` says why it could not be, ``""`` if it could; ``hint`` then what would let it be (a command to paste).
+    ``needless`` says why nothing has to hold here: checks on it are skipped, and break no link of the chain.
+    Fields that many kinds share mean the same in all: ``problem`` and ``why_not`` say what is wrong here (``""``: nothing),
+    ``source`` where a value comes from, in words; ``name`` is what the fact is about; ``path`` and ``line`` are where it
+    stands in the repository.
     """
 
     kind: ClassVar[str] = "fact"
     component: str = ""
     evidence: tuple[Evidence, ...] = ()
     unknown: str = ""
+    hint: str = ""
+    needless: str = ""
 
     def __init_subclass__(cls) -> None:
         """Register the kind under its snake_case name."""
@@ -448,10 +452,14 @@ class Hook(Fact, frozen=True, kw_only=True):
 
 
 class DsnMatrix(Fact, frozen=True, kw_only=True):
-    """Which Sentry project each environment's DSN leads to (``projects``), and whether Sentry can tell them apart."""
+    """Which Sentry project each environment's DSN leads to (``projects``), and whether Sentry can tell them apart.
+
+    ``distinct``: by their projects, or by the environment that events are labelled with (``source`` says by which).
+    """
 
     distinct: bool = True
     projects: tuple[str, ...] = ()
+    source: str = ""
     problem: str = ""
 
 
@@ -466,11 +474,13 @@ class EnvTemplate(Fact, frozen=True, kw_only=True):
 class Shutdown(Fact, frozen=True, kw_only=True):
     """Whether events that are queued at SIGTERM are sent.
 
-    ``flushes``: the ``server`` lets the SDK flush by itself, or the code flushes on shutdown.
+    ``flushes``: the ``server`` lets the SDK flush by itself, or the code flushes on shutdown. ``elsewhere``: where the
+    code flushes otherwise, if it does not.
     """
 
     server: str = ""
     flushes: bool = True
+    elsewhere: str = ""
     problem: str = ""
 
 

@@ -99,7 +99,10 @@ class Remedy(Struct, frozen=True):
 
 
 class Finding(Struct, frozen=True):
-    """The verdict of one check on one component in one environment, with its evidence."""
+    """The verdict of one check on one component in one environment, with its evidence.
+
+    ``needless``: it was skipped because nothing has to hold here, not because nobody looked.
+    """
 
     check: str
     title: str
@@ -114,6 +117,7 @@ class Finding(Struct, frozen=True):
     remedy: Remedy | None = None
     link: Link | None = None
     hint: str = ""
+    needless: bool = False
 
 
 class ChainLink(Struct, frozen=True):

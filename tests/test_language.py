@@ -240,4 +240,6 @@ def test_facts_compare_and_show_by_their_fields() -> None:
     assert Dsn(shown="a", valid=True) == Dsn(shown="a", valid=True)
     assert Dsn(shown="a", valid=True) != Dsn(shown="b", valid=True)
     assert len({Dsn(shown="a", valid=True), Dsn(shown="a", valid=True)}) == 1
-    assert repr(Dsn(shown="a", valid=True)).startswith("Dsn(component='', evidence=(), unknown='', shown='a'")
+    assert repr(Dsn(shown="a", valid=True)).startswith(
+        "Dsn(component='', evidence=(), unknown='', hint='', needless='', shown='a'"
+    )

@@ -94,7 +94,8 @@ def _places(deployments: Sequence[Deployment]) -> tuple[Evidence, ...]:
     return tuple(dict.fromkeys(place for item in deployments for place in item.evidence))
 
 
-def _at(item: Setting, deployment: Deployment) -> Evidence:
+def setting_at(item: Setting, deployment: Deployment) -> Evidence:
+    """Where a deployment sets a variable, and to what."""
     shown = item.name
     if item.secret:
         shown += f" from the secret {item.secret}" + (f":{item.version}" if item.version else "")
@@ -116,10 +117,13 @@ def _declared(
         item, deployment = hit
         if not item.is_set and item.sort == "plain":
             problem = f"{deployment.evidence[0]} sets {item.name} to nothing"
-            return DeployedDsn(variables=variables, problem=problem, evidence=(_at(item, deployment),))
-        source = f"{item.name} in {_at(item, deployment)}" + (f", from the secret {item.secret}" if item.secret else "")
+            return DeployedDsn(variables=variables, problem=problem, evidence=(setting_at(item, deployment),))
+        source = f"{item.name} in {setting_at(item, deployment)}" + (
+            f", from the secret {item.secret}" if item.secret else ""
+        )
         return DeployedDsn(
-            declared=True, variables=variables, source=source, secret=item.secret, version=item.version, evidence=(_at(item, deployment),)
+            declared=True, variables=variables, source=source, secret=item.secret, version=item.version,
+            evidence=(setting_at(item, deployment),),
         )  # fmt: skip
     if baked & set(variables) and image is not None:
         name = min(baked & set(variables))
@@ -162,7 +166,7 @@ def _wipes(found: Sequence[State], variables: Sequence[str]) -> list[Fact]:
         lost = next((state.lost[name] for name in variables if name in state.lost), None)
         if kept is not None or (hit is None and lost is None) or state.last is None:
             if kept is not None:
-                facts.append(DeployWipe(evidence=(_at(*kept),)))
+                facts.append(DeployWipe(evidence=(setting_at(*kept),)))
             continue
         item, setter = hit or lost  # type: ignore[misc]
         wiper = lost[1] if lost else state.replaced.get(item.sort)
@@ -172,11 +176,11 @@ def _wipes(found: Sequence[State], variables: Sequence[str]) -> list[Fact]:
             facts.append(DeployWipe(unknown="; ".join(dict.fromkeys(state.unresolved)), evidence=wiper.evidence))
         else:
             manner = "declares all variables" if wiper.declarative else f"replaces all {_sort(item)}"
-            where = "" if setter is wiper else f", which {_at(item, setter)} sets"
+            where = "" if setter is wiper else f", which {setting_at(item, setter)} sets"
             problem = (
                 f"{wiper.evidence[0]} {manner} of {wiper.service or 'the service'} and leaves out {item.name}{where}"
             )
-            places = (*wiper.evidence, *((_at(item, setter),) if setter is not wiper else ()))
+            places = (*wiper.evidence, *((setting_at(item, setter),) if setter is not wiper else ()))
             facts.append(DeployWipe(keeps=False, problem=problem, evidence=places))
     return facts
 
@@ -194,7 +198,7 @@ def _labelled(
         wrong = len(named) == 1 and canonical(environment) not in named and item.value.strip().isalpha()
         problem = f"{item.name} is {item.value!r} for {environment}" if wrong else ""
         return DeployedEnvironment(
-            declared=not wrong, source=item.name, problem=problem, evidence=(_at(item, deployment),)
+            declared=not wrong, source=item.name, problem=problem, evidence=(setting_at(item, deployment),)
         )
     if baked & set(names):
         return DeployedEnvironment(declared=True, source="the image", evidence=_places(mine))

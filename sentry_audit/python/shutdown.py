@@ -30,7 +30,7 @@ def shutdown(program: Program, paths: Iterable[str], server: str) -> list[Shutdo
     """One fact: whether ``server`` lets the SDK flush at SIGTERM, or the code in ``paths`` does."""
     if server in _SURE:
         return [Shutdown(server=server, evidence=(Evidence(None, saw=f"{server} runs the SDK's own flush at exit"),))]
-    where = _flushed(program, paths)
+    where, elsewhere = _flushed(program, paths)
     if where is not None:
         return [Shutdown(server=server, evidence=(where,))]
     if server not in _LOSES:
@@ -40,13 +40,15 @@ def shutdown(program: Program, paths: Iterable[str], server: str) -> list[Shutdo
         Shutdown(
             server=server,
             flushes=False,
+            elsewhere=str(elsewhere or ""),
             problem=f"{server} loses queued events at SIGTERM, and nothing flushes on shutdown",
         )
     ]
 
 
-def _flushed(program: Program, paths: Iterable[str]) -> Evidence | None:
-    """A flush that runs on shutdown: after a lifespan's yield, in a shutdown hook, in a signal handler."""
+def _flushed(program: Program, paths: Iterable[str]) -> tuple[Evidence | None, Evidence | None]:
+    """(a flush that runs on shutdown: after a lifespan's yield, in a hook, in a signal handler; else the first other)."""
+    elsewhere: Evidence | None = None
     for path in paths:
         text = program.files.text(path) or ""
         if "sentry_sdk" not in text or not _FLUSH.search(text):
@@ -61,8 +63,9 @@ def _flushed(program: Program, paths: Iterable[str]) -> Evidence | None:
             if name not in {"sentry_sdk.flush", "sentry_sdk.api.flush"} and not client:
                 continue
             if _on_shutdown(program, module, call, paths):
-                return place(module, call)
-    return None
+                return place(module, call), None
+            elsewhere = elsewhere or place(module, call)
+    return None, elsewhere
 
 
 def _on_shutdown(program: Program, module: Module, call: ast.Call, paths: Iterable[str], depth: int = 0) -> bool:
