@@ -391,6 +391,12 @@ class DsnArgument(Fact, frozen=True, kw_only=True):
     secret: str = ""
 
 
+class EnvironmentLabel(Fact, frozen=True, kw_only=True):
+    """Where init takes the environment's name from: ``variables``, the SDK's own if it has none; none if code says it."""
+
+    variables: tuple[str, ...] = ("SENTRY_ENVIRONMENT",)
+
+
 class SdkSymbol(Fact, frozen=True, kw_only=True):
     """One option, integration argument or SDK name in use, and whether the version has it.
 

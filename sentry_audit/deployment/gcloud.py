@@ -43,7 +43,9 @@ _BUILD_VALUES = frozenset(
     {"-t", "--tag", "-f", "--file", "--build-arg", "--target", "--platform", "--secret", "--destination", "--context",
      "--dockerfile", "--cache-from", "--cache-to", "--network", "--label", "--progress", "-o", "--output"}
 )  # fmt: skip
-_REFERENCE = re.compile(r"^(?:projects/(?P<project>[^/]+)/secrets/)?(?P<name>[^:/]+)(?:/versions/|:)?(?P<version>[^:/]*)$")
+_REFERENCE = re.compile(
+    r"^(?:projects/(?P<project>[^/]+)/secrets/)?(?P<name>[^:/]+)(?:/versions/|:)?(?P<version>[^:/]*)$"
+)
 
 
 class Change(Struct, frozen=True):
