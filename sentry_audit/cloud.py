@@ -253,6 +253,14 @@ class Target(Struct, frozen=True, kw_only=True):
     why: str = ""
 
 
+class CloudSettings(Struct, frozen=True, kw_only=True):
+    """What the user's settings say of one environment: ``secret`` is where the DSN is kept, as ``--set-secrets`` takes it."""
+
+    project: str = ""
+    regions: tuple[str, ...] = ()
+    secret: str = ""
+
+
 class CloudOptions(Struct, frozen=True, kw_only=True):
     """How Google Cloud is asked.
 

@@ -16,7 +16,16 @@ from sentry_audit.derive.deployments import deployed as deployments_of
 from sentry_audit.derive.deployments import secrets
 from sentry_audit.derive.frontends import Frontends
 from sentry_audit.derive.repository import dsn_matrix, env_templates, health_checks
-from sentry_audit.facts import DeployedDsn, Deployment, DsnArgument, Privacy, Release, ReleaseStep, SdkSetup
+from sentry_audit.facts import (
+    DeployedDsn,
+    Deployment,
+    DsnArgument,
+    EnvironmentLabel,
+    Privacy,
+    Release,
+    ReleaseStep,
+    SdkSetup,
+)
 from sentry_audit.python.analysis import Code
 from sentry_audit.python.capture import error_handlers
 from sentry_audit.python.config import config_classes
@@ -27,6 +36,7 @@ from sentry_audit.python.shutdown import job_exit, shutdown
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from sentry_audit.deployment.matching import Services
     from sentry_audit.derive.dependencies import Installed
     from sentry_audit.facts import Fact, TracePropagation
     from sentry_audit.javascript.packages import Frontend
@@ -59,7 +69,7 @@ class Deriver:
         problems: Sequence[Problem],
         table: SdkTable,
         agents: Sequence[str] = (),
-        names: Mapping[str, str] | None = None,
+        names: Mapping[str, Services] | None = None,
         frontends: Sequence[Frontend] = (),
     ) -> None:
         self.program = program
@@ -132,10 +142,11 @@ class Deriver:
     def _deployments(self, service: Service, analysed: Analysed, environment: str) -> list[Fact]:
         """What the repository's deployments give the component."""
         argument = next((fact for fact in analysed.facts if isinstance(fact, DsnArgument)), None)
-        found = deployments_of(
-            service.fact, self.matching, argument, _label(analysed, environment), service.image, environment
-        )
+        label = _label(analysed, environment)
+        found = deployments_of(service.fact, self.matching, argument, label, service.image, environment)
         given = next((fact for fact in found if isinstance(fact, DeployedDsn)), None)
+        if label is not None:
+            found = [*found, EnvironmentLabel(variables=label)]
         return [*found, *secrets(service.fact, self.matching, self.facts, argument, given, environment)]
 
     def _running(self, service: Service, analysed: Analysed, version: str) -> list[Fact]:

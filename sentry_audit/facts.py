@@ -212,7 +212,8 @@ class Setting(Struct, frozen=True):
     ``sort``: plain, secret, or mount (a secret that BuildKit mounts by this id).
     ``value`` is shown only where it cannot be secret, a DSN redacted; ``secret`` and
     ``version`` name the Secret Manager secret. ``build`` settings exist while the image is built, not when it runs.
-    ``path`` is the file that ``line`` is in, where that is another than the deployment's.
+    ``path`` is the file that ``line`` is in, where that is another than the deployment's; ``project`` the secret's,
+    where it is named with it.
     """
 
     name: str
@@ -225,6 +226,7 @@ class Setting(Struct, frozen=True):
     line: int | None = None
     build: bool = False
     path: str = ""
+    project: str = ""
 
 
 #: Resources that are built, not run.
@@ -242,7 +244,8 @@ class Deployment(Fact, frozen=True, kw_only=True):
     the steps of its file.
     ``unresolved`` says what could not be followed: then a variable that is not listed may still be there.
     ``pipeline`` is the file that starts it all: the workflow that calls a script. ``ignored`` says what stands there
-    to no effect.
+    to no effect. ``project`` (an id or a number) and ``region`` say where it is deployed to, ``""`` where that was not
+    followed; like ``service`` they may hold the variable of the environment's name, and no other.
     """
 
     path: str
@@ -261,13 +264,15 @@ class Deployment(Fact, frozen=True, kw_only=True):
     line: int | None = None
     unresolved: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
+    project: str = ""
+    region: str = ""
 
 
 class SecretDeclared(Fact, frozen=True, kw_only=True):
     """A place that creates a secret or lists secret names: Terraform, a script.
 
-    ``name`` as far as it could be followed; ``environment`` as for deployments; ``origin``: terraform, script, or
-    version for one that a script only gives a value.
+    ``name`` as far as it could be followed; ``environment`` and ``project`` as for deployments; ``origin``: terraform,
+    script, or version for one that a script only gives a value.
     """
 
     path: str
@@ -276,6 +281,7 @@ class SecretDeclared(Fact, frozen=True, kw_only=True):
     environment: str = ""
     line: int | None = None
     unresolved: str = ""
+    project: str = ""
 
 
 class ReleaseStep(Fact, frozen=True, kw_only=True):
@@ -387,6 +393,12 @@ class DsnArgument(Fact, frozen=True, kw_only=True):
     also: str = ""
     literal: bool = False
     secret: str = ""
+
+
+class EnvironmentLabel(Fact, frozen=True, kw_only=True):
+    """Where init takes the environment's name from: ``variables``, the SDK's own if it has none; none if code says it."""
+
+    variables: tuple[str, ...] = ("SENTRY_ENVIRONMENT",)
 
 
 class SdkSymbol(Fact, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ from sentry_audit.facts import Component, Deployment, SecretDeclared
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from sentry_audit.cloud import CloudSettings
     from sentry_audit.facts import Fact
 
 FILE = "sentry-audit.yaml"
@@ -26,8 +27,13 @@ _KEYS = (
     "agents",
     "checks",
     "deployments",
+    "google_cloud",
 )
 _COMPONENT_KEYS = ("name", "path", "entry_point", "role", "server", "service")
+_CLOUD_KEYS = ("project", "regions", "secret")
+_EXAMPLE = "for example: google_cloud: {staging: {project: shop-stg, regions: [europe-west1]}}"
+#: The Cloud Run services of a component, as (environment, name); the environment is ``""`` for all.
+Services = tuple[tuple[str, str], ...]
 
 
 class Settings(Struct, frozen=True):
@@ -35,7 +41,8 @@ class Settings(Struct, frozen=True):
 
     ``exclude`` are patterns as in ``.gitignore``; ``agents`` are entry points of agent runs (``path.py:name``);
     ``checks`` are check files that add to the catalogue, relative to the root; ``deployments`` says which environment
-    the deploy definitions of a file are of (patterns as in a shell), ``services`` the Cloud Run service of a component.
+    the deploy definitions of a file are of (patterns as in a shell), ``services`` the Cloud Run service of a component;
+    ``google_cloud`` where each environment runs (``""``: all of them).
     """
 
     environments: tuple[str, ...] = ()
@@ -46,13 +53,33 @@ class Settings(Struct, frozen=True):
     agents: tuple[str, ...] = ()
     checks: tuple[str, ...] = ()
     deployments: tuple[tuple[str, str], ...] = ()
-    services: tuple[tuple[str, str], ...] = ()
+    services: tuple[tuple[str, Services], ...] = ()
+    google_cloud: tuple[tuple[str, CloudSettings], ...] = ()
+
+    def cloud(self, environment: str) -> CloudSettings:
+        """Where ``environment`` runs: what is said of it, and of all for the rest."""
+        from sentry_audit.cloud import CloudSettings
+        from sentry_audit.deployment.environments import canonical
+
+        both = [
+            next((item for name, item in self.google_cloud if canonical(name) == wanted), CloudSettings())
+            for wanted in (canonical(environment), "")
+        ]
+        own, usual = both
+        return CloudSettings(
+            project=own.project or usual.project,
+            regions=own.regions or usual.regions,
+            secret=own.secret or usual.secret,
+        )
 
     def placed(self, fact: Fact) -> Fact:
-        """``fact``, in the environment that ``deployments`` gives its file."""
+        """``fact``, in the environment that ``deployments`` gives its file, or ``services`` its service."""
         if not isinstance(fact, Deployment | SecretDeclared):
             return fact
         environment = next((name for pattern, name in self.deployments if fnmatchcase(fact.path, pattern)), None)
+        if environment is None and isinstance(fact, Deployment):
+            named = {name for _, given in self.services for name, service in given if service == fact.service}
+            environment = named.pop() if len(named) == 1 and "" not in named else None
         if environment is None:
             return fact
         if isinstance(fact, Deployment):
@@ -124,9 +151,51 @@ def parse(data: Any, name: str) -> Settings:
         checks=_names(data, "checks", name, ()),
         deployments=_pairs(data, "deployments", name),
         services=tuple(
-            (item["name"], str(item["service"])) for item in _list(data, "components", name) if item.get("service")
+            (item["name"], _services(item["service"], f"{name}: components[{index}]: service"))
+            for index, item in enumerate(_list(data, "components", name))
+            if item.get("service")
         ),
+        google_cloud=_google_cloud(data["google_cloud"], name) if data.get("google_cloud") is not None else (),
     )
+
+
+def _services(value: Any, name: str) -> Services:
+    """One service, or one per environment."""
+    if isinstance(value, str):
+        return (("", value),)
+    if not isinstance(value, dict) or not all(isinstance(item, str) and item for item in value.values()):
+        raise SettingsError(
+            f"{name} must be a name, or map environments to names",
+            "for example: service: {staging: shop-api-stg, production: shop-api}",
+        )
+    return tuple((str(environment), service) for environment, service in value.items())
+
+
+def _google_cloud(data: Any, name: str) -> tuple[tuple[str, CloudSettings], ...]:
+    """What is said of each environment, and under ``""`` of all."""
+    if not isinstance(data, dict):
+        raise SettingsError(f"{name}: google_cloud must be a mapping, not {type(data).__name__}", _EXAMPLE)
+    shared = {key: value for key, value in data.items() if key in _CLOUD_KEYS or not isinstance(value, dict)}
+    for key in shared.keys() - set(_CLOUD_KEYS):
+        raise SettingsError(f"{name}: google_cloud: unknown key {key!r}", nearest(str(key), _CLOUD_KEYS, _EXAMPLE))
+    found = [("", _cloud(shared, f"{name}: google_cloud"))] if shared else []
+    for environment, value in data.items():
+        if environment not in shared:
+            _known(value, _CLOUD_KEYS, f"{name}: google_cloud.{environment}")
+            found.append((str(environment), _cloud(value, f"{name}: google_cloud.{environment}")))
+    return tuple(found)
+
+
+def _cloud(data: dict[str, Any], name: str) -> CloudSettings:
+    from sentry_audit.cloud import CloudSettings
+
+    for key in ("project", "secret"):
+        if not isinstance(data.get(key, ""), str):
+            raise SettingsError(f"{name}.{key} must be a text, not {type(data[key]).__name__}", f"write {key}: a-name")
+    regions = data.get("regions", [])
+    if not isinstance(regions, list) or not all(isinstance(item, str) for item in regions):
+        raise SettingsError(f"{name}.regions must be a list of regions", "for example: regions: [europe-west1]")
+    return CloudSettings(project=data.get("project", ""), regions=tuple(regions), secret=data.get("secret", ""))
 
 
 def _known(data: Any, keys: tuple[str, ...], name: str) -> None:

@@ -2,7 +2,8 @@
 
 Semantics: the README and the source of the action. ``env_vars`` and ``secrets`` merge unless the strategy (from v2 on) is
 ``overwrite``; the secrets of a job are always replaced (from v2 on); ``env_vars_file`` is an input of v1 and v2 only;
-next to ``metadata`` all else but ``flags`` is without effect.
+next to ``metadata`` all else but ``flags`` is without effect. Without a ``region`` it deploys to us-central1; of two
+flags gcloud takes the last one, and those of ``flags`` come last.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from posixpath import normpath
 from typing import TYPE_CHECKING
 
 from sentry_audit.deployment.gcloud import Change, from_file, setting, understand
+from sentry_audit.deployment.location import flag
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,8 +40,10 @@ def major(uses: str, text: str, line: int) -> int | None:
 def change(given: Mapping[str, str], version: int | None, line: int, look: Look) -> Change:
     """What the action changes when it gets the inputs ``given``."""
     flags = _words(given.get("flags", ""))
+    region = flag(flags, "--region") or given.get("region", "us-central1")
+    project = flag(flags, "--project") or given.get("project_id", "")
     if "metadata" in given:
-        return Change("replace", "service", "", file=normpath(given["metadata"]), project=given.get("project_id", ""))
+        return Change("replace", "service", "", file=normpath(given["metadata"]), project=project, region=region)
     more = understand(("gcloud", "run", "deploy", "service", *flags), line, look)
     found, unresolved, ignored = _variables(given, version, line, look)
     found += _secrets(given, version, line)
@@ -49,7 +53,7 @@ def change(given: Mapping[str, str], version: int | None, line: int, look: Look)
     resource = "job" if "job" in given else "service"
     return Change(
         "deploy", resource, given.get("job") or given.get("service", ""), tuple(found), given.get("image", ""),
-        given.get("source", ""), given.get("project_id", ""), unresolved=tuple(unresolved), ignored=tuple(ignored),
+        given.get("source", ""), project, unresolved=tuple(unresolved), ignored=tuple(ignored), region=region,
     )  # fmt: skip
 
 

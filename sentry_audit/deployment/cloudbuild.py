@@ -15,6 +15,7 @@ from sentry_audit.deployment.bundling import bundled_in
 from sentry_audit.deployment.environments import Hint, is_parameter
 from sentry_audit.deployment.found import KINDS
 from sentry_audit.deployment.gcloud import Change, build, setting, understand
+from sentry_audit.deployment.location import Place, project_of
 from sentry_audit.scanners.bundling import is_bundler
 from sentry_audit.scanners.nodes import at, children, compose, items, line_of, text_of
 from sentry_audit.scanners.shell import expand
@@ -55,22 +56,37 @@ class CloudBuild:
         self.found = found
         self.scripts = scripts
 
-    def read(self, path: str, given: Mapping[str, str] | None = None, hints: Sequence[Hint] = ()) -> None:
-        """The deployments of a configuration that is submitted with the substitutions ``given``."""
+    def read(
+        self, path: str, given: Mapping[str, str] | None = None, hints: Sequence[Hint] = (), project: str = ""
+    ) -> None:
+        """The deployments of a configuration that is submitted to ``project`` with the substitutions ``given``."""
         text = self.files.text(path)
         if text is None or "steps" not in text:
             return
         source = text.replace("\t", " ") if path.endswith(".json") else text  # JSON may indent with tabs, YAML not
         nodes, problems = compose(path, source, KINDS)
         self.found.problems += problems
+        before = self.scripts.place
         for node in nodes:
             self.found.unsound(path, node)
-            self._build(path, text, node, given, hints)
+            self.scripts.place = Place(project)  # gcloud works in the build's project
+            self._build(path, text, node, given, hints, project)
+        self.scripts.place = before
 
-    def _build(self, path: str, text: str, node: Any, given: Mapping[str, str] | None, hints: Sequence[Hint]) -> None:
+    def _build(
+        self,
+        path: str,
+        text: str,
+        node: Any,
+        given: Mapping[str, str] | None,
+        hints: Sequence[Hint],
+        project: str,
+    ) -> None:
         defaults = {name: text_of(value) for name, value in children(at(node, "substitutions")).items()}
         known = {name: value for name, value in defaults.items() if value and not is_parameter(name)}
         known.update({name: value for name, value in (given or {}).items() if not value.startswith("$")})
+        if project_of(project):
+            known["PROJECT_ID"] = project
         more = [(value, f"the substitution {name}") for name, value in (given or {}).items() if is_parameter(name)]
         secrets = _secrets(node)
         shared = [*items(at(node, "options", "env"))]

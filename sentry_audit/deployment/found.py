@@ -10,6 +10,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from sentry_audit.deployment.environments import Hint, labels, told
+from sentry_audit.deployment.location import project_of, region_of
 from sentry_audit.facts import Deployment, SecretDeclared
 from sentry_audit.model import Evidence, Problem
 from sentry_audit.scanners.nodes import templated, twice
@@ -76,6 +77,8 @@ class Found(Struct):
                 line=line,
                 unresolved=(*change.unresolved, *unresolved),
                 ignored=change.ignored,
+                project=project_of(change.project),
+                region=region_of(change.region),
                 evidence=(Evidence(path, line, None, None, _saw(change)),),
             )
         )
@@ -103,7 +106,14 @@ class Found(Struct):
         self.problems.append(Problem("repo", KINDS, reason, "audit what it renders to", here))
 
     def secret(
-        self, path: str, name: str, line: int | None, hints: Iterable[Hint] = (), origin: str = "script", text: str = ""
+        self,
+        path: str,
+        name: str,
+        line: int | None,
+        hints: Iterable[Hint] = (),
+        origin: str = "script",
+        text: str = "",
+        project: str = "",
     ) -> None:
         """Keep that the script ``text`` creates the secret ``name`` (``origin`` version: gives it a value)."""
         environment, _ = told([*hints, (name, "the name"), (basename(path), "the file's name")])
@@ -120,6 +130,7 @@ class Found(Struct):
                 line=line,
                 evidence=(here,),
                 unresolved=unresolved,
+                project=project_of(project),
             )
         )
 

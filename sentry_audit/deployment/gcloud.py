@@ -14,6 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from sentry_audit import dsn
+from sentry_audit.deployment import location
 from sentry_audit.deployment.inputs import Input, Unread, flags, variables
 from sentry_audit.facts import Setting
 from sentry_audit.scanners.variables import shown
@@ -42,7 +43,9 @@ _BUILD_VALUES = frozenset(
     {"-t", "--tag", "-f", "--file", "--build-arg", "--target", "--platform", "--secret", "--destination", "--context",
      "--dockerfile", "--cache-from", "--cache-to", "--network", "--label", "--progress", "-o", "--output"}
 )  # fmt: skip
-_REFERENCE = re.compile(r"^(?:projects/[^/]+/secrets/)?([^:/]+)(?:/versions/|:)?([^:/]*)$")
+_REFERENCE = re.compile(
+    r"^(?:projects/(?P<project>[^/]+)/secrets/)?(?P<name>[^:/]+)(?:/versions/|:)?(?P<version>[^:/]*)$"
+)
 
 
 class Change(Struct, frozen=True):
@@ -63,6 +66,7 @@ class Change(Struct, frozen=True):
     unresolved: tuple[str, ...] = ()
     substitutions: tuple[tuple[str, str], ...] = ()
     ignored: tuple[str, ...] = ()
+    region: str = ""
 
 
 def _not_read(name: str) -> Input:
@@ -114,7 +118,10 @@ def _gcloud(words: list[str], line: int | None, look: Look) -> Change | None:
             return _run("update", "service", words[3:], line, look)
         case ["run", ("services" | "jobs" | "worker-pools") as kind, "replace"]:
             given, plain = _flags(words[3:])
-            return Change("replace", kind[:-1], "", file=plain[0] if plain else "", project=_last(given, "--project"))
+            return Change(
+                "replace", kind[:-1], "", file=plain[0] if plain else "", project=_last(given, "--project"),
+                region=_last(given, "--region"),
+            )  # fmt: skip
         case ["run", "worker-pools", ("deploy" | "update") as verb]:
             return _run(verb, "worker-pool", words[3:], line, look)
         case ["run", "jobs", ("create" | "update" | "deploy") as verb]:
@@ -182,7 +189,7 @@ def _run(verb: str, resource: str, words: list[str], line: int | None, look: Loo
                 unresolved.append(f"{name}={value[:40]} is a variable that was not followed")
     return Change(
         verb, resource, plain[0] if plain else "", tuple(found), _last(given, "--image"), _last(given, "--source"),
-        _last(given, "--project"), "", tuple(unresolved),
+        _last(given, "--project"), "", tuple(unresolved), region=_last(given, "--region"),
     )  # fmt: skip
 
 
@@ -221,10 +228,11 @@ def setting(name: str, value: str, operation: str, sort: str, line: int | None, 
     """One variable; its value is kept only where it cannot be secret, a DSN redacted."""
     if sort == "secret":
         match = _REFERENCE.match(value)
-        secret, version = (match[1], match[2]) if match else (value, "")
+        secret, version, project = match.group("name", "version", "project") if match else (value, "", "")
         return Setting(
-            name, operation, sort, secret=secret, version=version, is_set=bool(value), line=line, build=build
-        )
+            name, operation, sort, secret=secret, version=version, is_set=bool(value), line=line, build=build,
+            project=location.project_of(project or ""),
+        )  # fmt: skip
     kept = (
         dsn.parse(value).shown
         if dsn.looks_like_dsn(value)

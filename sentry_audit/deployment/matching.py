@@ -6,7 +6,7 @@ import re
 from posixpath import basename, dirname
 from typing import TYPE_CHECKING
 
-from sentry_audit.deployment.environments import named_in, parameter_in, speaks_of
+from sentry_audit.deployment.environments import named_in, parameter_in, rendered, speaks_of
 from sentry_audit.facts import BUILDS, Deployment
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ _SHARED = re.compile(r"(?:^|/)(?:\.?docker\w*|build|deploy\w*|infra\w*|ops|ci|co
 _FOR_TESTS = re.compile(
     r"(?:^|[._-])(?:lighthouse|e2e|playwright|cypress|storybook|chromatic|tests?|lint|size)(?:[._-]|$)", re.IGNORECASE
 )
+#: The Cloud Run services of a component, as (environment, name); the environment is ``""`` for all.
+Services = tuple[tuple[str, str], ...]
 _WEAK = 20  # built from the root, like everything else that is there
 _TOLD = 1000  # the user's settings say it
 
@@ -41,11 +43,11 @@ def runs(facts: Iterable[Fact]) -> list[Deployment]:
 class Matching:
     """The deployments of each component, decided once for a repository.
 
-    ``services`` gives the names of a component's Cloud Run services, where the user's settings say them.
+    ``services`` gives a component's Cloud Run services, by environment, where the user's settings say them.
     """
 
     def __init__(
-        self, components: Sequence[Component], facts: Sequence[Fact], services: Mapping[str, str] | None = None
+        self, components: Sequence[Component], facts: Sequence[Fact], services: Mapping[str, Services] | None = None
     ) -> None:
         self.components = components
         self.builds = [fact for fact in facts if isinstance(fact, Deployment) and fact.resource in BUILDS]
@@ -130,7 +132,7 @@ class Matching:
         return beside if own or (beside and not source and not _SHARED.search(beside)) else source
 
     def _scores(self, item: Deployment) -> dict[str, int]:
-        told = {name: _TOLD for name, service in self.services.items() if service == item.service}
+        told = {name: _TOLD for name, given in self.services.items() if _told(item.service, given)}
         return told or {component.name: self._score(component, item) for component in self.components}
 
     def _score(self, component: Component, item: Deployment) -> int:
@@ -149,6 +151,13 @@ class Matching:
         if component.path != "." and _within(dirname(item.path), component.path):
             score += 40
         return score
+
+
+def _told(service: str, given: Services) -> bool:
+    """Whether the settings give this service; a variable in its name stands for the environment's."""
+    return any(
+        service == name or (environment and rendered(service, environment) == name) for environment, name in given
+    )
 
 
 def _clean(folder: str) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from sentry_audit.deployment.environments import Hint, is_parameter
 from sentry_audit.deployment.found import KINDS
 from sentry_audit.deployment.gcloud import understand
+from sentry_audit.deployment.location import configured
 from sentry_audit.deployment.python_bindings import (
     FUNCTIONS,
     allowed,
@@ -174,6 +175,8 @@ class _Script:
         change = understand(tuple(command), line, self.look) if command else None
         if change is not None:
             self.scripts.keep(change, self.path, self.content, line, "script", hints, "")
+        elif command:
+            self.scripts.place = configured(self.scripts.place, command)
 
     # --- callers -----------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sentry_audit.deployment import compose, hosts, knative, makefiles, python_commands, terraform
 from sentry_audit.deployment.cloudbuild import CloudBuild, is_cloudbuild
 from sentry_audit.deployment.found import Found
+from sentry_audit.deployment.location import Place
 from sentry_audit.deployment.makefiles import is_makefile
 from sentry_audit.deployment.scripts import Scripts, is_script
 from sentry_audit.deployment.settling import settled
@@ -87,7 +88,7 @@ class _Reading:
     def _start(self, path: str) -> None:
         """Begin a pipeline: what another one made is gone."""
         self.found.pipeline = path
-        self.scripts.inputs.made.clear()
+        self.scripts.forget()
 
     def _add_callers(self, scripts: list[str]) -> None:
         """Add the scripts that call ``scripts``, and those that call these."""
@@ -113,12 +114,12 @@ class _Reading:
         calls = {path: any(names[other] in texts[path] for other in paths if other != path) for path in paths}
         return sorted(paths, key=lambda path: (called[path] > 0, not calls[path], path))
 
-    def _follow(self, change: Change, path: str, hints: Sequence[Hint]) -> bool:
-        """Read what a command hands on: a build configuration, a manifest."""
+    def _follow(self, change: Change, path: str, hints: Sequence[Hint], otherwise: Place) -> bool:
+        """Read what a command hands on: a build configuration, a manifest; ``otherwise``: where it works without flags."""
         more = [*hints, (change.project, "the project")]
         if change.verb == "replace":
-            return knative.read(self.files, self.found, path, more)
+            return knative.read(self.files, self.found, path, more, Place(change.project, change.region), otherwise)
         if change.verb == "build" and path.endswith((".yaml", ".yml", ".json")):
-            self.builds.read(path, dict(change.substitutions), more)
+            self.builds.read(path, dict(change.substitutions), more, change.project or otherwise.project)
             return True
         return False

@@ -17,10 +17,12 @@ from sentry_audit.deployment.environments import canonical, is_parameter, names_
 from sentry_audit.deployment.gcloud import Change, setting, understand
 from sentry_audit.deployment.inputs import Input, Inputs, Part
 from sentry_audit.deployment.lines import Lines
+from sentry_audit.deployment.location import Place, agreed, configured, flag, variables_of
 from sentry_audit.deployment.manifests import LIVE, Manifests
 from sentry_audit.deployment.places import Places
 from sentry_audit.deployment.words import evaluated, plain, secret_of
 from sentry_audit.deployment.written import TAKES, writes
+from sentry_audit.facts import BUILDS
 from sentry_audit.scanners.bundling import is_bundler
 from sentry_audit.scanners.shell import assigned, here_documents, simple_commands
 
@@ -66,7 +68,8 @@ class _Shell(Struct, frozen=True):
 class Scripts:
     """Reads scripts of one tree; ``called`` are those that something calls with arguments.
 
-    ``inputs`` are the files that commands take; those that were made belong to one run, and are forgotten with it.
+    ``inputs`` are the files that commands take; those that were made belong to one run, and are forgotten with it, like
+    the ``place`` where gcloud was told to work.
     """
 
     def __init__(self, files: Files, found: Found) -> None:
@@ -75,8 +78,14 @@ class Scripts:
         self.places = Places(files)
         self.inputs = Inputs(files, self.places)
         self.called: set[str] = set()
-        self.follow: Callable[[Change, str, Sequence[Hint]], bool] = lambda *_: False
+        self.place = Place()
+        self.follow: Callable[[Change, str, Sequence[Hint], Place], bool] = lambda *_: False
         self._manifests: dict[str, Manifests] = {}
+
+    def forget(self) -> None:
+        """Begin a run: what another one made, and where it worked, is gone."""
+        self.inputs.made.clear()
+        self.place = Place()
 
     def script(
         self,
@@ -131,10 +140,14 @@ class Scripts:
         text = plain(text, given)
         told = {canonical(value) for name, value in given.items() if is_parameter(name)}
         parts = branches(text)
+        before, after = self.place, []
         for environment, word, branch in [part for part in parts if part[0] in told] or parts:
             more = [(environment, "the script's condition")] if environment else []
             known = {**({"1": word} if word else {}), **given}
+            self.place = before
             self._run(_Shell(path, branch, whole, origin, [*more, *hints], folder, start, depth, known, env))
+            after.append(self.place)
+        self.place = agreed(after)
 
     @property
     def manifests(self) -> Manifests:
@@ -166,7 +179,8 @@ class Scripts:
                 line = lines.of(words)
                 pending = self._made(pending, shell.folder, line)
                 look = self.inputs.seen_from(here, shell.folder, dirname(shell.path), path=shell.path)
-                self._keep(understand(words, line, look) or change, now, line)
+                own = _exported(takewhile(_ASSIGNED.match, words))
+                self._keep(understand(words, line, look) or change, replace(now, env=(*now.env, *own)), line)
             elif is_bundler(words):
                 own = _exported(takewhile(lambda word: "=" in word, words))
                 seen = tuple(replace(item, build=True) for item in (*shell.env, *own))
@@ -174,7 +188,10 @@ class Scripts:
             elif (secret := secret_of(words))[0]:
                 for quoted in secret[0]:
                     name = quoted.strip("\"'")
-                    self.found.secret(shell.path, name, lines.of(words), shell.hints, secret[1], shell.whole)
+                    project = flag(words, "--project") or self._usual(shell.env).project
+                    self.found.secret(shell.path, name, lines.of(words), shell.hints, secret[1], shell.whole, project)
+            elif (place := configured(self.place, words)) is not self.place:
+                self.place = place
             else:
                 self._delegate(words, now)
         self._made(pending, shell.folder, None)
@@ -211,12 +228,16 @@ class Scripts:
         env: tuple[Setting, ...] = (),
     ) -> None:
         """Keep ``change``, seen from ``folder``; what it hands on to another file is read there."""
+        otherwise = self._usual(env)
         if change.verb == "replace":
-            self._replaced(change, path, text, line, origin, hints, folder)
+            self._replaced(change, path, text, line, origin, hints, folder, otherwise)
             return
+        if change.resource not in BUILDS:
+            place = Place(change.project, change.region).over(otherwise)
+            change = replace(change, project=place.project, region=place.region)
         if change.verb == "build" and change.file and depth < _DEPTH:
             target = self.places.file(change.file, folder, path)
-            if target and self.follow(change, target, hints):
+            if target and self.follow(change, target, hints, otherwise):
                 self.called.add(target)
                 return
         here = self._built(change.source, folder, path)
@@ -226,6 +247,10 @@ class Scripts:
             file = normpath(join(folder, change.file))  # made on the way
         self.found.change(path, text, replace(change, source=here, file=file, settings=passed), line, origin, hints)
 
+    def _usual(self, env: Iterable[Setting]) -> Place:
+        """Where gcloud works for a process that sees ``env`` and names no place itself."""
+        return variables_of(env).over(self.place)
+
     def _built(self, source: str, folder: str, path: str) -> str:
         """The folder that is built, seen from ``folder``; ``""`` if that cannot be told."""
         found = self.places.folder(source, folder, path) if source else None
@@ -234,7 +259,15 @@ class Scripts:
         return normpath(join(folder, source)) if source and "$" not in source else ""
 
     def _replaced(
-        self, change: Change, path: str, text: str, line: int | None, origin: str, hints: Sequence[Hint], folder: str
+        self,
+        change: Change,
+        path: str,
+        text: str,
+        line: int | None,
+        origin: str,
+        hints: Sequence[Hint],
+        folder: str,
+        otherwise: Place,
     ) -> None:
         """Read the manifest that ``gcloud run services replace`` is given, or keep that it was not found."""
         target = self.manifests.origin(change.file, folder, path)
@@ -243,20 +276,24 @@ class Scripts:
         if target in self.manifests.documents:
             body, first = self.manifests.documents[target]
             more = [*hints, (change.project, "the project")]
-            knative.declared("\n" * (first - 1) + body, self.found, path, more)
-        elif target and self.follow(change, target, hints):
+            flags = Place(change.project, change.region)
+            knative.declared("\n" * (first - 1) + body, self.found, path, more, flags, otherwise)
+        elif target and self.follow(change, target, hints, otherwise):
             self.called.add(target)
         else:
             unread = (f"the manifest {change.file or 'it is given'} was not found in the repository",)
             made = self.inputs.get(change.file, (folder,), path) if change.file else Input()
-            if made.parts and not made.reason and self._rendered(made, change, hints):
+            if made.parts and not made.reason and self._rendered(made, change, hints, otherwise):
                 return
+            place = Place(change.project, change.region).over(otherwise)
+            change = replace(change, project=place.project, region=place.region)
             self.found.change(path, text, change, line, origin, hints, unread, declarative=True)
 
-    def _rendered(self, made: Input, change: Change, hints: Sequence[Hint]) -> bool:
+    def _rendered(self, made: Input, change: Change, hints: Sequence[Hint], otherwise: Place) -> bool:
         """Read a manifest that commands have put together; whether it is one."""
         more = [*hints, (change.project, "the project")]
-        found = [knative.declared(part.text, self.found, part.path, more) for part in made.parts]
+        flags = Place(change.project, change.region)
+        found = [knative.declared(part.text, self.found, part.path, more, flags, otherwise) for part in made.parts]
         self.called.update(part.path for part in made.parts)
         return any(found)
 

@@ -84,7 +84,7 @@ def states(deployments: Iterable[Deployment], environment: str) -> list[State]:
 
 
 def by_service(found: Iterable[State]) -> list[list[State]]:
-    """The states of each service; those of jobs where there is no service.
+    """The states of each service and worker pool; those of jobs where there is neither.
 
     A definition whose service is not known by name goes with the only one that is.
     """
@@ -93,8 +93,8 @@ def by_service(found: Iterable[State]) -> list[list[State]]:
         groups.setdefault("" if "$" in state.service else state.service, []).append(state)
     if len(groups) == 2 and "" in groups:
         return [[state for group in groups.values() for state in group]]
-    services = [group for group in groups.values() if any(state.resource == "service" for state in group)]
-    return services or list(groups.values())
+    running = [group for group in groups.values() if any(state.resource != "job" for state in group)]
+    return running or list(groups.values())
 
 
 def first(found: Sequence[State], names: Iterable[str]) -> tuple[Setting, Deployment] | None:

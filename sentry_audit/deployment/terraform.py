@@ -15,6 +15,7 @@ from sentry_audit.deployment.terraform_containers import PATHS, Contents, Reader
 from sentry_audit.deployment.terraform_data import Unknown, text_of
 from sentry_audit.deployment.terraform_layers import Layers, outside
 from sentry_audit.deployment.terraform_modules import ENVIRONMENT, Instance, Modules, Run, local_folder
+from sentry_audit.deployment.terraform_places import place_of
 from sentry_audit.facts import Deployment, SecretDeclared
 from sentry_audit.model import Evidence
 from sentry_audit.python.paths import deployed
@@ -22,6 +23,7 @@ from sentry_audit.python.paths import deployed
 if TYPE_CHECKING:
     from sentry_audit.deployment.environments import Hint
     from sentry_audit.deployment.found import Found
+    from sentry_audit.deployment.location import Place
     from sentry_audit.deployment.terraform_data import Value
     from sentry_audit.deployment.terraform_layers import Layer
     from sentry_audit.deployment.terraform_syntax import Block
@@ -180,11 +182,20 @@ class _Writer(Struct):
             name = frame.of(attributes.get("name"), Unknown())
             project = frame.of(attributes.get("project"))
             hints = [*_keys(bound), *self._hints(instance, block, name, project)]
-            kind = "job" if block.labels[0].endswith("_job") else "service"
-            self._deployment(instance, block, name, kind, contents, hints)
+            kind = next((kind for kind in ("job", "worker_pool") if block.labels[0].endswith(kind)), "service")
+            self._deployment(
+                instance, block, name, kind.replace("_", "-"), contents, hints, place_of(instance, block, frame)
+            )
 
     def _deployment(
-        self, instance: Instance, block: Block, name: Value, kind: str, contents: Contents, hints: list[Hint]
+        self,
+        instance: Instance,
+        block: Block,
+        name: Value,
+        kind: str,
+        contents: Contents,
+        hints: list[Hint],
+        place: Place,
     ) -> None:
         environment, rule = told([*hints, *labels(contents.settings)])
         service = text_of(name)
@@ -204,6 +215,8 @@ class _Writer(Struct):
                 order=self.start + len(self.facts),
                 line=block.line,
                 unresolved=tuple(contents.notes),
+                project=place.project,
+                region=place.region,
                 evidence=(
                     Evidence(block.path, block.line, None, None, f"{block.kind} {'.'.join(block.labels)}"),
                     *(Evidence(path, line, None, None, "calls the module") for path, line in calls),
@@ -214,7 +227,8 @@ class _Writer(Struct):
     def _secret(self, instance: Instance, block: Block) -> None:
         attributes = self.modules.attributes(block)
         for bound, note in instance.instances(block):
-            name = instance.frame(**bound).of(attributes.get("secret_id"), Unknown())
+            frame = instance.frame(**bound)
+            name = frame.of(attributes.get("secret_id"), Unknown())
             text = text_of(name)
             environment, _ = told([*_keys(bound), *self._hints(instance, block, name, None)])
             reason = note or ("its name was not followed" if isinstance(name, Unknown) else "")
@@ -226,6 +240,7 @@ class _Writer(Struct):
                     environment=environment,
                     line=block.line,
                     unresolved=dsn.redact(reason),
+                    project=place_of(instance, block, frame).project,
                     evidence=(Evidence(block.path, block.line, None, None, text),),
                 )
             )
@@ -252,7 +267,7 @@ class _Writer(Struct):
             )
             hints = [*_keys(bound), *self._hints(instance, block, service, given.get("project_id"))]
             kind = "job" if re.search(r"job", source.rpartition("//")[2]) else "service"
-            self._deployment(instance, block, service, kind, contents, hints)
+            self._deployment(instance, block, service, kind, contents, hints, place_of(instance, block, frame))
 
     def _hints(self, instance: Instance, block: Block, name: Value, project: Value) -> list[Hint]:
         """What tells the environment of a resource, the surest first."""

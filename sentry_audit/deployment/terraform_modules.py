@@ -36,11 +36,12 @@ _MANY = 60
 
 
 class Module(Struct):
-    """One folder of ``.tf`` files. Of blocks of one name the first counts."""
+    """One folder of ``.tf`` files. Of blocks of one name the first counts; ``providers`` are all, with their aliases."""
 
     folder: str
     blocks: dict[tuple[str, ...], Block] = field(default_factory=dict)
     local_blocks: list[Block] = field(default_factory=list)
+    providers: list[Block] = field(default_factory=list)
 
     def of(self, kind: str) -> Iterator[Block]:
         """The blocks of one kind, in order."""
@@ -76,6 +77,8 @@ class Modules:
                         module.local_blocks.append(block)
                     else:
                         module.blocks.setdefault((block.kind, *block.labels), block)
+                    if block.kind == "provider":
+                        module.providers.append(block)
         return self._modules[folder]
 
     def _read(self, path: str) -> list[Block]:

@@ -16,6 +16,7 @@ from sentry_audit.deployment.environments import Hint, canonical, named_in, name
 from sentry_audit.deployment.expressions import Context, combinations, fill, holds
 from sentry_audit.deployment.found import KINDS
 from sentry_audit.deployment.gcloud import Change, setting
+from sentry_audit.deployment.location import account_project
 from sentry_audit.deployment.outputs import written
 from sentry_audit.facts import Setting
 from sentry_audit.scanners.nodes import at, children, compose, items, line_of, text_of
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from sentry_audit.python.program import Files
 
 _DEPLOYS = ("gcloud", "deploy-cloudrun", "docker", "build", ".sh", "make ", "uses: ./")
+_SIGNS_IN = ("google-github-actions/auth@", "google-github-actions/setup-gcloud@")
 _DEPTH = 3
 _LIMIT = 6
 
@@ -151,7 +153,7 @@ class Workflows:
             )
             if uses := text_of(fields.get("uses")):
                 self._call(job, uses, fields.get("with"))
-            self.scripts.inputs.made.clear()  # each job begins with a fresh checkout
+            self.scripts.forget()  # each job begins with a fresh checkout
             self._steps(job, items(fields.get("steps")))
 
     def _steps(self, job: _Job, steps: Sequence[Any]) -> None:
@@ -159,7 +161,9 @@ class Workflows:
             self._step(job, step)
             ways = self._after(job, step)
             if len(ways) > 1:
+                place = self.scripts.place
                 for way in ways:
+                    self.scripts.place = place
                     self._steps(way, steps[at_ + 1 :])
                 return
             job = ways[0]
@@ -198,6 +202,8 @@ class Workflows:
         uses = text_of(fields.get("uses"))
         if "run" in fields:
             self._run(job, fields)
+        elif uses.startswith(_SIGNS_IN):
+            self._sign_in(job, fields.get("with"), uses)
         elif "deploy-cloudrun" in uses:
             self._deploy(job, fields.get("with"), line_of(node), uses)
         elif uses.startswith("docker/build-push-action"):
@@ -215,6 +221,15 @@ class Workflows:
             job.path, body, visible, job.hints, "gcloud", 0, start, normpath(folder).strip("./"), whole=job.text,
             env=tuple(job.env.values()),
         )  # fmt: skip
+
+    def _sign_in(self, job: _Job, node: Any, uses: str) -> None:
+        """The project of an action that signs in: told, or that of the service account (auth exports it)."""
+        given = {name: fill(text_of(value), job.context) for name, value in children(node).items()}
+        project = given.get("project_id", "")
+        if "/auth@" in uses:
+            project = project or account_project(given.get("service_account", "")) or "$"
+        if project:
+            self.scripts.place = replace(self.scripts.place, project=project)
 
     def _deploy(self, job: _Job, node: Any, line: int, uses: str) -> None:
         given = {name: fill(text_of(value), job.context) for name, value in children(node).items()}

@@ -10,7 +10,7 @@ from sentry_audit.model import Evidence
 
 _SHOWN = re.compile(
     r"^(SENTRY_(?!.*(DSN|TOKEN|KEY|SECRET)).*|(.*_)?(ENV|ENVIRONMENT|STAGE)|.*_ENABLED|.*RATE|DEBUG|"
-    r"DJANGO_SETTINGS_MODULE|DJANGO_CONFIGURATION)$",
+    r"DJANGO_SETTINGS_MODULE|DJANGO_CONFIGURATION|CLOUDSDK_(CORE_PROJECT|RUN_REGION))$",
     re.IGNORECASE,
 )
 #: The address of an API that a bundler compiles into what browsers load is no secret; a path that could hold one is cut.
