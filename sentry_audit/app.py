@@ -356,12 +356,13 @@ def _cloud_facts(
     components: Sequence[Component], audited: Audited, snapshot: Snapshot | None, deriver: Deriver
 ) -> list[Fact]:
     from sentry_audit.derive.cloud import cloud_facts
+    from sentry_audit.derive.matrix import dsn_matrix
 
     found: list[Fact] = []
     for component in components:
         mine = [fact for fact in audited.facts if fact.component == component.name]
-        facts = cloud_facts(component, audited.environment, snapshot, mine, deriver.matching)
-        found += [replace(fact, component=component.name) for fact in facts]
+        found += cloud_facts(component, audited.environment, snapshot, mine, deriver.matching)
+        found += dsn_matrix(component, audited.environment, snapshot, mine)
     return found
 
 

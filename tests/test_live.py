@@ -10,18 +10,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from msgspec import Struct
 
-from sentry_audit.app import Request, check, collect_evidence
+from sentry_audit.app import Request, check
 from sentry_audit.cloud import CloudOptions
-from sentry_audit.evidence import dumps
 from tests.gcp_server import messages
-from tests.gcp_server.building import add_service, redeploy, route
-from tests.gcp_server.messages import SecretRef, container, to_latest, to_revision
+from tests.gcp_server.building import add_service, redeploy
+from tests.gcp_server.messages import SecretRef
 from tests.gcp_server.server import GcpServer
-from tests.gcp_server.state import Rollout, State, revoke
-from tests.trees import findings, message, statuses, write
+from tests.gcp_server.state import Rollout, State
+from tests.trees import statuses, write
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from sentry_audit.model import Report
