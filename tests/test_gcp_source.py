@@ -24,6 +24,7 @@ from tests.gcp_server.state import ACCESSOR, State, grant
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+Env = dict[str, str | SecretRef]
 PROJECT, NUMBER = "shop-staging", "685789191942"
 DEFAULT = f"{NUMBER}-compute@developer.gserviceaccount.com"
 KEY = "0123456789abcdef0123456789abcdef"
@@ -40,7 +41,7 @@ def state() -> State:
     project = made.add_project(PROJECT, NUMBER)
     project.add_secret("sentry-dsn-staging", DSN, accessors=[DEFAULT])
     project.add_secret("db-password", CANARY)
-    env = {"SENTRY_DSN": SecretRef("sentry-dsn-staging"), "SENTRY_ENVIRONMENT": "staging", "PASSWORD": CANARY}
+    env: Env = {"SENTRY_DSN": SecretRef("sentry-dsn-staging"), "SENTRY_ENVIRONMENT": "staging", "PASSWORD": CANARY}
     add_service(project, "api", template(env=env))
     add_service(project, "site", template(env={"X": "1"}))
     return made
@@ -351,9 +352,9 @@ def place(snapshot: Snapshot, method: str) -> Failure | None:
         return there.secrets[0].failure if there else None
     found = {
         "ListSecrets": project.unnamed,
-        "GetSecretVersion": version and version.failure,
-        "AccessSecretVersion": version and version.unread,
-        "SecretPolicy": secret and secret.policy_failure,
+        "GetSecretVersion": version.failure if version else None,
+        "AccessSecretVersion": version.unread if version else None,
+        "SecretPolicy": secret.policy_failure if secret else None,
         "ProjectPolicy": project.policy_failure,
     }
     return found[method]

@@ -88,7 +88,9 @@ class Clients:
         else:
             from google.api_core import grpc_helpers
 
-            channel = grpc_helpers.create_channel(f"{host}:443", credentials=self._access.credentials, options=_OPTIONS)
+            channel = grpc_helpers.create_channel(
+                f"{host}:443", credentials=self._access.credentials, default_host=host, options=_OPTIONS
+            )
         self._channels.append(channel)
         return channel
 

@@ -48,8 +48,12 @@ def code(error: BaseException) -> str:
 def _status(error: Any) -> str:
     if error.grpc_status_code is not None:
         name = str(error.grpc_status_code.name)
-        # grpcio's own words for an answer that is not a message of the expected kind.
-        return "MALFORMED" if name == "INTERNAL" and "deserializing" in (error.message or "") else name
+        message = error.message or ""
+        if name == "INTERNAL" and "deserializing" in message:  # grpcio, of an answer that is no such message
+            return "MALFORMED"
+        if name == "UNAVAILABLE" and message.startswith("Getting metadata from plugin failed"):  # no access token
+            return "UNAUTHENTICATED"
+        return name
     named = {401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND", 429: "RESOURCE_EXHAUSTED"}
     number = int(error.code or 500)
     return named.get(number) or {502: "UNAVAILABLE", 503: "UNAVAILABLE", 504: "DEADLINE_EXCEEDED"}.get(
