@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from sentry_audit.deployment.environments import canonical, named_in
-from sentry_audit.derive.live import LABEL, at, dsn_of, found, hit, needs, reached, shown
+from sentry_audit.derive.live import LABEL, at, dsn_of, found, hit, needs, project_of, reached, shown
 from sentry_audit.dsn import names_dsn
 from sentry_audit.facts import DeployedEnvironment, DsnMatrix, SdkInit
 
@@ -23,20 +23,20 @@ _UNTOLD = "?"
 class _Use(Struct, frozen=True):
     """What one environment's service has: its DSN's variable, what that holds, and the label of its events.
 
-    ``label`` is a canonical name: ``production`` where nothing sets one, ``?`` where that is not known.
+    ``holder`` is the project of its secret. ``label`` is a canonical name: ``production`` where nothing sets one, ``?`` where that is not known.
     """
 
     environment: str
     service: Service
     variable: Variable
+    holder: str
     dsn: DsnSeen | None
     label: str
 
     @property
     def secret(self) -> tuple[str, str]:
         """(project, name) of its secret; two empty texts for a plain value."""
-        variable = self.variable
-        return (variable.secret_project or self.service.project, variable.secret) if variable.secret else ("", "")
+        return (self.holder, self.variable.secret) if self.variable.secret else ("", "")
 
     @property
     def project(self) -> str:
@@ -81,7 +81,8 @@ def _use(component: Component, target: Target, snapshot: Snapshot, facts: Sequen
                 continue
             names = [name for name in target.variables if "DSN" not in name.upper()] or [LABEL]
             label = _label(hit(container, names), target.environment, facts)
-            return _Use(target.environment, service, variable, dsn_of(snapshot, service, variable), label)
+            holder, dsn = project_of(snapshot, service, variable), dsn_of(snapshot, service, variable)
+            return _Use(target.environment, service, variable, holder, dsn, label)
     return None
 
 
@@ -133,10 +134,7 @@ def _compared(component: Component, use: _Use, other: _Use) -> DsnMatrix:
     )
     if one_dsn:
         owner = _owner(use, other)
-        how = (
-            f"from the secret {use.secret[1]}" if use.secret == other.secret and use.secret[1] else "with the same key"
-        )
-        what = f"both use one DSN, {how}" + (f", which is {owner}'s by its name" if owner else "")
+        what = f"both use one DSN{_how(use, other, owner)}"
         if owner:
             return _fact(component, [use, other], f"{both}: {what}")
     if _UNTOLD in {use.label, other.label}:
@@ -147,6 +145,14 @@ def _compared(component: Component, use: _Use, other: _Use) -> DsnMatrix:
     return _fact(
         component, [use, other], source=f"{both}: {what}; the labels {use.label} and {other.label} tell them apart"
     )
+
+
+def _how(use: _Use, other: _Use, owner: str) -> str:
+    """How two environments come to one DSN, as the end of a sentence."""
+    if use.secret[1] and use.secret == other.secret:
+        return f", from the secret {use.secret[1]}" + (f", which is {owner}'s by its name" if owner else "")
+    names = " and ".join(item.secret[1] or f"{item.variable.name} of {item.service.name}" for item in (use, other))
+    return f": {names} hold the same"
 
 
 def _owner(use: _Use, other: _Use) -> str:

@@ -12,7 +12,9 @@ from sentry_audit.derive.live import (
     at,
     dsn_of,
     hit,
+    listing,
     named,
+    project_of,
     reached,
     revision_at,
     shown,
@@ -52,7 +54,7 @@ def serving_facts(subject: Subject) -> list[Fact]:
 
 def _missing(subject: Subject) -> list[Fact]:
     target = subject.target
-    command = f"gcloud run services list --project={subject.project.id}"
+    command = listing(subject.project, target.sort)
     names = subject.needs.names
     absent = CloudRunEnv(
         name=names[0] if names else "", service=target.service, problem=subject.missing, command=command,
@@ -145,7 +147,9 @@ def secret_meant(subject: Subject) -> str:
 
 
 def _pass(subject: Subject, service: Service, container: Container, name: str) -> str:
-    return update(service, f"--update-secrets={name}={secret_meant(subject)}:latest", container)
+    """The line that passes the DSN from a secret; gcloud refuses to change a plain value into one."""
+    plain = "" if (there := container.variable(name)) is None or there.secret else f"--remove-env-vars={name} "
+    return update(service, f"{plain}--update-secrets={name}={secret_meant(subject)}:latest", container)
 
 
 # --- the environment's name -----------------------------------------------------------------------
@@ -257,11 +261,12 @@ def _revision(subject: Subject, service: Service, item: Serving) -> ServingRevis
     has, lacks = _compared(subject, service, template)
     pinned = "; traffic is pinned to it, so no new revision takes its place" if lacks and item.pinned else ""
     where = f"--project={service.project} --region={service.region}"
+    moves = f"--remove-tags={item.tag}" if role == "tag" else "--to-latest"
     return ServingRevision(
         name=item.revision, service=service.name, role=role, percent=item.percent, tag=item.tag, pinned=item.pinned,
         agrees=not lacks, source=f"{gets} to {item.revision}{f', which has {has}' if has else ''}",
         problem=f"{gets} to {item.revision}, which {lacks}{pinned}" if lacks else "",
-        command=f"gcloud run services update-traffic {service.name} {where} --to-latest",
+        command=f"gcloud run services update-traffic {service.name} {where} {moves}",
         evidence=(revision_at(service, item.revision, has or f"no {subject.needs.either or 'variable'}"),),
     )  # fmt: skip
 
@@ -279,15 +284,17 @@ def _compared(subject: Subject, service: Service, template: Template) -> tuple[s
             continue
         if there is None or not (there.secret or there.is_set):
             return has, f"has no {subject.needs.either}; the service was given it later"
-        if _identity(wanted) != _identity(there):
+        if not _same(subject, service, wanted, there):
             return has, f"has {shown(there)}; the service was deployed last with {shown(wanted)}"
     return has, ""
 
 
-def _identity(variable: Variable) -> tuple[str, ...]:
-    if variable.secret:
-        return variable.name, variable.secret_project, variable.secret, variable.version or "latest"
-    return variable.name, variable.dsn.fingerprint if variable.dsn is not None else variable.value
+def _same(subject: Subject, service: Service, left: Variable, right: Variable) -> bool:
+    """Whether two revisions get one DSN: from one version of one secret, or by what their values are."""
+    if left.secret and (left.secret, left.version or "latest") == (right.secret, right.version or "latest"):
+        return project_of(subject.snapshot, service, left) == project_of(subject.snapshot, service, right)
+    prints = {dsn.fingerprint if (dsn := dsn_of(subject.snapshot, service, item)) else "" for item in (left, right)}
+    return len(prints) == 1 and prints != {""}
 
 
 # --- CPU and network ------------------------------------------------------------------------------
