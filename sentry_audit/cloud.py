@@ -111,10 +111,10 @@ class Serving(Struct, frozen=True, kw_only=True):
 class Service(Struct, frozen=True, kw_only=True):
     """A Cloud Run service, job or worker pool (``sort``).
 
-    ``template`` is what was asked for last, ``serving`` what runs. It is None where it was not looked at (services that no target names), and empty for jobs, whose next
-    execution runs ``template``. ``not_ready`` is the reason why the newest revision did not come up, ``latest_ready``
-    and ``latest_created`` are short names. ``manager`` is what deployed it last, as far as it says so: gcloud,
-    terraform, …
+    ``template`` is what was asked for last, ``serving`` what runs. It is None where it was not looked at (services
+    that no target names), and empty for jobs, whose next execution runs ``template``. ``not_ready`` is the reason why
+    the newest revision did not come up, ``latest_ready`` and ``latest_created`` are short names. ``manager`` is what
+    deployed it last, as far as it says so: gcloud, terraform, …
     """
 
     project: str
@@ -208,7 +208,8 @@ class Project(Struct, frozen=True, kw_only=True):
 class Snapshot(Struct, frozen=True, kw_only=True):
     """Everything that was read, when (RFC 3339, UTC) and as whom.
 
-    ``identity_source`` says where ``identity`` came from. ``targets`` is what was asked for. ``failure`` is set where nothing could be read at all, for one reason.
+    ``identity_source`` says where ``identity`` came from. ``targets`` is what was asked for. ``failure`` is set where
+    nothing could be read at all, for one reason.
     """
 
     schema_version: int = 1
@@ -255,7 +256,8 @@ class Target(Struct, frozen=True, kw_only=True):
 class CloudOptions(Struct, frozen=True, kw_only=True):
     """How Google Cloud is asked.
 
-    ``timeout`` is in seconds, for the whole run; ``endpoint`` a loopback ``host:port`` in place of Google's. ``payloads``: the payload of the DSN's secret is read, to judge it. ``project`` and ``regions`` are the command
+    ``timeout`` is in seconds, for the whole run; ``endpoint`` a loopback ``host:port`` in place of Google's.
+    ``payloads``: the payload of the DSN's secret is read, to judge it. ``project`` and ``regions`` are the command
     line's, for every environment.
     """
 

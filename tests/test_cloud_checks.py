@@ -943,6 +943,18 @@ def test_one_secret_for_both_is_fine_with_labels_and_a_gap_without() -> None:
     assert "from the secret sentry-dsn" in found.message
 
 
+def test_versions_of_one_secret_may_hold_different_dsns() -> None:
+    shared = secret(version(), version(asked="1", number="1", dsn=OTHER), name="sentry-dsn")
+    live = service(replace(secret_of("sentry-dsn"), version="1"), LIVE_LABEL)
+    assert one(two(service(secret_of("sentry-dsn")), live, shared), "dsn-distinct-environments").status is Status.PASS
+
+
+def test_a_label_in_the_code_says_nothing_of_other_environments() -> None:
+    seen = two(service(secret_of("sentry-dsn")), service(secret_of("sentry-dsn")), secret(name="sentry-dsn"))
+    facts = [*CODE, DeployedEnvironment(declared=True, source="the code")]
+    assert one(seen, "dsn-distinct-environments", facts=facts).status is Status.UNKNOWN
+
+
 def test_an_environment_that_could_not_be_read_does_not_count() -> None:
     blind = Project(id="prod", unlisted=(DENIED,))
     seen = snapshot(project(), blind, targets=(target(), target(environment="production", project="prod")))
