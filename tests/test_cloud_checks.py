@@ -242,7 +242,7 @@ def test_a_service_in_two_regions_is_judged_in_both() -> None:
 @pytest.mark.parametrize(
     ("asked", "seen", "words"),
     [
-        ("2", version(asked="2", number="2", state="DISABLED", dsn=None), "the next one cannot start"),
+        ("2", version(asked="2", number="2", state="DISABLED", dsn=None), "breaks the next cold start"),
         ("2", version(asked="2", number="2", state="DESTROYED", dsn=None), "is destroyed"),
         ("live", version(asked="live", number="", state="MISSING", dsn=None), "is not there"),
         ("latest", version(state="DISABLED", dsn=None), "nothing falls back to an older one"),
@@ -612,6 +612,21 @@ def test_a_service_that_may_be_where_nobody_could_look_is_unknown(seen: Snapshot
         assert one(seen, check).status is Status.UNKNOWN
 
 
+def test_a_region_that_the_target_is_not_in_does_not_matter() -> None:
+    elsewhere = replace(UNREACHABLE, resource="projects/shop/locations/us-central1")
+    assert one(of(unlisted=(elsewhere,)), "cloud-run-dsn-env").status is Status.GAP
+    anywhere = replace(of(unlisted=(elsewhere,)), targets=(target(regions=()),))
+    assert one(anywhere, "cloud-run-dsn-env").status is Status.UNKNOWN
+
+
+def test_a_secret_that_is_named_by_its_project_s_number_is_the_same() -> None:
+    numbered = replace(FROM_SECRET, secret_project="123456")
+    seen = of(service(template=template(numbered, LABEL), serving=(serving(),)))
+    assert one(seen, "secret-dsn-exists").status is Status.PASS
+    assert one(seen, "cloud-run-serving-revision").status is Status.PASS
+    assert one(of(service()), "secret-dsn-exists").message == one(seen, "secret-dsn-exists").message
+
+
 def test_a_listing_that_failed_does_not_hide_what_was_found() -> None:
     assert one(of(service(), unlisted=(UNREACHABLE,)), "cloud-run-dsn-env").status is Status.PASS
 
@@ -624,6 +639,8 @@ def test_a_plain_value_is_a_gap_where_sentry_is_required() -> None:
     found = one(seen, "cloud-run-dsn-from-secret")
     assert found.status is Status.GAP
     assert "shop-api-staging has SENTRY_DSN as a plain value" in found.message
+    assert found.remedy is not None
+    assert "--remove-env-vars=SENTRY_DSN --update-secrets=SENTRY_DSN=sentry-dsn-staging:latest" in found.remedy.summary
     assert one(seen, "cloud-run-dsn-env").status is Status.PASS
     assert one(of(service(LABEL)), "cloud-run-dsn-from-secret").status is Status.SKIPPED
     hidden = of(unlisted=(DENIED,))
@@ -691,7 +708,7 @@ def test_traffic_that_is_pinned_to_a_revision_without_the_variable_is_a_gap() ->
     [
         (template(replace(FROM_SECRET, secret="sentry-dsn-old"), LABEL), "sentry-dsn-old:latest"),
         (template(replace(FROM_SECRET, version="1"), LABEL), "sentry-dsn-staging:1"),
-        (template(PLAIN, LABEL), GOOD.shown),
+        (template(replace(PLAIN, dsn=OTHER), LABEL), OTHER.shown),
         (Template(), "has no SENTRY_DSN"),
     ],
 )
@@ -707,6 +724,10 @@ def test_plain_values_are_compared_by_fingerprint() -> None:
     old = serving(template=template(replace(PLAIN, dsn=OTHER), LABEL))
     assert one(of(service(PLAIN, LABEL, serving=(old,))), "cloud-run-serving-revision").status is Status.GAP
     assert one(of(service(PLAIN, LABEL)), "cloud-run-serving-revision").status is Status.PASS
+    once = serving(template=template(PLAIN, LABEL))  # what the secret holds now, as it was written before
+    assert one(of(service(serving=(once,))), "cloud-run-serving-revision").status is Status.PASS
+    unread = holding(secret(version(dsn=None)), services=(service(serving=(once,)),))
+    assert one(unread, "cloud-run-serving-revision").status is Status.GAP
 
 
 def test_a_tagged_revision_is_a_gap_of_its_own() -> None:
@@ -716,6 +737,7 @@ def test_a_tagged_revision_is_a_gap_of_its_own() -> None:
     found = one(seen, "cloud-run-tagged-revision")
     assert found.status is Status.GAP
     assert "the tag old of shop-api-staging leads to shop-api-staging-00017" in found.message
+    assert "--remove-tags=old" in (found.remedy.summary if found.remedy else "")
     right = of(service(serving=(serving(), serving(percent=0, tag="new"))))
     assert one(right, "cloud-run-tagged-revision").status is Status.PASS
     unread = of(service(serving=(serving(), serving(percent=0, tag="x", template=None, failure=DENIED))))
@@ -805,7 +827,7 @@ DEPLOYS = "gcloud run deploy shop-api-staging "
         ("--remove-secrets=SENTRY_DSN --update-env-vars=SENTRY_ENVIRONMENT=staging", "the next deploy drops it"),
         ("--update-secrets=SENTRY_DSN=sentry-dsn:latest", "from the secret sentry-dsn:latest"),
         ("--update-secrets=SENTRY_DSN=sentry-dsn-staging:3", "from the secret sentry-dsn-staging:3"),
-        ("--update-env-vars=SENTRY_ENVIRONMENT=production", "gives it production"),
+        ("--update-env-vars=SENTRY_ENVIRONMENT=production", "gives it SENTRY_ENVIRONMENT=production"),
         (
             "--update-env-vars=SENTRY_DSN=https://0123456789abcdef0123456789abcdef@o1.ingest.us.sentry.io/4",
             "as a plain value",
@@ -906,7 +928,7 @@ def test_one_dsn_in_secrets_of_both_environments_is_a_gap() -> None:
     seen = two(service(), service(secret_of("sentry-dsn-production"), LIVE_LABEL), secret(), copied)
     found = one(seen, "dsn-distinct-environments")
     assert found.status is Status.GAP
-    assert "with the same key" in found.message
+    assert "sentry-dsn-staging and sentry-dsn-production hold the same" in found.message
 
 
 def test_one_secret_for_both_is_fine_with_labels_and_a_gap_without() -> None:
@@ -919,6 +941,18 @@ def test_one_secret_for_both_is_fine_with_labels_and_a_gap_without() -> None:
     found = one(two(service(secret_of("sentry-dsn")), live, shared), "dsn-distinct-environments")
     assert found.status is Status.GAP
     assert "from the secret sentry-dsn" in found.message
+
+
+def test_versions_of_one_secret_may_hold_different_dsns() -> None:
+    shared = secret(version(), version(asked="1", number="1", dsn=OTHER), name="sentry-dsn")
+    live = service(replace(secret_of("sentry-dsn"), version="1"), LIVE_LABEL)
+    assert one(two(service(secret_of("sentry-dsn")), live, shared), "dsn-distinct-environments").status is Status.PASS
+
+
+def test_a_label_in_the_code_says_nothing_of_other_environments() -> None:
+    seen = two(service(secret_of("sentry-dsn")), service(secret_of("sentry-dsn")), secret(name="sentry-dsn"))
+    facts = [*CODE, DeployedEnvironment(declared=True, source="the code")]
+    assert one(seen, "dsn-distinct-environments", facts=facts).status is Status.UNKNOWN
 
 
 def test_an_environment_that_could_not_be_read_does_not_count() -> None:

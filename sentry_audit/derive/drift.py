@@ -154,8 +154,8 @@ def _difference(live: Variable, item: Setting) -> str:
     if item.sort == "secret":
         name, version = item.secret.rpartition("/")[2], item.version or "latest"
         same = live.secret == name and (live.version or "latest") == version
-        return "" if same else f"from the secret {name}:{version}"
+        return "" if same else f"{live.name} from the secret {name}:{version}"
     if live.secret:
-        return f"as a plain value{f' ({item.value})' if item.value else ''}"
+        return f"{live.name} as a plain value{f', {item.value}' if item.value else ''}"
     value = live.dsn.shown if live.dsn is not None else live.value
-    return item.value if value and item.value and value != item.value else ""
+    return f"{live.name}={item.value}" if value and item.value and value != item.value else ""

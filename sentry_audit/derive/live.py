@@ -24,6 +24,7 @@ LABEL = "SENTRY_ENVIRONMENT"
 SORTS = {"service": "service", "job": "job", "worker-pool": "worker pool"}
 _GROUPS = {"service": "run services", "job": "run jobs", "worker-pool": "beta run worker-pools"}
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(?:Z|\+00:00)")
+_REGION = re.compile(r"/locations/([a-z0-9-]+)")
 _MOST_REGIONS = 3
 F = TypeVar("F", bound="Fact")
 
@@ -90,7 +91,7 @@ class Subject(Struct, frozen=True):
     @property
     def place(self) -> Evidence:
         """Where the service was looked for."""
-        return Evidence(resource=f"projects/{self.project.id}", saw=f"no {self.target.sort} {self.target.service}")
+        return Evidence(resource=f"projects/{self.project.id}", saw=f"{SORTS[self.target.sort]} {self.target.service}")
 
 
 def fact_of(kind: type[F], facts: Iterable[Fact]) -> F | None:
@@ -146,14 +147,21 @@ def found(target: Target, project: Project) -> tuple[tuple[Service, ...], str, U
     if here:
         return here, "", None
     what = f"{SORTS[target.sort]} {target.service}"
-    if project.unlisted:
-        why = unseen(project.unlisted)
+    unlisted = [item for item in project.unlisted if _concerns(item, target)]
+    if unlisted:
+        why = unseen(unlisted)
         return (), "", Unseen(f"whether there is a {what} is not known: {why.reason}", why.hint)
     unasked = [name for name in target.regions if name not in project.regions]
     if unasked or not project.regions:
         where = f"the region {unasked[0]}" if unasked else f"no region of {project.id}"
         return (), "", Unseen(f"whether there is a {what} is not known: {where} was {'not ' * bool(unasked)}asked")
     return (), f"there is no {what} in {project.id} ({_regions(target, project)}){_meant(target, project, mine)}", None
+
+
+def _concerns(failure: Failure, target: Target) -> bool:
+    """Whether what could not be listed may hold the target: not where it was another region."""
+    region = _REGION.search(failure.resource)
+    return region is None or not target.regions or region[1] in target.regions
 
 
 def _regions(target: Target, project: Project) -> str:
@@ -185,11 +193,18 @@ def hit(container: Container, names: Iterable[str]) -> Variable | None:
     return next((item for item in there if item.secret or item.is_set), next(iter(there), None))
 
 
+def project_of(snapshot: Snapshot, service: Service, variable: Variable) -> str:
+    """The project of the secret that a variable comes from, by its id where that is known."""
+    named = variable.secret_project or service.project
+    project = snapshot.project(named)
+    return project.id if project is not None else named
+
+
 def dsn_of(snapshot: Snapshot, service: Service, variable: Variable) -> DsnSeen | None:
     """The DSN that a variable has: its own, or what its secret's version holds; None where that was not read."""
     if not variable.secret:
         return variable.dsn
-    project = snapshot.project(variable.secret_project or service.project)
+    project = snapshot.project(project_of(snapshot, service, variable))
     secret = project.secret(variable.secret) if project is not None else None
     version = secret.version(variable.version) if secret is not None else None
     return version.dsn if version is not None else None
@@ -234,6 +249,11 @@ def named(service: Service, container: Container) -> str:
     """``shop-api``, with its container where it has several."""
     several = len(service.template.containers) > 1 and container.name
     return f"{service.name} (container {container.name})" if several else service.name
+
+
+def listing(project: Project, sort: str) -> str:
+    """The gcloud line that shows which services, jobs or worker pools there are."""
+    return f"gcloud {_GROUPS[sort]} list --project={project.id}"
 
 
 def update(service: Service, flags: str, container: Container | None = None) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from sentry_audit.deployment.environments import canonical, named_in
-from sentry_audit.derive.live import LABEL, at, dsn_of, found, hit, needs, reached, shown
+from sentry_audit.derive.live import LABEL, at, dsn_of, found, hit, needs, project_of, reached, shown
 from sentry_audit.dsn import names_dsn
 from sentry_audit.facts import DeployedEnvironment, DsnMatrix, SdkInit
 
@@ -23,20 +23,21 @@ _UNTOLD = "?"
 class _Use(Struct, frozen=True):
     """What one environment's service has: its DSN's variable, what that holds, and the label of its events.
 
-    ``label`` is a canonical name: ``production`` where nothing sets one, ``?`` where that is not known.
+    ``holder`` is the project of its secret. ``label`` is a canonical name: ``production`` where nothing sets one, ``?``
+    where that is not known.
     """
 
     environment: str
     service: Service
     variable: Variable
+    holder: str
     dsn: DsnSeen | None
     label: str
 
     @property
     def secret(self) -> tuple[str, str]:
         """(project, name) of its secret; two empty texts for a plain value."""
-        variable = self.variable
-        return (variable.secret_project or self.service.project, variable.secret) if variable.secret else ("", "")
+        return (self.holder, self.variable.secret) if self.variable.secret else ("", "")
 
     @property
     def project(self) -> str:
@@ -59,18 +60,18 @@ def dsn_matrix(
     own = next((item for item in targets if item.environment == environment), None)
     if own is None or needs(component, own, mine).nothing:
         return []
-    use = _use(component, own, snapshot, mine)
+    use = _use(component, own, snapshot, environment, mine)
     if use is None:
         return []
     others = [item for item in targets if canonical(item.environment) != canonical(environment)]
-    uses = [other for item in others if (other := _use(component, item, snapshot, mine)) is not None]
+    uses = [other for item in others if (other := _use(component, item, snapshot, environment, mine)) is not None]
     borrowed = _borrowed(use, snapshot)
     if borrowed:
         return [_fact(component, [use], borrowed)]
     return [_compared(component, use, other) for other in uses if _comparable(use, other)]
 
 
-def _use(component: Component, target: Target, snapshot: Snapshot, facts: Sequence[Fact]) -> _Use | None:
+def _use(component: Component, target: Target, snapshot: Snapshot, own: str, facts: Sequence[Fact]) -> _Use | None:
     project = snapshot.project(target.project)
     services = found(target, project)[0] if project is not None else ()
     wanted = needs(component, target, facts)
@@ -80,16 +81,20 @@ def _use(component: Component, target: Target, snapshot: Snapshot, facts: Sequen
             if variable is None or not (variable.secret or variable.is_set):
                 continue
             names = [name for name in target.variables if "DSN" not in name.upper()] or [LABEL]
-            label = _label(hit(container, names), target.environment, facts)
-            return _Use(target.environment, service, variable, dsn_of(snapshot, service, variable), label)
+            label = _label(hit(container, names), target.environment, own, facts)
+            holder, dsn = project_of(snapshot, service, variable), dsn_of(snapshot, service, variable)
+            return _Use(target.environment, service, variable, holder, dsn, label)
     return None
 
 
-def _label(variable: Variable | None, environment: str, facts: Sequence[Fact]) -> str:
-    """What events are labelled with: by the code, else by the variable, else by the SDK."""
+def _label(variable: Variable | None, environment: str, own: str, facts: Sequence[Fact]) -> str:
+    """What events are labelled with: by the code, else by the variable, else by the SDK.
+
+    ``facts`` are those of the environment ``own``: what the code labels those of another with, they do not say.
+    """
     declared = next((fact for fact in facts if isinstance(fact, DeployedEnvironment)), None)
     if declared is not None and declared.declared and declared.source == "the code":
-        return canonical(environment)
+        return canonical(environment) if environment == own else _UNTOLD
     if variable is not None and (variable.secret or variable.is_set):
         return canonical(variable.value) if variable.value else _UNTOLD
     if any("environment" in fact.options for fact in facts if isinstance(fact, SdkInit)):
@@ -121,9 +126,7 @@ def _comparable(use: _Use, other: _Use) -> bool:
 
 def _compared(component: Component, use: _Use, other: _Use) -> DsnMatrix:
     both = f"{use.service.name} ({use.environment}) and {other.service.name} ({other.environment})"
-    one_dsn = (use.secret[1] != "" and use.secret == other.secret) or (
-        use.dsn is not None and other.dsn is not None and use.dsn.fingerprint == other.dsn.fingerprint != ""
-    )
+    one_dsn = _one_dsn(use, other)
     if not one_dsn and use.project != other.project:
         return _fact(component, [use, other], source=f"{both} send to different projects of Sentry")
     what = (
@@ -133,10 +136,7 @@ def _compared(component: Component, use: _Use, other: _Use) -> DsnMatrix:
     )
     if one_dsn:
         owner = _owner(use, other)
-        how = (
-            f"from the secret {use.secret[1]}" if use.secret == other.secret and use.secret[1] else "with the same key"
-        )
-        what = f"both use one DSN, {how}" + (f", which is {owner}'s by its name" if owner else "")
+        what = f"both use one DSN{_how(use, other, owner)}"
         if owner:
             return _fact(component, [use, other], f"{both}: {what}")
     if _UNTOLD in {use.label, other.label}:
@@ -147,6 +147,21 @@ def _compared(component: Component, use: _Use, other: _Use) -> DsnMatrix:
     return _fact(
         component, [use, other], source=f"{both}: {what}; the labels {use.label} and {other.label} tell them apart"
     )
+
+
+def _one_dsn(use: _Use, other: _Use) -> bool:
+    """Whether both use one DSN: by what it is where both were read, else by the secret that it comes from."""
+    if use.dsn is not None and other.dsn is not None:
+        return use.dsn.fingerprint == other.dsn.fingerprint != ""
+    return use.secret[1] != "" and use.secret == other.secret
+
+
+def _how(use: _Use, other: _Use, owner: str) -> str:
+    """How two environments come to one DSN, as the end of a sentence."""
+    if use.secret[1] and use.secret == other.secret:
+        return f", from the secret {use.secret[1]}" + (f", which is {owner}'s by its name" if owner else "")
+    names = " and ".join(item.secret[1] or f"{item.variable.name} of {item.service.name}" for item in (use, other))
+    return f": {names} hold the same"
 
 
 def _owner(use: _Use, other: _Use) -> str:

@@ -14,6 +14,7 @@ from sentry_audit.derive.live import (
     at,
     before,
     hit,
+    project_of,
     reached,
     revision_at,
     shown,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from sentry_audit.facts import Fact
 
 KINDS: tuple[type[Fact], ...] = (Secret, SecretVersionState, SecretPayload, SecretAccess, SecretFreshness)
-_BREAKS = "running instances keep what they read, the next one cannot start"
+_BREAKS = "it breaks the next cold start, running instances keep what they read"
 _STATES = {"DISABLED": "is disabled", "DESTROYED": "is destroyed", "MISSING": "is not there"}
 
 
@@ -83,7 +84,7 @@ def _running(subject: Subject) -> list[Reference]:
             if variable is not None and variable.secret:
                 found.append(
                     Reference(
-                        project=variable.secret_project or service.project,
+                        project=project_of(subject.snapshot, service, variable),
                         name=variable.secret,
                         version=variable.version or "latest",
                         source=f"{service.name} takes {variable.name} from it",
@@ -194,8 +195,7 @@ def _gone(subject: Subject, reference: Reference, project: cloud.Project, places
 
 def _names(subject: Subject, reference: Reference) -> str:
     """Who calls the secret what, where not all use one name; ``""`` where they do."""
-    said: dict[str, str] = {reference.source.removesuffix(" it") if reference.service else "": reference.name}
-    said.pop("", None)
+    said: dict[str, str] = {reference.service.name: reference.name} if reference.service is not None else {}
     for fact in subject.facts:
         if isinstance(fact, DsnArgument) and fact.secret:
             said["the code"] = fact.secret

@@ -12,7 +12,9 @@ from sentry_audit.derive.live import (
     at,
     dsn_of,
     hit,
+    listing,
     named,
+    project_of,
     reached,
     revision_at,
     shown,
@@ -20,11 +22,11 @@ from sentry_audit.derive.live import (
     unseen,
     update,
 )
-from sentry_audit.dsn import is_private
-from sentry_audit.facts import DeployedDsn, DeployedEnvironment, SdkInit, Shutdown
+from sentry_audit.derive.sending import cpu, egress
+from sentry_audit.facts import DeployedDsn, DeployedEnvironment, SdkInit
 
 if TYPE_CHECKING:
-    from sentry_audit.cloud import Container, DsnSeen, Service, Serving, Template, Variable
+    from sentry_audit.cloud import Container, Service, Serving, Template, Variable
     from sentry_audit.derive.live import Subject
     from sentry_audit.facts import Fact
 
@@ -46,13 +48,13 @@ def serving_facts(subject: Subject) -> list[Fact]:
             facts += [kind(unknown=f"{service.name}: {_NO_CONTAINER}", evidence=(at(service, ""),)) for kind in kinds]
         for container in reached(service.template):
             facts += [_variable(subject, service, container), _label(subject, service, container)]
-        facts += [*_revisions(subject, service), _cpu(subject, service), _egress(subject, service)]
+        facts += [*_revisions(subject, service), cpu(subject, service), egress(subject, service)]
     return facts
 
 
 def _missing(subject: Subject) -> list[Fact]:
     target = subject.target
-    command = f"gcloud run services list --project={subject.project.id}"
+    command = listing(subject.project, target.sort)
     names = subject.needs.names
     absent = CloudRunEnv(
         name=names[0] if names else "", service=target.service, problem=subject.missing, command=command,
@@ -145,7 +147,9 @@ def secret_meant(subject: Subject) -> str:
 
 
 def _pass(subject: Subject, service: Service, container: Container, name: str) -> str:
-    return update(service, f"--update-secrets={name}={secret_meant(subject)}:latest", container)
+    """The line that passes the DSN from a secret; gcloud refuses to change a plain value into one."""
+    plain = "" if (there := container.variable(name)) is None or there.secret else f"--remove-env-vars={name} "
+    return update(service, f"{plain}--update-secrets={name}={secret_meant(subject)}:latest", container)
 
 
 # --- the environment's name -----------------------------------------------------------------------
@@ -257,11 +261,12 @@ def _revision(subject: Subject, service: Service, item: Serving) -> ServingRevis
     has, lacks = _compared(subject, service, template)
     pinned = "; traffic is pinned to it, so no new revision takes its place" if lacks and item.pinned else ""
     where = f"--project={service.project} --region={service.region}"
+    moves = f"--remove-tags={item.tag}" if role == "tag" else "--to-latest"
     return ServingRevision(
         name=item.revision, service=service.name, role=role, percent=item.percent, tag=item.tag, pinned=item.pinned,
         agrees=not lacks, source=f"{gets} to {item.revision}{f', which has {has}' if has else ''}",
         problem=f"{gets} to {item.revision}, which {lacks}{pinned}" if lacks else "",
-        command=f"gcloud run services update-traffic {service.name} {where} --to-latest",
+        command=f"gcloud run services update-traffic {service.name} {where} {moves}",
         evidence=(revision_at(service, item.revision, has or f"no {subject.needs.either or 'variable'}"),),
     )  # fmt: skip
 
@@ -279,85 +284,14 @@ def _compared(subject: Subject, service: Service, template: Template) -> tuple[s
             continue
         if there is None or not (there.secret or there.is_set):
             return has, f"has no {subject.needs.either}; the service was given it later"
-        if _identity(wanted) != _identity(there):
+        if not _same(subject, service, wanted, there):
             return has, f"has {shown(there)}; the service was deployed last with {shown(wanted)}"
     return has, ""
 
 
-def _identity(variable: Variable) -> tuple[str, ...]:
-    if variable.secret:
-        return variable.name, variable.secret_project, variable.secret, variable.version or "latest"
-    return variable.name, variable.dsn.fingerprint if variable.dsn is not None else variable.value
-
-
-# --- CPU and network ------------------------------------------------------------------------------
-
-
-def _cpu(subject: Subject, service: Service) -> CpuAllocation:
-    """Whether events leave before the CPU is taken away.
-
-    The SDK sends from a thread of its own. At SIGTERM the CPU is back for ten seconds, so that a flush on shutdown
-    still sends what was left: late, and not if the instance is killed. Source: Cloud Run's container contract.
-    """
-    idle = [item for item in reached(service.template) if item.cpu_idle]
-    if service.sort != "service" or not idle:
-        always = (
-            f"{service.name} has its CPU all the time"
-            if service.sort == "service"
-            else f"{service.name} serves no requests"
-        )
-        return CpuAllocation(
-            service=service.name, delivers=True, source=always, evidence=(at(service, "cpu_idle: false"),)
-        )
-    here = at(service, "cpu_idle: true")
-    shutdown = next((fact for fact in subject.facts if isinstance(fact, Shutdown)), None)
-    told = f"{service.name} has a CPU only while it answers a request"
-    if shutdown is None or shutdown.unknown:
-        why = shutdown.unknown if shutdown is not None else "whether anything sends what is queued is not known"
-        return CpuAllocation(service=service.name, throttled=True, unknown=f"{told}, and {why}", evidence=(here,))
-    places = (here, *shutdown.evidence)
-    if shutdown.flushes:
-        source = f"{told}; what is queued then is sent on shutdown at the latest"
-        return CpuAllocation(service=service.name, throttled=True, delivers=True, source=source, evidence=places)
-    if shutdown.elsewhere:
-        reason = (
-            f"{told}, and whether each request that fails ends with the flush in {shutdown.elsewhere} was not followed"
-        )
-        return CpuAllocation(service=service.name, throttled=True, unknown=reason, evidence=places)
-    return CpuAllocation(
-        service=service.name, throttled=True, problem=f"{told}, and nothing flushes: events that wait then are late, or lost",
-        command=update(service, "--no-cpu-throttling"), evidence=places,
-    )  # fmt: skip
-
-
-def _egress(subject: Subject, service: Service) -> Egress:
-    template = service.template
-    dsn = _dsn(subject, service)
-    host = dsn.host if dsn is not None else ""
-    aim = host or "Sentry's ingest host"
-    inside = bool(host) and is_private(host)
-    here = (at(service, f"egress: {template.egress or 'no VPC'}"),)
-    if template.egress == "ALL_TRAFFIC" or (inside and template.egress):
-        network = template.network or "its VPC"
-        reason = (
-            f"all that {service.name} sends goes through {network}: whether a route, and Cloud NAT, lead from there to "
-            f"{aim} cannot be seen from here"
-        )
-        if inside:
-            reason = f"{service.name} reaches {aim} through {network} only: whether a route leads there cannot be seen from here"
-        hint = f"gcloud compute routers list --project={service.project} --regions={service.region}"
-        return Egress(service=service.name, network=network, host=host, unknown=reason, hint=hint, evidence=here)
-    if inside:
-        problem = f"{aim} is in a private network, and {service.name} is attached to none"
-        command = update(service, "--network=NETWORK --subnet=SUBNET --vpc-egress=private-ranges-only")
-        return Egress(service=service.name, host=host, problem=problem, command=command, evidence=here)
-    source = f"{service.name} sends to public addresses by itself"
-    return Egress(service=service.name, network=template.network, host=host, reaches=True, source=source, evidence=here)
-
-
-def _dsn(subject: Subject, service: Service) -> DsnSeen | None:
-    for container in reached(service.template):
-        variable = hit(container, subject.needs.names)
-        if variable is not None:
-            return dsn_of(subject.snapshot, service, variable)
-    return None
+def _same(subject: Subject, service: Service, left: Variable, right: Variable) -> bool:
+    """Whether two revisions get one DSN: from one version of one secret, or by what their values are."""
+    if left.secret and (left.secret, left.version or "latest") == (right.secret, right.version or "latest"):
+        return project_of(subject.snapshot, service, left) == project_of(subject.snapshot, service, right)
+    prints = {dsn.fingerprint if (dsn := dsn_of(subject.snapshot, service, item)) else "" for item in (left, right)}
+    return len(prints) == 1 and prints != {""}
