@@ -27,11 +27,12 @@ _REGION = re.compile(r"[a-z]+(?:-[a-z]+)+\d+")
 #: What stands where a project's name is to be filled in, and Kubernetes' own namespace.
 _TO_FILL_IN = re.compile(
     r"\b(?:your|placeholder|replace|change-?me|xxx+)\b"
-    r"|^(?:(?:my|the|a|some|example|sample)-)?(?:(?:gcp|google|cloud|google-cloud|gcloud)-)?project(?:-id|-name)?$"
+    r"|(?:^|-)project-(?:id|name)$|^(?:(?:my|the|a|some|example|sample)-)?(?:(?:gcp|google|cloud|google-cloud|gcloud)-)?project$"
     r"|^default$"
 )
 _PROPERTIES = {"project": "project", "core/project": "project", "run/region": "region"}
 _VARIABLES = {"CLOUDSDK_CORE_PROJECT": "project", "CLOUDSDK_RUN_REGION": "region"}
+_IMAGE = re.compile(r"^(?:(?:[\w-]+\.)?gcr\.io|[a-z0-9-]+-docker\.pkg\.dev)/([^/]+)/")
 _ACCOUNT = re.compile(r"^[\w.-]+@([\w-]+)\.iam\.gserviceaccount\.com$")
 
 
@@ -97,6 +98,12 @@ def agreed(places: Sequence[Place]) -> Place:
     """What all of ``places`` say alike."""
     projects, regions = {item.project for item in places}, {item.region for item in places}
     return Place(projects.pop() if len(projects) == 1 else "", regions.pop() if len(regions) == 1 else "")
+
+
+def image_project(image: str) -> str:
+    """The project whose registry holds an image: not always the one that runs it."""
+    match = _IMAGE.match(image)
+    return project_of(match[1]) if match else ""
 
 
 def account_project(email: str) -> str:

@@ -26,7 +26,7 @@ def is_makefile(path: str) -> bool:
 def read(scripts: Scripts, path: str) -> None:
     """The deployments of a Makefile: each target's recipe, with the target's name as a hint."""
     text = scripts.files.text(path) or ""
-    variables = {name: value.strip() for name, value in _VARIABLE.findall(text)}
+    variables = {name: _unquoted(value.strip()) for name, value in _VARIABLE.findall(text)}
     variables = {name: expand(_shell(value), variables) for name, value in variables.items()}
     targets = list(_TARGET.finditer(text))
     for index, match in enumerate(targets):
@@ -37,6 +37,11 @@ def read(scripts: Scripts, path: str) -> None:
             start = text.count("\n", 0, match.end()) + 1
             hints = [(match[1], "the target's name")]
             scripts.text(path, recipe, variables, hints, "makefile", 0, start, dirname(path), whole=text)
+
+
+def _unquoted(value: str) -> str:
+    """A value without the quotes around it, which the shell takes off where it is put in."""
+    return value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'" else value
 
 
 def _shell(text: str) -> str:

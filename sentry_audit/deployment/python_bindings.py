@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import ast
+import re
 from typing import TYPE_CHECKING
 
 from sentry_audit.deployment.environments import is_parameter
 from sentry_audit.deployment.python_texts import Scope, each, pairs, resolve, text, values, words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from sentry_audit.deployment.environments import Hint
     from sentry_audit.python.module import FunctionNode
 
+_LOCATION = re.compile(r"^(?:gcp_|google_)?(?:cloud_)?(?:project(?:_id)?|region|location)$")
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -38,6 +40,16 @@ def collect(body: list[ast.stmt], scope: Scope) -> None:
                 if isinstance(owner, ast.Name) and node.func.attr in {"append", "extend", "update"}:
                     more = ast.List(elts=[item], ctx=ast.Load()) if node.func.attr == "append" else item
                     scope.setdefault(owner.id, []).append(more)
+
+
+def locations(calls: Iterable[ast.Call], scope: Scope) -> None:
+    """The defaults of options that name the project or the region: ``add_argument("--region", default="us-east1")``."""
+    for call in calls:
+        given = [item.value for item in call.args if isinstance(item, ast.Constant) and isinstance(item.value, str)]
+        name = next((item[2:].replace("-", "_") for item in given if item.startswith("--")), "")
+        default = next((item.value for item in call.keywords if item.arg == "default"), None)
+        if default is not None and _LOCATION.match(name):
+            scope.setdefault(f".{name}", [default])
 
 
 def field_names(node: ast.ClassDef, module: Scope) -> list[str]:

@@ -23,6 +23,7 @@ from sentry_audit.deployment.python_bindings import (
     defaults_of,
     field_names,
     hints_in,
+    locations,
 )
 from sentry_audit.deployment.python_conditions import hints_of, outcome, taken
 from sentry_audit.deployment.python_texts import Scope, each, resolve, split, text, words
@@ -79,6 +80,7 @@ class _Script:
                 self._fields(node)
             elif isinstance(node, FUNCTIONS) and _runs_gcloud(node):
                 self.wrappers.add(node.name)
+        locations(self.calls.get("add_argument", ()), self.module)
         for chosen in self._choices():
             self.visit(self.tree.body, [self.module, chosen], hints_in(chosen, "the choice"))
 

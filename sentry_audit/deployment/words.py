@@ -6,13 +6,13 @@ import re
 from posixpath import basename
 from typing import TYPE_CHECKING
 
-from sentry_audit.deployment.environments import is_parameter
+from sentry_audit.deployment.environments import is_parameter, named_in
 
 if TYPE_CHECKING:
     from collections.abc import Container, Sequence
 
 _ARRAY = re.compile(r"^[ \t]*(?:declare\s+-a\s+|readonly\s+|local\s+(?:-a\s+)?)?(\w+)(\+?)=\(([^)]*)\)", re.MULTILINE)
-_DEFAULT = re.compile(r"\$\{(\w+):?-[^{}]*\}")
+_DEFAULT = re.compile(r"(?:(?P<to>\w+)=[\"']?)?\$\{(?P<name>\w+):?-(?P<default>[^{}]*)\}")
 _REQUIRED = re.compile(r"\$\{(\w+):?\?[^{}]*\}")
 _ITEMS = re.compile(r"\$\{(\w+)\[[@*]\]\}")
 
@@ -20,9 +20,17 @@ _ITEMS = re.compile(r"\$\{(\w+)\[[@*]\]\}")
 def plain(text: str, given: Container[str]) -> str:
     """``text`` with arrays as variables, and without the default of an environment's name that is not ``given``."""
     text = _ITEMS.sub(r"${\1}", _ARRAY.sub(_one_word, _REQUIRED.sub(r"${\1}", text)))
-    return _DEFAULT.sub(
-        lambda match: f"${{{match[1]}}}" if is_parameter(match[1]) and match[1] not in given else match[0], text
-    )
+
+    def chosen(match: re.Match[str]) -> str:
+        name, default = match["name"], match["default"]
+        if not is_parameter(name) or name in given:
+            return match[0]
+        if name.isdigit() and match["to"] and not any(map(is_parameter, (match["to"], default.strip("$")))):
+            if not named_in(default):  # REGION=${1:-us-central1} names no environment
+                return match[0]
+        return match[0][: match.start("name") - match.start()] + name + "}"
+
+    return _DEFAULT.sub(chosen, text)
 
 
 def _one_word(match: re.Match[str]) -> str:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from sentry_audit.cloud import SecretReference, Target
 from sentry_audit.deployment import gcloud
 from sentry_audit.deployment.environments import rendered, speaks_of
+from sentry_audit.deployment.location import image_project
 from sentry_audit.deployment.state import by_service, states
 from sentry_audit.dsn import names_dsn
 from sentry_audit.facts import (
@@ -166,6 +167,8 @@ class _Asked(Struct, frozen=True):
             return [self._place(running, name, f"the secret {secret.name} ({secret.evidence[0]})")]
         places = ", ".join(dict.fromkeys(str(item.evidence[0]) for item in running.deployments))
         looked = f"{places} names none that could be followed" if places else "no deploy definition names one"
+        registries = ", ".join(dict.fromkeys(filter(None, (image_project(item.image) for item in running.deployments))))
+        looked += f" (its image is in {registries}, which may not be where it runs)" if registries else ""
         return [self._place(running, "", "", f"its project is not known: {looked}; give {self._remedy}")]
 
     @property

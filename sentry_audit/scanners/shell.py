@@ -23,6 +23,7 @@ _KEYWORDS = frozenset({"if", "then", "else", "elif", "do", "while", "until", "!"
 _CLOSERS = frozenset({"fi", "done", "esac", "}", "export", "set", "echo", ":"})
 _OPERATORS = frozenset({"&&", "||", ";", ";;", "&", "|", "(", ")", "\n"})
 _PIPE = ["|"]
+_APOSTROPHE = re.compile(r"(?<=\w)'(?=\w)")
 _HERE = re.compile(r"^([^\n]*?)<<-?[ \t]*([\"']?)(\w+)\2([^\n]*)\n(.*?)^[ \t]*\3[ \t]*$", re.MULTILINE | re.DOTALL)
 _RUNS = re.compile(r"\b(?:ba|z|da)?sh\b|\bssh\b")
 
@@ -184,7 +185,7 @@ def _split(text: str) -> list[list[str]]:
         for line in text.replace("\\\r\n", " ").replace("\\\n", " ").split("\n")
         if not line.lstrip().startswith("#")
     ]
-    lines = [_DUPLICATED.sub(" ", line) for line in lines]
+    lines = [_DUPLICATED.sub(" ", _uncommented(line) if " #" in line else line) for line in lines]
     joined = _substituted("\n".join(lines))
     try:
         tokens = _tokens(joined)
@@ -204,6 +205,17 @@ def _split(text: str) -> list[list[str]]:
         else:
             found[-1].append(token)
     return [words for words in found if words and words != _PIPE]
+
+
+def _uncommented(line: str) -> str:
+    """``line`` without the comment at its end; one that may lie within quotes is left."""
+    at = line.find(" #")
+    while at >= 0:
+        code, comment = line[:at], _APOSTROPHE.sub("", line[at:])
+        if not any(text.count(quote) % 2 for text in (code, comment) for quote in "\"'`"):
+            return code
+        at = line.find(" #", at + 1)
+    return line
 
 
 def _substituted(text: str) -> str:
