@@ -37,11 +37,6 @@ def set_secret_policy(state: State, request: Any) -> Any:
     return change(find_secret(state, request.resource)[1].policy, request)
 
 
-def get_project_policy(state: State, request: Any) -> Any:
-    project = state.project(request.resource.removeprefix("projects/"), "cloudresourcemanager.googleapis.com")
-    return shown(project.policy, request)
-
-
 def get_service_policy(state: State, request: Any) -> Any:
     """Cloud Run's services keep no policy here: nobody but their owner may call them."""
     for project in state:

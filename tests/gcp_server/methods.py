@@ -8,11 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from google.cloud import run_v2, secretmanager_v1
+from google.cloud.location import locations_pb2
 from google.iam.v1 import iam_policy_pb2
 from google.longrunning import operations_pb2
 from msgspec import Struct
 
-from . import iam, run, secret_manager
+from . import iam, projects, run, secret_manager
 from .messages import raw
 
 if TYPE_CHECKING:
@@ -24,13 +25,15 @@ SECRETS = "google.cloud.secretmanager.v1.SecretManagerService"
 RUN = "google.cloud.run.v2"
 PROJECTS = "google.cloud.resourcemanager.v3.Projects"
 OPERATIONS = "google.longrunning.Operations"
+LOCATIONS = "google.cloud.location.Locations"
 
 
 class Method(Struct, frozen=True, kw_only=True):
     """One method.
 
     ``permission`` is asked for on ``resource`` (a dotted path in the request); ``routed``: the API finds the region
-    in the header ``x-goog-request-params``; ``call`` is None for what is answered from the caller's own permissions.
+    in the header ``x-goog-request-params``; ``call`` is None for what is answered from the caller's own permissions;
+    ``rest`` is what there is over REST alone.
     """
 
     name: str
@@ -40,6 +43,7 @@ class Method(Struct, frozen=True, kw_only=True):
     resource: str
     call: Callable[[State, Any], Any] | None
     routed: bool = False
+    rest: bool = False
 
 
 def _secrets() -> list[tuple[str, Any, str, str, Any]]:
@@ -111,32 +115,28 @@ def table() -> dict[str, Method]:
         for name, request, permission, resource, call in _run()
     ]
     found += _policies()
-    for name, request, call in (
-        ("GetOperation", operations_pb2.GetOperationRequest, run.get_operation),
-        ("WaitOperation", operations_pb2.WaitOperationRequest, run.wait_operation),
-    ):
-        permission = "run.operations.get"
+    for name, api, request, permission, call in (
+        (f"{OPERATIONS}/GetOperation", run.API, operations_pb2.GetOperationRequest, "run.operations.get", run.get_operation),
+        (f"{OPERATIONS}/WaitOperation", run.API, operations_pb2.WaitOperationRequest, "run.operations.get", run.wait_operation),
+        (f"{PROJECTS}/GetProject", projects.API, projects.GetProjectRequest, "resourcemanager.projects.get", projects.get),
+        (f"{LOCATIONS}/ListLocations", run.API, locations_pb2.ListLocationsRequest, "run.locations.list", run.list_locations),
+    ):  # fmt: skip
+        rest = name.startswith(LOCATIONS)
         found.append(
-            Method(
-                name=f"{OPERATIONS}/{name}",
-                api=run.API,
-                request=request,
-                permission=permission,
-                resource="name",
-                call=call,
-            )
+            Method(name=name, api=api, request=request, permission=permission, resource="name", call=call, rest=rest)
         )
     return {item.name: item for item in found}
 
 
 def _policies() -> list[Method]:
-    manager, projects = secret_manager.API, "cloudresourcemanager.googleapis.com"
+    manager, resources = secret_manager.API, projects.API
     rows = (
         (f"{SECRETS}/GetIamPolicy", manager, "secretmanager.secrets.getIamPolicy", iam.get_secret_policy),
         (f"{SECRETS}/SetIamPolicy", manager, "secretmanager.secrets.setIamPolicy", iam.set_secret_policy),
         (f"{SECRETS}/TestIamPermissions", manager, "", None),
-        (f"{PROJECTS}/GetIamPolicy", projects, "resourcemanager.projects.getIamPolicy", iam.get_project_policy),
-        (f"{PROJECTS}/TestIamPermissions", projects, "", None),
+        (f"{PROJECTS}/GetIamPolicy", resources, "resourcemanager.projects.getIamPolicy", projects.get_policy),
+        (f"{PROJECTS}/SetIamPolicy", resources, "resourcemanager.projects.setIamPolicy", projects.set_policy),
+        (f"{PROJECTS}/TestIamPermissions", resources, "", None),
         (f"{RUN}.Services/GetIamPolicy", run.API, "run.services.getIamPolicy", iam.get_service_policy),
         (f"{RUN}.Services/TestIamPermissions", run.API, "", None),
     )

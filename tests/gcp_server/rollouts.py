@@ -10,7 +10,7 @@ from google.rpc import code_pb2, status_pb2
 
 from .errors import RefusedError, invalid
 from .iam import can_read
-from .messages import LATEST, Condition, Revision, clone, to_latest
+from .messages import Condition, Revision, clone, to_latest
 from .state import Pending, Project, Rollout, State, new_etag, new_time
 
 #: What a caller sends and the server keeps; everything else is the server's.
@@ -300,7 +300,7 @@ def _route(service: Any) -> None:
     """Where requests go: to what ``traffic`` says, as long as there is a revision that is ready."""
     del service.traffic_statuses[:]
     for target in service.traffic:
-        if target.type_ == LATEST and not service.latest_ready_revision:
+        if not target.revision and not service.latest_ready_revision:
             continue
         made = service.traffic_statuses.add(percent=target.percent, revision=target.revision, tag=target.tag)
         made.type_ = target.type_

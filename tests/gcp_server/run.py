@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from google.cloud import run_v2 as api
+from google.cloud.location import locations_pb2
 from google.longrunning import operations_pb2
 from google.protobuf import field_mask_pb2
 
@@ -70,6 +71,18 @@ def _listed(state: State, request: Any, store: str, folder: str, answer: Any, fi
     made = answer(next_page_token=token)
     getattr(made, field).extend(shown)
     return made
+
+
+def list_locations(state: State, request: Any) -> Any:
+    """Cloud Run Admin v1, over REST alone: the regions. Names lack ``projects/``, an unknown project has none."""
+    project = state.find_project(request.name.removeprefix("projects/"))
+    regions, token = page(project.regions if project else [], request, state.page_size, MOST_PER_PAGE)
+    places = [
+        locations_pb2.Location(name=f"{project.id}/locations/{item}", location_id=item, display_name=item)
+        for item in regions
+        if project
+    ]
+    return locations_pb2.ListLocationsResponse(locations=places, next_page_token=token)
 
 
 def list_services(state: State, request: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The server: gRPC, on a port of 127.0.0.1."""
+"""The server: gRPC and REST, on one port of 127.0.0.1."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from grpc_status import rpc_status
 from .calls import Calls, HangError, MalformedError, ResetError
 from .errors import RefusedError
 from .front import Front
+from .rest import Rest, http_server
 
 if TYPE_CHECKING:
+    import ssl
     from types import TracebackType
 
     from .state import State
@@ -26,12 +28,21 @@ NO_MESSAGE = b"\x0a\xff\xff\xff\x07"
 class GcpServer(Calls):
     """``with GcpServer(state) as server:`` serves a state at ``server.endpoint`` until the block ends.
 
-    ``workers`` bounds the calls in flight, ``streams`` those of one connection (Google's front ends: 100).
+    ``workers`` bounds the calls in flight, ``streams`` those of one connection (Google's front ends: 100); with
+    ``tls`` the port speaks TLS alone.
     """
 
-    def __init__(self, state: State, *, port: int = 0, workers: int = 160, streams: int = 100) -> None:
+    def __init__(
+        self,
+        state: State,
+        *,
+        port: int = 0,
+        workers: int = 160,
+        streams: int = 100,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         super().__init__(state)
-        self._wanted_port, self._workers, self._streams = port, workers, streams
+        self._wanted_port, self._workers, self._streams, self._tls = port, workers, streams, tls
         self._stopping = threading.Event()
 
     @property
@@ -50,7 +61,9 @@ class GcpServer(Calls):
         self._grpc = grpc.server(self._pool, handlers=[_Handlers(self)], options=options)
         port = self._grpc.add_insecure_port("127.0.0.1:0")
         self._grpc.start()
-        self._front = Front(port, port=self._wanted_port)
+        self._http = http_server(Rest(self), self._reset, self._stopping.wait)
+        threading.Thread(target=self._http.serve_forever, args=(0.05,), name="gcp-server-rest", daemon=True).start()
+        self._front = Front(port, self._http.server_address[1], self._wanted_port, self._tls)
         return self
 
     def __exit__(
@@ -58,6 +71,8 @@ class GcpServer(Calls):
     ) -> None:
         self._stopping.set()
         self._front.close()
+        self._http.shutdown()
+        self._http.server_close()
         self._grpc.stop(0).wait()
         self._pool.shutdown(cancel_futures=True)
 
@@ -75,11 +90,14 @@ class GcpServer(Calls):
         except MalformedError:
             return NO_MESSAGE
         except ResetError:
-            self._front.reset(int(context.peer().rpartition(":")[2]))
+            self._reset(int(context.peer().rpartition(":")[2]))
         except HangError:
             pass
         self._wait(context)
         return b""
+
+    def _reset(self, port: int) -> None:
+        self._front.reset(port)
 
     def _wait(self, context: grpc.ServicerContext) -> None:
         """Until the caller gives up, or the server stops."""
@@ -98,6 +116,6 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc comes wit
     def service(self, call: grpc.HandlerCallDetails) -> Any:
         """The handler of a call; None if there is no such method."""
         method = call.method.removeprefix("/")
-        if method not in self._server.methods:
+        if method not in self._server.methods or self._server.methods[method].rest:
             return None
         return grpc.unary_unary_rpc_method_handler(lambda data, context: self._server.serve(method, data, context))
