@@ -12,7 +12,7 @@ from sentry_audit.errors import ChecksFileError, NothingAudited, UsageError, nea
 from sentry_audit.model import ComponentReport, Problem, Report, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from sentry_audit.checks import Check
     from sentry_audit.cloud import CloudOptions, Snapshot, Target
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sentry_audit.differing import Difference
     from sentry_audit.facts import Component, Fact
     from sentry_audit.javascript.packages import Frontend
-    from sentry_audit.model import ChainLink
+    from sentry_audit.model import ChainLink, SentryProject
     from sentry_audit.python.components import Service
     from sentry_audit.sdk_table import SdkTable
     from sentry_audit.settings import Settings
@@ -348,6 +348,7 @@ def report(
         problems=tuple(_once(problems)),
         exit_code=engine.exit_code(findings, request.fail_on, request.allow_unknown),
         notes=tuple(collected.notes),
+        projects=tuple(_projects(components, audited, snapshot)),
         cloud=live.told(snapshot, str(request.evidence) if request.evidence else ""),
     )
 
@@ -364,6 +365,15 @@ def _cloud_facts(
         found += cloud_facts(component, audited.environment, snapshot, mine, deriver.matching)
         found += dsn_matrix(component, audited.environment, snapshot, mine)
     return found
+
+
+def _projects(components: Sequence[Component], audited: Audited, snapshot: Snapshot | None) -> Iterator[SentryProject]:
+    if snapshot is None:
+        return
+    from sentry_audit.derive.matrix import sentry_projects
+
+    for component in components:
+        yield from sentry_projects(component, audited.environment, snapshot, audited.facts)
 
 
 def _once(problems: list[Problem]) -> list[Problem]:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import pytest
@@ -55,7 +55,7 @@ def test_the_report_says_where_its_knowledge_comes_from(world: World) -> None:
     assert document["google_cloud"]["projects"] == ["shop-staging", "shop-production"]
     assert document["google_cloud"]["evidence"] is None
     [project] = document["sentry_projects"]
-    assert (project["component"], project["host"], project["project"]) == ("shop", "o123.ingest.us.sentry.io", "451")
+    assert (project["component"], project["host"], project["project"]) == ("app", "o123.ingest.us.sentry.io", "451")
     assert project["dsn"] == "https://…c1f3@o123.ingest.us.sentry.io/451"
 
 
@@ -69,7 +69,7 @@ def test_all_environments_side_by_side(world: World) -> None:
         world.state.projects["shop-production"].secrets["sentry-dsn-production"].versions[-1].payload
     )
     done = run("check", world.root, "--all-envs", "--gcp-endpoint", world.server.endpoint)
-    assert "another environment sends there too" in done.stdout
+    assert "another environment sends there too" in " ".join(done.stdout.split())
 
 
 def test_evidence_is_judged_where_there_are_no_credentials(world: World, tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_no_secret_is_shown_anywhere(world: World, tmp_path: Path, fault: str) -
     if fault:
         getattr(world.server, fault)("*/AccessSecretVersion", times=2)
     kept, report = tmp_path / "evidence.json", tmp_path / "report.json"
-    loud = {"GOOGLE_SDK_PYTHON_LOGGING_SCOPE": "google", "GRPC_VERBOSITY": "DEBUG", "PYTHONLOGLEVEL": "DEBUG"}
+    loud: Any = {"GOOGLE_SDK_PYTHON_LOGGING_SCOPE": "google", "GRPC_VERBOSITY": "DEBUG", "PYTHONLOGLEVEL": "DEBUG"}
     endpoint = ("--gcp-endpoint", world.server.endpoint)
     first = run(
         "--debug",

@@ -10,6 +10,7 @@ from sentry_audit.deployment.environments import canonical, named_in
 from sentry_audit.derive.live import LABEL, at, dsn_of, found, hit, needs, project_of, reached, shown
 from sentry_audit.dsn import names_dsn
 from sentry_audit.facts import DeployedEnvironment, DsnMatrix, SdkInit
+from sentry_audit.model import SentryProject
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,6 +70,26 @@ def dsn_matrix(
     if borrowed:
         return [_fact(component, [use], borrowed)]
     return [_compared(component, use, other) for other in uses if _comparable(use, other)]
+
+
+def sentry_projects(
+    component: Component, environment: str, snapshot: Snapshot | None, facts: Sequence[Fact]
+) -> list[SentryProject]:
+    """Where the events of ``component`` go in ``environment``, for each service whose DSN was read."""
+    if snapshot is None:
+        return []
+    mine = [fact for fact in facts if fact.component in {"", component.name}]
+    found: list[SentryProject] = []
+    for target in snapshot.targets:
+        if (target.component, target.environment) != (component.name, environment):
+            continue
+        use = _use(component, target, snapshot, environment, mine)
+        if use is not None and use.dsn is not None and use.dsn.project:
+            dsn = use.dsn
+            found.append(
+                SentryProject(component.name, dsn.host, dsn.project, dsn.shown, dsn.fingerprint, use.service.resource)
+            )
+    return found
 
 
 def _use(component: Component, target: Target, snapshot: Snapshot, own: str, facts: Sequence[Fact]) -> _Use | None:
