@@ -32,6 +32,10 @@ _OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_len
 _LOCAL = [*_OPTIONS, ("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1)]
 
 
+#: By sort: the client's method, and the field of its answer.
+_LISTS = {"service": ("_services", "services"), "job": ("_jobs", "jobs"), "worker-pool": ("_pools", "worker_pools")}
+
+
 class Page(Struct, frozen=True):
     """One page of a list: protobuf messages, the token of the next page, and places that did not answer."""
 
@@ -71,7 +75,7 @@ class Clients:
 
     def __enter__(self) -> Self:
         """Make what every run needs, before threads would do it at the same time."""
-        _ = self._lists, self._revisions, self._secrets
+        _ = self._services, self._revisions, self._secrets
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
@@ -99,19 +103,25 @@ class Clients:
         return self._channel(permissions.RUN)
 
     @cached_property
-    def _lists(self) -> dict[str, Any]:
+    def _services(self) -> Any:
+        from google.cloud import run_v2
+        from google.cloud.run_v2.services.services.transports import ServicesGrpcTransport
+
+        return run_v2.ServicesClient(transport=ServicesGrpcTransport(channel=self._run)).list_services
+
+    @cached_property
+    def _jobs(self) -> Any:
         from google.cloud import run_v2
         from google.cloud.run_v2.services.jobs.transports import JobsGrpcTransport
-        from google.cloud.run_v2.services.services.transports import ServicesGrpcTransport
+
+        return run_v2.JobsClient(transport=JobsGrpcTransport(channel=self._run)).list_jobs
+
+    @cached_property
+    def _pools(self) -> Any:
+        from google.cloud import run_v2
         from google.cloud.run_v2.services.worker_pools.transports import WorkerPoolsGrpcTransport
 
-        return {
-            "service": run_v2.ServicesClient(transport=ServicesGrpcTransport(channel=self._run)).list_services,
-            "job": run_v2.JobsClient(transport=JobsGrpcTransport(channel=self._run)).list_jobs,
-            "worker-pool": run_v2.WorkerPoolsClient(
-                transport=WorkerPoolsGrpcTransport(channel=self._run)
-            ).list_worker_pools,
-        }
+        return run_v2.WorkerPoolsClient(transport=WorkerPoolsGrpcTransport(channel=self._run)).list_worker_pools
 
     @cached_property
     def _revisions(self) -> Any:
@@ -179,8 +189,8 @@ class Clients:
     def page(self, sort: str, parent: str, token: str, timeout: float) -> Page:
         """A page of the services, jobs or worker pools (``sort``) in ``projects/P/locations/R``."""
         request = {"parent": parent, "page_size": PAGE, "page_token": token}
-        message = self._first(self._lists[sort](request=request, timeout=timeout, **self._rest))
-        field = {"service": "services", "job": "jobs", "worker-pool": "worker_pools"}[sort]
+        method, field = _LISTS[sort]
+        message = self._first(getattr(self, method)(request=request, timeout=timeout, **self._rest))
         return Page(getattr(message, field), message.next_page_token, tuple(getattr(message, "unreachable", ())))
 
     def revision(self, name: str, timeout: float) -> Any:

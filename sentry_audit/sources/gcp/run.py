@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -132,22 +133,30 @@ def _cpu_idle(container: Any, sort: str) -> bool:
 
 def _variables(items: Sequence[Any], project: str, wanted: Collection[str]) -> Iterator[Variable]:
     for item in items:
-        upper = item.name.upper()
-        telling = item.name in wanted or "SENTRY" in upper or "DSN" in upper
-        kind = item.WhichOneof("values")
-        if kind == "value_source":
-            secret = item.value_source.secret_key_ref
-            name, version, owner = split_secret(secret.secret, secret.version, project)
-            if telling or dsn.names_dsn(name):
-                yield Variable(name=item.name, secret=name, secret_project=owner, version=version)
-        elif telling or "ENVIRONMENT" in upper:
-            value = item.value if kind == "value" else ""
+        name = item.name
+        telling, plainly = _telling(name)
+        telling = telling or name in wanted
+        if item.HasField("value_source"):
+            reference = item.value_source.secret_key_ref
+            secret, version, owner = split_secret(reference.secret, reference.version, project)
+            if telling or dsn.names_dsn(secret):
+                yield Variable(name=name, secret=secret, secret_project=owner, version=version)
+        elif telling or plainly:
+            value = item.value  # "" as well where neither of the two is set
             yield Variable(
-                name=item.name,
+                name=name,
                 is_set=bool(value),
-                value=variables.shown(item.name, value),
-                dsn=_plain_dsn(item.name, value, wanted),
+                value=variables.shown(name, value),
+                dsn=_plain_dsn(name, value, wanted),
             )
+
+
+@lru_cache(4096)
+def _telling(name: str) -> tuple[bool, bool]:
+    """Whether a variable of that name counts, and whether it does if it is no secret one; thousands are looked at."""
+    upper = name.upper()
+    counts = "SENTRY" in upper or "DSN" in upper
+    return counts, counts or "ENVIRONMENT" in upper
 
 
 def _plain_dsn(name: str, value: str, wanted: Collection[str]) -> DsnSeen | None:
