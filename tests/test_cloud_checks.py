@@ -138,6 +138,14 @@ def test_at_most_three_hints_each_once() -> None:
     assert one(None, "deploy-drift", facts=facts).hint == "command 0\ncommand 1\ncommand 2"
 
 
+def test_each_service_that_a_component_runs_as_is_judged() -> None:
+    worker = service(LABEL, name="shop-worker-staging")
+    seen = replace(of(service(), worker), targets=(target(), target(service="shop-worker-staging")))
+    found = one(seen, "cloud-run-dsn-env")
+    assert found.status is Status.GAP
+    assert found.message == "shop-worker-staging has no SENTRY_DSN"
+
+
 def test_where_sentry_is_optional_nothing_of_it_is_a_gap() -> None:
     for check in LIVE:
         [found] = findings(of(), check, required=False)
@@ -670,8 +678,8 @@ def test_the_code_may_label_events_itself() -> None:
     for source in ("the code", "the image"):
         facts = [*CODE, DeployedEnvironment(declared=True, source=source)]
         assert one(of(service(FROM_SECRET)), "cloud-run-environment-env", facts=facts).status is Status.PASS
-    unread = [*CODE, SdkInit(options=("dsn", "environment"))]
-    assert one(of(service(FROM_SECRET)), "cloud-run-environment-env", facts=unread).status is Status.UNKNOWN
+    alone = replace(of(service(FROM_SECRET)), targets=(target(variables=("SENTRY_DSN",)),))
+    assert one(alone, "cloud-run-environment-env").status is Status.PASS
 
 
 def test_the_label_s_own_variable_is_the_one() -> None:
@@ -867,6 +875,14 @@ def test_a_definition_that_was_not_followed_is_unknown(deploy: str) -> None:
     assert one(snapshot(), "deploy-drift", deploy=DEPLOYS + deploy).status is Status.UNKNOWN
 
 
+def test_code_that_needs_no_variable_cannot_drift() -> None:
+    facts = [DsnArgument(resolves=True, source="a literal")]
+    seen = replace(snapshot(), targets=(target(variables=()),))
+    found = one(seen, "deploy-drift", facts=facts)
+    assert found.status is Status.SKIPPED
+    assert "needs no variable of Sentry's" in found.message
+
+
 def test_without_a_definition_there_is_nothing_to_compare() -> None:
     found = one(snapshot(), "deploy-drift", deploy="")
     assert found.status is Status.SKIPPED
@@ -949,10 +965,26 @@ def test_versions_of_one_secret_may_hold_different_dsns() -> None:
     assert one(two(service(secret_of("sentry-dsn")), live, shared), "dsn-distinct-environments").status is Status.PASS
 
 
-def test_a_label_in_the_code_says_nothing_of_other_environments() -> None:
+def test_the_code_may_label_each_environment_itself() -> None:
     seen = two(service(secret_of("sentry-dsn")), service(secret_of("sentry-dsn")), secret(name="sentry-dsn"))
-    facts = [*CODE, DeployedEnvironment(declared=True, source="the code")]
-    assert one(seen, "dsn-distinct-environments", facts=facts).status is Status.UNKNOWN
+    targets = tuple(replace(item, variables=("SENTRY_DSN",)) for item in seen.targets)
+    assert one(replace(seen, targets=targets), "dsn-distinct-environments").status is Status.PASS
+    given = [*CODE, SdkInit(options=("environment",))]  # what it is without the variable was not followed
+    assert one(seen, "dsn-distinct-environments", facts=given).status is Status.UNKNOWN
+
+
+def test_each_service_of_a_component_is_compared() -> None:
+    shared = secret(name="sentry-dsn")
+    seen = two(service(), service(secret_of("sentry-dsn")), secret(version(dsn=OTHER)), shared)
+    admin = service(secret_of("sentry-dsn"), name="shop-admin-staging")
+    [there] = seen.projects
+    both = replace(
+        seen,
+        projects=(replace(there, services=(*there.services, admin)),),
+        targets=(*seen.targets, target(service="shop-admin-staging")),
+    )
+    assert one(seen, "dsn-distinct-environments").status is Status.PASS
+    assert "shop-admin-staging" in one(both, "dsn-distinct-environments").message
 
 
 def test_an_environment_that_could_not_be_read_does_not_count() -> None:
@@ -976,11 +1008,10 @@ COMPILED = FrontendVariable(name="NEXT_PUBLIC_SENTRY_DSN", provided=True, given=
 
 
 @pytest.mark.parametrize("failure", [None, DENIED])
-def test_a_dsn_that_is_compiled_in_needs_nothing_of_the_service(failure: Any) -> None:
+@pytest.mark.parametrize("targets", [(), (target(component="web", service="shop-web-staging"),)])
+def test_a_dsn_that_is_compiled_in_needs_nothing_of_the_service(failure: Any, targets: Any) -> None:
     web = service(Variable(name="PORT", value="8080"), name="shop-web-staging")
-    seen = snapshot(
-        project(services=(web,)), targets=(target(component="web", service="shop-web-staging"),), failure=failure
-    )
+    seen = snapshot(project(services=(web,)), targets=targets, failure=failure)
     for check in LIVE:
         found = one(seen, check, **front(COMPILED))
         assert found.status is Status.SKIPPED

@@ -43,22 +43,23 @@ KINDS = (*SECRET_KINDS, *_RUN_KINDS)
 def cloud_facts(
     component: Component, environment: str, snapshot: Snapshot | None, facts: Sequence[Fact], matching: Matching
 ) -> list[Fact]:
-    """What is so of ``component`` on Google Cloud in ``environment``.
+    """What is so of ``component`` on Google Cloud in ``environment``, for each service that it runs as.
 
-    ``facts`` are those already derived for it. Nothing without a snapshot, or where nothing says that it runs there.
+    ``facts`` are those already derived for it. Nothing without a snapshot, or where nothing says that it runs there;
+    but a front end whose DSN is compiled in needs nothing of what runs it, wherever that is.
     """
-    target = target_of(component, environment, snapshot)
-    if snapshot is None or target is None:
+    if snapshot is None:
         return []
     mine = [fact for fact in facts if fact.component in {"", component.name}]
-    derived = _derived(component, environment, snapshot, target, mine, matching)
-    return [replace(fact, component=component.name) for fact in derived]
-
-
-def target_of(component: Component, environment: str, snapshot: Snapshot | None) -> Target | None:
-    """Where ``component`` runs in ``environment``, if that was asked about."""
-    targets = snapshot.targets if snapshot is not None else ()
-    return next((item for item in targets if (item.component, item.environment) == (component.name, environment)), None)
+    targets = [item for item in snapshot.targets if (item.component, item.environment) == (component.name, environment)]
+    need = needs(component, None, mine)
+    if not targets and need.built:
+        return [kind(component=component.name, needless=need.nothing, evidence=need.evidence) for kind in KINDS]
+    found: dict[Fact, None] = {}
+    for target in targets:
+        derived = _derived(component, environment, snapshot, target, mine, matching)
+        found |= dict.fromkeys(replace(fact, component=component.name) for fact in derived)
+    return list(found)
 
 
 def _derived(

@@ -8,8 +8,7 @@ from sentry_audit.cloud_facts import DeployDrift
 from sentry_audit.deployment.environments import rendered
 from sentry_audit.deployment.state import by_service, first, states
 from sentry_audit.derive.deployments import setting_at
-from sentry_audit.derive.live import at, named, reached, shown
-from sentry_audit.derive.serving import label_names
+from sentry_audit.derive.live import at, labels, named, reached, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,9 +43,10 @@ def drift_facts(subject: Subject) -> list[Fact]:
             reason = f"{service.name}: which of its containers requests reach was not told"
             facts.append(DeployDrift(service=service.name, unknown=reason, evidence=here))
             continue
-        names = dict.fromkeys([*subject.needs.names, *label_names(subject)])
+        names = dict.fromkeys([*subject.needs.names, *labels(subject.target, subject.needs)])
         judged = [fact for name in names if (fact := _compared(service, container, found, name)) is not None]
         what = f"neither {service.name} nor the repository has {' or '.join(names)}"
+        what = what if names else f"{service.name} needs no variable of Sentry's"
         facts += judged or [DeployDrift(service=service.name, needless=what, evidence=here)]
     return facts
 

@@ -125,6 +125,11 @@ def needs(component: Component, target: Target | None, facts: Sequence[Fact]) ->
     return Needs(names, unsure=argument.unknown or argument.also)
 
 
+def labels(target: Target, needs: Needs) -> tuple[str, ...]:
+    """The variables that the environment's name comes from; none if the code says it by itself."""
+    return tuple(name for name in target.variables if name not in needs.names and "DSN" not in name.upper())
+
+
 def _frontend(component: Component, facts: Sequence[Fact]) -> Needs:
     """A front end's DSN is compiled in, unless its server hands it out while it runs."""
     variables = [fact for fact in facts if isinstance(fact, FrontendVariable)]

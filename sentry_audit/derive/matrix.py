@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from sentry_audit.deployment.environments import canonical, named_in
-from sentry_audit.derive.live import LABEL, at, dsn_of, found, hit, needs, project_of, reached, shown
+from sentry_audit.derive.live import at, dsn_of, hit, labels, needs, project_of, reached, shown
+from sentry_audit.derive.live import found as services_of
 from sentry_audit.dsn import names_dsn
-from sentry_audit.facts import DeployedEnvironment, DsnMatrix, SdkInit
+from sentry_audit.facts import DsnMatrix, SdkInit
 from sentry_audit.model import SentryProject
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sentry_audit.cloud import DsnSeen, Service, Snapshot, Target, Variable
+    from sentry_audit.cloud import Container, DsnSeen, Service, Snapshot, Target, Variable
+    from sentry_audit.derive.live import Needs
     from sentry_audit.facts import Component, Fact
 
 _UNTOLD = "?"
@@ -58,18 +60,19 @@ def dsn_matrix(
         return []
     mine = [fact for fact in facts if fact.component in {"", component.name}]
     targets = [item for item in snapshot.targets if item.component == component.name]
-    own = next((item for item in targets if item.environment == environment), None)
-    if own is None or needs(component, own, mine).nothing:
-        return []
-    use = _use(component, own, snapshot, environment, mine)
-    if use is None:
-        return []
+    own = [item for item in targets if item.environment == environment]
     others = [item for item in targets if canonical(item.environment) != canonical(environment)]
-    uses = [other for item in others if (other := _use(component, item, snapshot, environment, mine)) is not None]
-    borrowed = _borrowed(use, snapshot)
-    if borrowed:
-        return [_fact(component, [use], borrowed)]
-    return [_compared(component, use, other) for other in uses if _comparable(use, other)]
+    found: list[DsnMatrix] = []
+    for target in own:
+        use = None if needs(component, target, mine).nothing else _use(component, target, snapshot, mine)
+        if use is None:
+            continue
+        if borrowed := _borrowed(use, snapshot):
+            found.append(_fact(component, [use], borrowed))
+            continue
+        uses = [other for item in others if (other := _use(component, item, snapshot, mine)) is not None]
+        found += [_compared(component, use, other) for other in uses if _comparable(use, other)]
+    return found
 
 
 def sentry_projects(
@@ -83,7 +86,7 @@ def sentry_projects(
     for target in snapshot.targets:
         if (target.component, target.environment) != (component.name, environment):
             continue
-        use = _use(component, target, snapshot, environment, mine)
+        use = _use(component, target, snapshot, mine)
         if use is not None and use.dsn is not None and use.dsn.project:
             dsn = use.dsn
             found.append(
@@ -92,30 +95,27 @@ def sentry_projects(
     return found
 
 
-def _use(component: Component, target: Target, snapshot: Snapshot, own: str, facts: Sequence[Fact]) -> _Use | None:
+def _use(component: Component, target: Target, snapshot: Snapshot, facts: Sequence[Fact]) -> _Use | None:
     project = snapshot.project(target.project)
-    services = found(target, project)[0] if project is not None else ()
+    services = services_of(target, project)[0] if project is not None else ()
     wanted = needs(component, target, facts)
     for service in services:
         for container in reached(service.template):
             variable = hit(container, wanted.names)
             if variable is None or not (variable.secret or variable.is_set):
                 continue
-            names = [name for name in target.variables if "DSN" not in name.upper()] or [LABEL]
-            label = _label(hit(container, names), target.environment, own, facts)
+            label = _label(target, wanted, container, facts)
             holder, dsn = project_of(snapshot, service, variable), dsn_of(snapshot, service, variable)
             return _Use(target.environment, service, variable, holder, dsn, label)
     return None
 
 
-def _label(variable: Variable | None, environment: str, own: str, facts: Sequence[Fact]) -> str:
-    """What events are labelled with: by the code, else by the variable, else by the SDK.
-
-    ``facts`` are those of the environment ``own``: what the code labels those of another with, they do not say.
-    """
-    declared = next((fact for fact in facts if isinstance(fact, DeployedEnvironment)), None)
-    if declared is not None and declared.declared and declared.source == "the code":
-        return canonical(environment) if environment == own else _UNTOLD
+def _label(target: Target, wanted: Needs, container: Container, facts: Sequence[Fact]) -> str:
+    """What events are labelled with: by the code, else by the variable, else by the SDK."""
+    names = labels(target, wanted)
+    if not names:
+        return canonical(target.environment)
+    variable = hit(container, names)
     if variable is not None and (variable.secret or variable.is_set):
         return canonical(variable.value) if variable.value else _UNTOLD
     if any("environment" in fact.options for fact in facts if isinstance(fact, SdkInit)):
@@ -141,6 +141,8 @@ def _borrowed(use: _Use, snapshot: Snapshot) -> str:
 
 
 def _comparable(use: _Use, other: _Use) -> bool:
+    if use.service.resource == other.service.resource:  # one service is both environments
+        return False
     same = use.secret[1] != "" and use.secret == other.secret
     return same or (use.dsn is not None and other.dsn is not None and bool(use.project and other.project))
 

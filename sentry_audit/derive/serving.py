@@ -12,6 +12,7 @@ from sentry_audit.derive.live import (
     at,
     dsn_of,
     hit,
+    labels,
     listing,
     named,
     project_of,
@@ -23,7 +24,7 @@ from sentry_audit.derive.live import (
     update,
 )
 from sentry_audit.derive.sending import cpu, egress
-from sentry_audit.facts import DeployedDsn, DeployedEnvironment, SdkInit
+from sentry_audit.facts import DeployedDsn, DeployedEnvironment
 
 if TYPE_CHECKING:
     from sentry_audit.cloud import Container, Service, Serving, Template, Variable
@@ -155,17 +156,11 @@ def _pass(subject: Subject, service: Service, container: Container, name: str) -
 # --- the environment's name -----------------------------------------------------------------------
 
 
-def label_names(subject: Subject) -> tuple[str, ...]:
-    """The variables that events are labelled from, as far as the code says."""
-    told = [name for name in subject.target.variables if name not in subject.needs.names and "DSN" not in name.upper()]
-    return tuple(told) or (LABEL,)
-
-
 def _label(subject: Subject, service: Service, container: Container) -> CloudRunEnvironment:
     declared = next((fact for fact in subject.facts if isinstance(fact, DeployedEnvironment)), None)
     told = declared.source if declared is not None and declared.declared else ""
-    where, names = named(service, container), label_names(subject)
-    if told == "the code":
+    where, names = named(service, container), labels(subject.target, subject.needs)
+    if told == "the code" or not names:
         return CloudRunEnvironment(
             service=service.name, labelled=True, source="the code labels events", evidence=declared.evidence if declared else ()
         )  # fmt: skip
@@ -178,11 +173,6 @@ def _label(subject: Subject, service: Service, container: Container) -> CloudRun
             return CloudRunEnvironment(
                 service=service.name, labelled=True, source="the image labels events", evidence=here
             )
-        if declared is None and any(
-            "environment" in fact.options for fact in subject.facts if isinstance(fact, SdkInit)
-        ):
-            reason = f"{where} has no {either}, and what init is given as environment was not followed"
-            return CloudRunEnvironment(service=service.name, unknown=reason, evidence=here)
         whose = "every environment" if canonical(subject.environment) == "production" else subject.environment
         ends = (
             f": events of {whose} are labelled production" if LABEL in names else ", which the code labels events with"
