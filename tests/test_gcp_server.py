@@ -212,7 +212,7 @@ def test_each_identity_has_its_permissions(server: GcpServer, state: State) -> N
         asked = ["secretmanager.secrets.get", "secretmanager.versions.access"]
         held = viewer.secrets.test_iam_permissions(request={"resource": SECRET, "permissions": asked})
         assert list(held.permissions) == asked[:1]
-        with pytest.raises(exceptions.PermissionDenied, match="denied on resource '.*' .or resource may not exist"):
+        with pytest.raises(exceptions.PermissionDenied, match=r"denied on resource '.*' .or resource may not exist"):
             list(viewer.services.list_services(parent=REGION))
     error = caught.value
     resource = f"{SECRET}/versions/latest"

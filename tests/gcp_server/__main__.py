@@ -21,14 +21,14 @@ def main() -> int:
     from .server import GcpServer
     from .world import WorldError, load
 
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
     try:
         state = load(options.file)
     except WorldError as error:
         sys.stderr.write(f"{error}\n")
         return 2
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
     with GcpServer(state, port=options.port) as server:
         line = server.endpoint if options.print_endpoint else f"listening on {server.endpoint}"
         sys.stdout.write(f"{line}\n")

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import ssl
 import tempfile
 import threading
@@ -31,6 +32,8 @@ HOSTS = {
     f"{name}.googleapis.com"
     for name in ("secretmanager", "run", "cloudresourcemanager", "iamcredentials", "oauth2", "sts")
 }
+#: Cloud Run's endpoints of single regions, which gcloud asks.
+REGIONAL = re.compile(r"[a-z0-9-]+-run\.googleapis\.com")
 
 
 class Proxy:
@@ -56,7 +59,7 @@ class Proxy:
             head = await reader.readuntil(b"\r\n\r\n")
             verb, place, *_ = head.decode("latin-1").split()
             host = place.rpartition(":")[0] if verb == "CONNECT" else place
-            if host not in HOSTS:
+            if host not in HOSTS and not REGIONAL.fullmatch(host):
                 self.refused.append(host)
                 writer.write(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
                 await writer.drain()
