@@ -129,7 +129,8 @@ def is_private(host: str) -> bool:
 def _shown(match: re.Match[str]) -> str:
     port = f":{match['port']}" if match["port"] else ""
     key = match["key"]
-    tail = key[-4:] if len(key) >= 16 else ""
+    shown_already = key[:1] == "…" and len(key) <= 5
+    tail = key[1:] if shown_already else key[-4:] if len(key) >= 16 else ""
     return f"{match['scheme'].lower()}://…{tail}@{match['host']}{port}{(match['path'] or '').rstrip()}"
 
 

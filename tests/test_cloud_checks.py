@@ -9,13 +9,12 @@ from msgspec.structs import replace
 
 from sentry_audit import app
 from sentry_audit.cloud import Container, Grant, Mount, Project, Serving, Snapshot, Template, Variable
-from sentry_audit.cloud_facts import DeployDrift
+from sentry_audit.cloud_facts import DeployDrift, SecretPayload
 from sentry_audit.derive.cloud import KINDS, cloud_facts
 from sentry_audit.derive.live import before
 from sentry_audit.facts import (
     DeployedDsn,
     DeployedEnvironment,
-    Dsn,
     DsnArgument,
     FrontendVariable,
     SdkInit,
@@ -294,12 +293,13 @@ def test_a_placeholder_is_no_dsn() -> None:
     assert one(holding(secret(version(dsn=replace(GOOD, valid=False)))), "secret-dsn-valid").status is Status.GAP
 
 
-def test_what_a_secret_holds_is_judged_as_any_dsn_is() -> None:
-    [dsn] = [fact for fact in derived(snapshot()) if isinstance(fact, Dsn)]
-    assert (dsn.fingerprint, dsn.name, dsn.hardcoded, dsn.component) == ("f1", "sentry-dsn-staging", False, "api")
-    assert dsn.evidence[0].resource == "projects/shop/secrets/sentry-dsn-staging/versions/latest"
+def test_what_a_secret_holds_breaks_the_link_of_the_secret_and_no_other() -> None:
+    [payload] = [fact for fact in derived(snapshot()) if isinstance(fact, SecretPayload)]
+    assert (payload.fingerprint, payload.name, payload.component) == ("f1", "sentry-dsn-staging", "api")
+    assert payload.evidence[0].resource == "projects/shop/secrets/sentry-dsn-staging/versions/latest"
     broken = holding(secret(version(dsn=replace(GOOD, valid=False, problem="it is quoted"))))
-    assert one(broken, "dsn-format").status is Status.GAP
+    assert one(broken, "secret-dsn-valid").status is Status.GAP
+    assert one(broken, "dsn-format").status is Status.SKIPPED
 
 
 def test_a_payload_that_was_not_read_is_unknown_with_the_permission() -> None:

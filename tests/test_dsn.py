@@ -113,3 +113,11 @@ def test_find_gives_offsets_of_sentry_dsns_only() -> None:
     [(offset, value)] = dsn.find(text)
     assert text[offset:].startswith("https://0123")
     assert value.shown.startswith("https://…a1f3@")
+
+
+def test_what_is_redacted_once_stays_as_it_is() -> None:
+    once = redact("the DSN https://4f6cbd9a1e2b3c4d5e6f708192a3a1f3@o123.ingest.us.sentry.io/451 is dead")
+    assert once == "the DSN https://…a1f3@o123.ingest.us.sentry.io/451 is dead"
+    assert redact(once) == once
+    assert redact("https://…@o1.ingest.us.sentry.io/1") == "https://…@o1.ingest.us.sentry.io/1"
+    assert "secret" not in redact("https://…secretkey@o1.ingest.us.sentry.io/1")

@@ -25,7 +25,6 @@ from sentry_audit.derive.live import (
 from sentry_audit.dsn import names_dsn
 from sentry_audit.errors import nearest
 from sentry_audit.facts import DeployedDsn, DsnArgument, SecretName, SecretScript
-from sentry_audit.facts import Dsn as DsnFact
 from sentry_audit.model import Evidence
 
 if TYPE_CHECKING:
@@ -145,7 +144,7 @@ def _judged(subject: Subject, reference: Reference) -> list[Fact]:
         return [exists, *(kind(unknown=why, evidence=exists.evidence) for kind in KINDS[1:])]
     return [
         exists,
-        *_version(subject, reference, secret),
+        *_version(reference, secret),
         *access(subject, reference.project, secret, reference.service),
         *_freshness(subject, reference, secret),
     ]
@@ -216,7 +215,7 @@ def _names(subject: Subject, reference: Reference) -> str:
     return ", ".join(f"{name} ({who})" for who, name in said.items())
 
 
-def _version(subject: Subject, reference: Reference, secret: cloud.Secret) -> list[Fact]:
+def _version(reference: Reference, secret: cloud.Secret) -> list[Fact]:
     """The state of the version that is asked for, and what it holds."""
     asked, name, where = reference.version, reference.name, reference.project
     here = Evidence(resource=f"projects/{where}/secrets/{name}/versions/{asked}", saw="")
@@ -233,7 +232,7 @@ def _version(subject: Subject, reference: Reference, secret: cloud.Secret) -> li
     if not state.enabled:
         what = f"the version {asked} of {name} cannot be read"
         return [state, SecretPayload(name=name, needless=what, evidence=places)]
-    return [state, *_payload(subject, reference, seen, places[0])]
+    return [state, _payload(reference, seen, places[0])]
 
 
 def _state(reference: Reference, seen: cloud.SecretVersion, places: tuple[Evidence, ...]) -> SecretVersionState:
@@ -261,28 +260,23 @@ def _state(reference: Reference, seen: cloud.SecretVersion, places: tuple[Eviden
     )  # fmt: skip
 
 
-def _payload(subject: Subject, reference: Reference, seen: cloud.SecretVersion, here: Evidence) -> list[Fact]:
+def _payload(reference: Reference, seen: cloud.SecretVersion, here: Evidence) -> SecretPayload:
     asked, name, where = reference.version, reference.name, reference.project
     if seen.dsn is None:
         why = unseen([seen.unread] if seen.unread is not None else [], f"what {name}:{asked} holds was not read")
-        return [
-            SecretPayload(name=name, project=where, version=asked, unknown=why.reason, hint=why.hint, evidence=(here,))
-        ]
+        return SecretPayload(
+            name=name, project=where, version=asked, unknown=why.reason, hint=why.hint, evidence=(here,)
+        )
     value = seen.dsn
     wrong = value.problem or ("" if value.valid else "it is no DSN")
     place = Evidence(resource=here.resource, saw=value.shown)
-    payload = SecretPayload(
+    return SecretPayload(
         name=name, project=where, version=asked, valid=not wrong, shown=value.shown, host=value.host,
         fingerprint=value.fingerprint, source=f"{name}:{asked} holds {value.shown}",
         problem=f"what {name}:{asked} holds cannot work as a DSN: {wrong} ({value.shown})" if wrong else "",
         command=f'printf %s "$SENTRY_DSN" | gcloud secrets versions add {name} --project={where} --data-file=-',
         evidence=(place,),
     )  # fmt: skip
-    dsn = DsnFact(
-        shown=value.shown, valid=not wrong, problem=wrong, fingerprint=value.fingerprint, project=value.project,
-        host=value.host, name=name, environment=subject.environment, evidence=(place,),
-    )  # fmt: skip
-    return [payload, dsn]
 
 
 # --- what running instances have ------------------------------------------------------------------

@@ -14,6 +14,7 @@ from sentry_audit.model import (
     ChainLink,
     ComponentReport,
     Evidence,
+    Finding,
     Problem,
     Remedy,
     Report,
@@ -208,8 +209,7 @@ def _gap(page: Page, entry: Entry, options: RenderOptions, *, named: bool) -> No
     for remedy in shown:
         _remedy(page, remedy, options)
     _more(page, len(entry.remedies) - len(shown), "more like it")
-    if finding.hint:
-        page.row([(_flat(finding.hint), "")], [("hint: ", "bold")], indent=4)
+    _hint(page, finding)
     page.row([(f"sentry-audit explain {finding.check}", "cyan")], [("more: ", "bold")], indent=4)
 
 
@@ -254,8 +254,13 @@ def _section(page: Page, head: str, entries: Sequence[Entry], options: RenderOpt
         page.row(body, [(f"{word:<9}  ", STYLES[finding.status])], indent=2, hang=4)
         page.paragraph(finding.message)
         _evidence(page, entry.evidence, options)
-        if finding.hint:
-            page.row([(_flat(finding.hint), "")], [("hint: ", "bold")], indent=4)
+        _hint(page, finding)
+
+
+def _hint(page: Page, finding: Finding) -> None:
+    """What would let it be decided: one row per line, so that each command can be taken as it is."""
+    for line in finding.hint.splitlines():
+        page.row([(_flat(line), "")], [("hint: ", "bold")], indent=4)
 
 
 def _list(page: Page, head: str, entries: Sequence[Entry], *, named: bool) -> None:
