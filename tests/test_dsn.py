@@ -116,8 +116,8 @@ def test_find_gives_offsets_of_sentry_dsns_only() -> None:
 
 
 def test_what_is_redacted_once_stays_as_it_is() -> None:
-    once = redact("the DSN https://4f6cbd9a1e2b3c4d5e6f708192a3a1f3@o123.ingest.us.sentry.io/451 is dead")
+    once = dsn.redact("the DSN https://4f6cbd9a1e2b3c4d5e6f708192a3a1f3@o123.ingest.us.sentry.io/451 is dead")
     assert once == "the DSN https://…a1f3@o123.ingest.us.sentry.io/451 is dead"
-    assert redact(once) == once
-    assert redact("https://…@o1.ingest.us.sentry.io/1") == "https://…@o1.ingest.us.sentry.io/1"
-    assert "secret" not in redact("https://…secretkey@o1.ingest.us.sentry.io/1")
+    assert dsn.redact(once) == once
+    assert dsn.redact("https://…@o1.ingest.us.sentry.io/1") == "https://…@o1.ingest.us.sentry.io/1"
+    assert "secret" not in dsn.redact("https://…secretkey@o1.ingest.us.sentry.io/1")
