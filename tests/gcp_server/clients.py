@@ -24,22 +24,25 @@ CLASSES = {
 class Clients:
     """``with Clients(endpoint) as clients: clients.secrets.list_secrets(…)``; ``rest`` takes that transport."""
 
-    secrets: Any
-    services: Any
-    revisions: Any
-    jobs: Any
-    pools: Any
-
     def __init__(self, endpoint: str, *, rest: bool = False, token: str = "") -> None:
+        self._endpoint, self._rest = endpoint, rest
         self._channel = grpc.insecure_channel(endpoint)
-        channel = grpc.intercept_channel(self._channel, _Token(token)) if token else self._channel
-        for name, client in CLASSES.items():
-            if rest:
-                options = {"api_endpoint": f"http://{endpoint}"}
-                made = client(credentials=AnonymousCredentials(), transport="rest", client_options=options)
-            else:
-                made = client(transport=client.get_transport_class("grpc")(channel=channel))
-            setattr(self, name, made)
+        self._with_token = grpc.intercept_channel(self._channel, _Token(token)) if token else self._channel
+        self._made: dict[str, Any] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        """The client of that name, made when it is first used: that takes a while."""
+        if name not in CLASSES:
+            raise AttributeError(name)
+        if name not in self._made:
+            self._made[name] = self._make(CLASSES[name])
+        return self._made[name]
+
+    def _make(self, client: Any) -> Any:
+        if self._rest:
+            options = {"api_endpoint": f"http://{self._endpoint}"}
+            return client(credentials=AnonymousCredentials(), transport="rest", client_options=options)
+        return client(transport=client.get_transport_class("grpc")(channel=self._with_token))
 
     def __enter__(self) -> Self:
         return self
@@ -47,8 +50,8 @@ class Clients:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for name in CLASSES:
-            getattr(self, name).transport.close()
+        for client in self._made.values():
+            client.transport.close()
         self._channel.close()
 
     def project_policy(self, project: str, version: int = 3) -> Any:

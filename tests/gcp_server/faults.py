@@ -88,7 +88,10 @@ class Faults:
         self._add(Fault(method=method, kind="malformed", times=times, after=after, where=where))
 
     def reset(self, method: str, *, times: int | None = None, after: int = 0, where: str = "") -> None:
-        """ResetError the TCP connection instead of an answer, with all other calls that are on it."""
+        """Reset the TCP connection instead of an answer, with all other calls that are on it.
+
+        A gRPC client may lose its next call too: it sends it before it sees that the connection is gone.
+        """
         self._add(Fault(method=method, kind="reset", times=times, after=after, where=where))
 
     def heal(self) -> None:

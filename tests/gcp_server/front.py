@@ -49,7 +49,7 @@ class Front:
         self._by_port.pop(port, None)
 
     def reset(self, port: int) -> None:
-        """ResetError the connection that came on from this local ``port``."""
+        """Reset the connection that came on from this local ``port``."""
         self._loop.call_soon_threadsafe(lambda: self._by_port[port].reset() if port in self._by_port else None)
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ from google.iam.v1 import iam_policy_pb2, policy_pb2
 
 from .errors import RefusedError, invalid, not_found
 from .secret_manager import find_secret
-from .state import ACCESSOR, Project, Secret, State, new_etag
+from .state import ACCESSOR, NO_POLICY, Project, Secret, State, new_etag
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,7 +41,7 @@ def get_service_policy(state: State, request: Any) -> Any:
     """Cloud Run's services keep no policy here: nobody but their owner may call them."""
     for project in state:
         if request.resource in project.services:
-            return policy_pb2.Policy(version=1, etag=b"\x00 \x01")
+            return policy_pb2.Policy(version=1, etag=NO_POLICY)
     raise not_found(f"Resource '{request.resource}' was not found")
 
 
