@@ -7,6 +7,7 @@ import logging
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -18,12 +19,14 @@ from sentry_audit.sources.gcp import calls, payloads, read
 from tests.gcp_server import errors, secret_manager
 from tests.gcp_server.building import add_job, add_pool, add_service
 from tests.gcp_server.messages import SecretRef, container, template, to_latest, to_revision
+from tests.gcp_server.rig import Rig
 from tests.gcp_server.server import GcpServer
 from tests.gcp_server.state import ACCESSOR, State, grant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+ROOT = Path(__file__).parent.parent
 Env = dict[str, str | SecretRef]
 PROJECT, NUMBER = "shop-staging", "685789191942"
 DEFAULT = f"{NUMBER}-compute@developer.gserviceaccount.com"
@@ -47,10 +50,19 @@ def state() -> State:
     return made
 
 
+@pytest.fixture(scope="module")
+def running() -> Iterator[GcpServer]:
+    with GcpServer(State()) as server:
+        yield server
+
+
 @pytest.fixture
-def server(state: State) -> Iterator[GcpServer]:
-    with GcpServer(state) as running:
-        yield running
+def server(running: GcpServer, state: State) -> GcpServer:
+    """The one server, with a world of its own, without faults and with an empty journal."""
+    running.heal()
+    running.state = state
+    running.calls.clear()
+    return running
 
 
 def ask(server: GcpServer, *targets: Target, **options: Any) -> Snapshot:
@@ -150,7 +162,7 @@ def test_a_revision_that_serves_is_read_where_it_is_not_the_newest(server: GcpSe
     variable = first.template.containers[0].variables[0]
     assert variable.dsn is not None
     assert (variable.dsn.shown, variable.value) == (SHOWN, "")
-    assert newest.template is tagged.template is web.template or newest.template == web.template
+    assert newest.template == tagged.template == web.template
     assert server.count("GetRevision") == 1
 
 
@@ -295,6 +307,57 @@ def test_a_region_that_cloud_run_cannot_reach_is_told(server: GcpServer, state: 
     assert "europe-west1" in unlisted[0].reason
 
 
+def test_without_regions_all_are_asked(server: GcpServer, state: State) -> None:
+    project = state.projects[PROJECT]
+    project.regions = [f"region-{index}" for index in range(120)]
+    add_service(project, "far", template(env={}), region="region-119")
+    target = msgspec.structs.replace(API, regions=(), service="far")
+    seen = only(ask(server, target, API))
+    assert seen.regions == tuple(project.regions)
+    assert [item.region for item in seen.services] == ["region-119"]
+    assert server.count("ListLocations") == 2
+    assert only(ask(server, target, regions=("region-119",))).regions == ("region-119",)
+    assert server.count("ListLocations") == 2
+
+
+def test_a_project_for_which_no_region_is_named_is_not_seen(server: GcpServer, state: State) -> None:
+    state.projects[PROJECT].regions = []
+    assert [item.code for item in only(ask(server, msgspec.structs.replace(API, regions=()))).unlisted] == ["NOT_FOUND"]
+
+
+_READER = """
+import sys, msgspec
+from sentry_audit.cloud import CloudOptions, Target
+from sentry_audit.sources.gcp import read
+target = Target(component="a", environment="staging", project=sys.argv[1], service="api")
+for account in sys.argv[2:]:
+    print(msgspec.json.encode(read([target], CloudOptions(timeout=20, impersonate=account))).decode())
+"""
+
+
+def test_google_is_asked_with_encryption_and_credentials(state: State) -> None:
+    """No endpoint is given: a proxy leads Google's names to the server, with TLS."""
+    del state.projects[PROJECT].secrets["sentry-dsn-staging"].policy.bindings[:]
+    robot = "reader@fictitious.iam.gserviceaccount.com"
+    state.identities[robot] = "*"
+    with Rig(state) as rig:
+        ran = subprocess.run(
+            [sys.executable, "-c", _READER, PROJECT, "", robot],
+            capture_output=True, text=True, check=True, env=rig.env, cwd=ROOT,
+        )  # fmt: skip
+        assert rig.refused == []
+        identities = {call.identity for call in rig.server.calls if call.method in FULL.values()}
+    assert identities == {rig.email, robot}
+    assert ran.stderr == ""
+    for line, identity in zip(ran.stdout.splitlines(), (rig.email, robot), strict=True):
+        snapshot = msgspec.json.decode(line, type=Snapshot)
+        project = only(snapshot)
+        assert snapshot.identity == identity
+        assert (project.regions, project.unlisted) == (("europe-west1", "us-central1"), ())
+        assert project.secrets[0].versions[0].dsn is not None
+        assert project.grants == ()
+
+
 def test_what_is_no_name_is_not_asked(server: GcpServer) -> None:
     reference = SecretReference(name="${PREFIX}-dsn")
     target = msgspec.structs.replace(API, regions=("europe west",), secrets=(reference,))
@@ -308,6 +371,7 @@ def test_what_is_no_name_is_not_asked(server: GcpServer) -> None:
 # --- faults ---
 
 FULL = {
+    "ListLocations": "google.cloud.location.Locations/ListLocations",
     "ListServices": "google.cloud.run.v2.Services/ListServices",
     "ListJobs": "google.cloud.run.v2.Jobs/ListJobs",
     "ListWorkerPools": "google.cloud.run.v2.WorkerPools/ListWorkerPools",
@@ -321,6 +385,7 @@ FULL = {
 }
 TARGETS = (
     msgspec.structs.replace(API, component="web", service="web"),
+    msgspec.structs.replace(API, project="elsewhere", regions=()),
     msgspec.structs.replace(
         API, component="gone", service="gone", secrets=(SecretReference(name="errors", project="vault"),)
     ),
@@ -335,6 +400,7 @@ def everything(state: State) -> None:
     add_service(project, "web", template(env={}), earlier=[template(env=env)], traffic=traffic)
     del project.secrets["sentry-dsn-staging"].policy.bindings[:]
     state.add_project("vault", "42")
+    state.add_project("elsewhere", "43", regions=["europe-west1"])
 
 
 def place(snapshot: Snapshot, method: str) -> Failure | None:
@@ -342,6 +408,9 @@ def place(snapshot: Snapshot, method: str) -> Failure | None:
     project = only(snapshot)
     secret = project.secret("sentry-dsn-staging")
     version = secret.version("latest") if secret else None
+    if method == "ListLocations":
+        there = snapshot.project("elsewhere")
+        return there.unlisted[0] if there and there.unlisted else None
     if method.startswith("List") and method != "ListSecrets":
         return project.unlisted[0] if project.unlisted else None
     if method == "GetRevision":
@@ -398,7 +467,9 @@ def test_a_fault_ends_where_it_belongs(
     failure = place(snapshot, method)
     if code == "NOT_FOUND" and method in {"GetSecret", "GetSecretVersion"}:
         assert failure is None
-        assert [item.exists for item in snapshot.projects[1].secrets] == [False]
+        vault = snapshot.project("vault")
+        assert vault is not None
+        assert [item.exists for item in vault.secrets] == [False]
         return
     assert failure is not None
     assert failure.code == code
@@ -574,7 +645,7 @@ def test_no_secret_gets_out(server: GcpServer, state: State) -> None:
     ran = subprocess.run(
         [sys.executable, "-c", _CLIENT, server.endpoint, PROJECT, *names],
         capture_output=True, text=True, check=True, env={"GOOGLE_SDK_PYTHON_LOGGING_SCOPE": "google", "PATH": ""},
-        cwd=sys.path[0],
+        cwd=ROOT,
     )  # fmt: skip
     assert server.count("AccessSecretVersion") == 2 * len(PAYLOADS)
     assert '"MALFORMED"' in ran.stdout

@@ -29,12 +29,13 @@ def code(error: BaseException) -> str:
     from google.api_core import exceptions
     from google.auth.exceptions import GoogleAuthError
     from google.protobuf.message import DecodeError
+    from requests.exceptions import Timeout
 
     if isinstance(error, exceptions.RetryError) and error.cause is not None:
         return code(error.cause)
     if isinstance(error, exceptions.GoogleAPICallError):
         return _status(error)
-    if isinstance(error, (TimeoutError, exceptions.RetryError)):
+    if isinstance(error, (TimeoutError, Timeout, exceptions.RetryError)):
         return "DEADLINE_EXCEEDED"
     if isinstance(error, GoogleAuthError):
         return "UNAUTHENTICATED"
@@ -64,6 +65,11 @@ def _status(error: Any) -> str:
 def retry_after(error: BaseException) -> float:
     """The seconds that the server asks to wait (google.rpc.RetryInfo); 0 if it does not say."""
     for detail in getattr(error, "details", None) or ():
+        if isinstance(detail, dict):  # over REST, "1.5s"
+            told = str(detail.get("retryDelay", "")).removesuffix("s")
+            if told.replace(".", "", 1).isdigit():
+                return float(told)
+            continue
         delay = getattr(detail, "retry_delay", None)
         if delay is not None:
             return float(delay.seconds) + float(delay.nanos) / 1e9
