@@ -186,6 +186,15 @@ def test_jobs_and_worker_pools_are_looked_up_only_where_no_service_has_the_name(
     assert [item.name for item in only(snapshot).secrets] == ["sentry-dsn-staging"]
 
 
+def test_a_service_of_that_name_in_another_region_is_another_one(server: GcpServer, state: State) -> None:
+    add_service(state.projects[PROJECT], "far", template(env={}), region="us-central1")
+    near = msgspec.structs.replace(API, service="far")
+    assert only(ask(server, near, msgspec.structs.replace(API, regions=("us-central1",)))).services
+    asked = {call.resource for call in server.calls if call.method.endswith("ListJobs")}
+    # Where each of the two is looked for, and not found.
+    assert asked == {f"projects/{PROJECT}/locations/{region}" for region in ("europe-west1", "us-central1")}
+
+
 def test_sidecars_networks_and_plain_values(server: GcpServer, state: State) -> None:
     env = {"SENTRY_DSN": "", "DATABASE_DSN": f"postgres://u:{CANARY}@db/x", "SENTRY_URL": "x", "APP_ENVIRONMENT": "qa"}
     made = template(
