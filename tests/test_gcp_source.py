@@ -21,7 +21,7 @@ from tests.gcp_server.building import add_job, add_pool, add_service
 from tests.gcp_server.messages import SecretRef, container, template, to_latest, to_revision
 from tests.gcp_server.rig import Rig
 from tests.gcp_server.server import GcpServer
-from tests.gcp_server.state import ACCESSOR, State, grant
+from tests.gcp_server.state import ACCESSOR, Rollout, State, grant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -164,6 +164,21 @@ def test_a_revision_that_serves_is_read_where_it_is_not_the_newest(server: GcpSe
     assert (variable.dsn.shown, variable.value) == (SHOWN, "")
     assert newest.template == tagged.template == web.template
     assert server.count("GetRevision") == 1
+
+
+def test_a_rollout_that_failed_leaves_the_old_revision_serving(server: GcpServer, state: State) -> None:
+    old = template(env={"SENTRY_DSN": DSN})
+    rollout = Rollout(outcome="failed", message=f"It said {DSN}.")
+    add_service(state.projects[PROJECT], "web", template(env={}), earlier=[old], rollout=rollout)
+    web = service(ask(server, msgspec.structs.replace(API, service="web")), "web")
+    assert web.not_ready.startswith("HEALTH_CHECK_CONTAINER_ERROR: ")
+    assert KEY not in web.not_ready
+    assert (web.latest_ready[:9], web.latest_created[:9]) == ("web-00001", "web-00002")
+    assert web.serving is not None
+    assert web.serving[0].revision == web.latest_ready
+    assert web.serving[0].template is not None
+    assert [item.name for item in web.serving[0].template.containers[0].variables] == ["SENTRY_DSN"]
+    assert web.template.containers[0].variables == ()
 
 
 def test_jobs_and_worker_pools_are_looked_up_only_where_no_service_has_the_name(
