@@ -28,6 +28,7 @@ lint: $(STAMP) ## ruff (lint and format) and mypy --strict
 
 bench: $(STAMP) ## Run the benchmarks (needs ripgrep)
 	$(BIN)/python benchmarks/offline.py
+	$(BIN)/python benchmarks/cloud.py
 
 clean: ## Remove what the other targets made
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache

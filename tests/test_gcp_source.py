@@ -21,7 +21,7 @@ from tests.gcp_server.building import add_job, add_pool, add_service
 from tests.gcp_server.messages import SecretRef, container, template, to_latest, to_revision
 from tests.gcp_server.rig import Rig
 from tests.gcp_server.server import GcpServer
-from tests.gcp_server.state import ACCESSOR, State, grant
+from tests.gcp_server.state import ACCESSOR, Rollout, State, grant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -166,6 +166,21 @@ def test_a_revision_that_serves_is_read_where_it_is_not_the_newest(server: GcpSe
     assert server.count("GetRevision") == 1
 
 
+def test_a_rollout_that_failed_leaves_the_old_revision_serving(server: GcpServer, state: State) -> None:
+    old = template(env={"SENTRY_DSN": DSN})
+    rollout = Rollout(outcome="failed", message=f"It said {DSN}.")
+    add_service(state.projects[PROJECT], "web", template(env={}), earlier=[old], rollout=rollout)
+    web = service(ask(server, msgspec.structs.replace(API, service="web")), "web")
+    assert web.not_ready.startswith("HEALTH_CHECK_CONTAINER_ERROR: ")
+    assert KEY not in web.not_ready
+    assert (web.latest_ready[:9], web.latest_created[:9]) == ("web-00001", "web-00002")
+    assert web.serving is not None
+    assert web.serving[0].revision == web.latest_ready
+    assert web.serving[0].template is not None
+    assert [item.name for item in web.serving[0].template.containers[0].variables] == ["SENTRY_DSN"]
+    assert web.template.containers[0].variables == ()
+
+
 def test_jobs_and_worker_pools_are_looked_up_only_where_no_service_has_the_name(
     server: GcpServer, state: State
 ) -> None:
@@ -184,6 +199,15 @@ def test_jobs_and_worker_pools_are_looked_up_only_where_no_service_has_the_name(
     assert job.template.containers[0].ingress
     assert not job.template.containers[0].cpu_idle
     assert [item.name for item in only(snapshot).secrets] == ["sentry-dsn-staging"]
+
+
+def test_a_service_of_that_name_in_another_region_is_another_one(server: GcpServer, state: State) -> None:
+    add_service(state.projects[PROJECT], "far", template(env={}), region="us-central1")
+    near = msgspec.structs.replace(API, service="far")
+    assert only(ask(server, near, msgspec.structs.replace(API, regions=("us-central1",)))).services
+    asked = {call.resource for call in server.calls if call.method.endswith("ListJobs")}
+    # Where each of the two is looked for, and not found.
+    assert asked == {f"projects/{PROJECT}/locations/{region}" for region in ("europe-west1", "us-central1")}
 
 
 def test_sidecars_networks_and_plain_values(server: GcpServer, state: State) -> None:
@@ -325,31 +349,37 @@ def test_a_project_for_which_no_region_is_named_is_not_seen(server: GcpServer, s
     assert [item.code for item in only(ask(server, msgspec.structs.replace(API, regions=()))).unlisted] == ["NOT_FOUND"]
 
 
+_READER = """
+import sys, msgspec
+from sentry_audit.cloud import CloudOptions, Target
+from sentry_audit.sources.gcp import read
+target = Target(component="a", environment="staging", project=sys.argv[1], service="api")
+for account in sys.argv[2:]:
+    print(msgspec.json.encode(read([target], CloudOptions(timeout=20, impersonate=account))).decode())
+"""
+
+
 def test_google_is_asked_with_encryption_and_credentials(state: State) -> None:
     """No endpoint is given: a proxy leads Google's names to the server, with TLS."""
-    code = (
-        "import msgspec; from sentry_audit.cloud import CloudOptions, Target; from sentry_audit.sources.gcp import read;"
-        f"target = Target(component='a', environment='staging', project='{PROJECT}', service='api');"
-        "print(msgspec.json.encode(read([target], CloudOptions(timeout=20, impersonate=__import__('sys').argv[1]))).decode())"
-    )
     del state.projects[PROJECT].secrets["sentry-dsn-staging"].policy.bindings[:]
     robot = "reader@fictitious.iam.gserviceaccount.com"
     state.identities[robot] = "*"
     with Rig(state) as rig:
-        for wanted in ("", robot):
-            ran = subprocess.run(
-                [sys.executable, "-c", code, wanted], capture_output=True, text=True, check=True, env=rig.env, cwd=ROOT
-            )
-            snapshot = msgspec.json.decode(ran.stdout, type=Snapshot)
-            assert snapshot.identity == (wanted or rig.email)
-            project = only(snapshot)
-            assert (project.regions, project.unlisted) == (("europe-west1", "us-central1"), ())
-            assert project.secrets[0].versions[0].dsn is not None
-            assert project.grants == ()
-            assert {call.identity for call in rig.server.calls if call.method in FULL.values()} == {wanted or rig.email}
-            rig.server.calls.clear()
-            assert ran.stderr == ""
+        ran = subprocess.run(
+            [sys.executable, "-c", _READER, PROJECT, "", robot],
+            capture_output=True, text=True, check=True, env=rig.env, cwd=ROOT,
+        )  # fmt: skip
         assert rig.refused == []
+        identities = {call.identity for call in rig.server.calls if call.method in FULL.values()}
+    assert identities == {rig.email, robot}
+    assert ran.stderr == ""
+    for line, identity in zip(ran.stdout.splitlines(), (rig.email, robot), strict=True):
+        snapshot = msgspec.json.decode(line, type=Snapshot)
+        project = only(snapshot)
+        assert snapshot.identity == identity
+        assert (project.regions, project.unlisted) == (("europe-west1", "us-central1"), ())
+        assert project.secrets[0].versions[0].dsn is not None
+        assert project.grants == ()
 
 
 def test_what_is_no_name_is_not_asked(server: GcpServer) -> None:

@@ -93,7 +93,6 @@ def explain(error: BaseException, question: Question, identity: str, waited: flo
     reason = reasons.get(name) or _other(name, cause)
     commands = {
         "UNAUTHENTICATED": permissions.LOGIN,
-        "RESOURCE_EXHAUSTED": f"gcloud services list --enabled --project={question.project}",
         "UNAVAILABLE": f"curl -sSI https://{question.rpc.host}/",
         "DEADLINE_EXCEEDED": f"curl -sSI https://{question.rpc.host}/",
     }

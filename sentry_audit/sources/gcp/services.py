@@ -38,10 +38,6 @@ class Reach(Struct):
     unlisted: list[Failure] = field(default_factory=list)
     pending: int = 0
 
-    def named(self, name: str) -> list[Service]:
-        """What runs under a name that a target gives."""
-        return [item for item in self.found.values() if item.name == name]
-
     def fail(self, failure: Failure, *lists: tuple[str, str]) -> None:
         """Some lists are not complete."""
         self.failed.update(lists)
@@ -205,7 +201,7 @@ class Services:
         for target in reach.targets:
             regions = [region for region in reach.regions if self._counts(target, region)]
             complete = not any(sort == "service" and region in {*regions, ""} for sort, region in reach.failed)
-            if target.service and complete and not reach.named(target.service):
+            if target.service and complete and not self._found(reach, target):
                 for sort in ("job", "worker-pool"):
                     for region in regions:
                         if (sort, region) not in reach.asked:
@@ -213,11 +209,16 @@ class Services:
         if reach.pending:
             return
         for target in reach.targets:
-            if not target.secrets and not any(self._takes_dsn(reach.named(target.service))):
+            if not target.secrets and not any(self._takes_dsn(self._found(reach, target))):
                 self._secrets.refer(reach.project, f"sentry-dsn-{target.environment}", "latest", is_dsn=True)
 
     def _counts(self, target: Target, region: str) -> bool:
         return bool(self._options.regions) or not target.regions or region in target.regions
+
+    def _found(self, reach: Reach, target: Target) -> list[Service]:
+        """What runs under the name that a target gives, where it says."""
+        named = (item for item in reach.found.values() if item.name == target.service)
+        return [item for item in named if self._counts(target, item.region)]
 
     def _takes_dsn(self, found: list[Service]) -> Iterator[bool]:
         for service in found:
