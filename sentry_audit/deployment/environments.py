@@ -26,11 +26,8 @@ _MODES = frozenset({"NODE_ENV", "RAILS_ENV", "RACK_ENV", "MIX_ENV", "FLASK_ENV",
 _NAMING = re.compile(r"(?:^|_)(?:ENV|ENVIRONMENT|STAGE|PROJECT|SERVICE)(?:_|$)", re.IGNORECASE)
 
 #: A variable that holds the name of the environment, or a script's first argument.
-_PARAMETER = re.compile(
-    r"\$\{?((?:(?:inputs|env|vars|matrix|github\.event\.inputs)\.)?_?(?:\w+_)?(?:env|environment|stage)(?:_name)?|1)"
-    r"(?::?-[^{}]*)?(?:\}|(?!\w))",
-    re.IGNORECASE,
-)
+_NAME = r"((?:(?:inputs|env|vars|matrix|github\.event\.inputs)\.)?_?(?:\w+_)?(?:env|environment|stage)(?:_name)?|1)"
+_PARAMETER = re.compile(rf"\$\{{{_NAME}(?::?-[^{{}}]*)?\}}|\${_NAME}(?!\w)", re.IGNORECASE)
 
 #: What tells the environment when the service's own variables do.
 TOLD_SERVICE = "the service's variable"
@@ -87,7 +84,7 @@ def labels(settings: Iterable[Setting]) -> list[Hint]:
 def parameter_in(text: str) -> str:
     """The first variable in ``text`` that holds the name of an environment, or ``""``."""
     match = _PARAMETER.search(text)
-    return match[1] if match else ""
+    return match[1] or match[2] if match else ""
 
 
 def rendered(text: str, environment: str) -> str:

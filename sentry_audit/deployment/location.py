@@ -33,6 +33,8 @@ _TO_FILL_IN = re.compile(
 _PROPERTIES = {"project": "project", "core/project": "project", "run/region": "region"}
 _VARIABLES = {"CLOUDSDK_CORE_PROJECT": "project", "CLOUDSDK_RUN_REGION": "region"}
 _IMAGE = re.compile(r"^(?:(?:[\w-]+\.)?gcr\.io|[a-z0-9-]+-docker\.pkg\.dev)/([^/]+)/")
+#: Google's own, of sample images.
+_PUBLIC = frozenset({"cloudrun", "google-samples"})
 _ACCOUNT = re.compile(r"^[\w.-]+@([\w-]+)\.iam\.gserviceaccount\.com$")
 
 
@@ -103,7 +105,7 @@ def agreed(places: Sequence[Place]) -> Place:
 def image_project(image: str) -> str:
     """The project whose registry holds an image: not always the one that runs it."""
     match = _IMAGE.match(image)
-    return project_of(match[1]) if match else ""
+    return project_of(match[1]) if match and match[1] not in _PUBLIC else ""
 
 
 def account_project(email: str) -> str:

@@ -158,22 +158,28 @@ class _Asked(Struct, frozen=True):
             if item.project:
                 named.setdefault(rendered(item.project, self.environment), item)
         if named:
-            others = f"it is deployed to {' and '.join(f'{name} ({item.evidence[0]})' for name, item in named.items())}"
-            why = f"{others}: {self._remedy} chooses one" if len(named) > 1 else ""
+            places = " and ".join(f"{name} ({item.evidence[0]})" for name, item in named.items())
+            why = f"it is deployed to {places}; choose one: {self._remedy}" if len(named) > 1 else ""
             return [self._place(running, name, str(item.evidence[0]), why) for name, item in named.items()]
         created = self._created()
         if len(created) == 1:
             [(name, secret)] = created.items()
             return [self._place(running, name, f"the secret {secret.name} ({secret.evidence[0]})")]
-        places = ", ".join(dict.fromkeys(str(item.evidence[0]) for item in running.deployments))
-        looked = f"{places} names none that could be followed" if places else "no deploy definition names one"
-        registries = ", ".join(dict.fromkeys(filter(None, (image_project(item.image) for item in running.deployments))))
-        looked += f" (its image is in {registries}, which may not be where it runs)" if registries else ""
-        return [self._place(running, "", "", f"its project is not known: {looked}; give {self._remedy}")]
+        return [self._place(running, "", "", f"its project is not known: {self._looked(running)}; {self._remedy}")]
+
+    def _looked(self, running: _Running) -> str:
+        """What was looked at for a project, and found without one."""
+        places = dict.fromkeys(str(item.evidence[0]) for item in running.deployments)
+        if not places:
+            return "no deploy definition names one"
+        looked = f"none that could be followed is named in {', '.join(places)}"
+        registries = dict.fromkeys(filter(None, (image_project(item.image) for item in running.deployments)))
+        also = f" (its image is in {', '.join(registries)}, which may not be where it runs)" if registries else ""
+        return looked + also
 
     @property
     def _remedy(self) -> str:
-        return f"--project, or google_cloud: {self.environment}: project in sentry-audit.yaml,"
+        return f"give --project, or google_cloud: {self.environment}: project in sentry-audit.yaml"
 
     def _created(self) -> dict[str, SecretDeclared]:
         """The projects in which the environment's secrets are created: those of the DSN, if there are any."""
@@ -239,13 +245,13 @@ def _at_run_time(derived: Iterable[Fact]) -> list[str]:
 
 
 def _dsn_variables(derived: Sequence[Fact]) -> tuple[str, ...]:
-    """The variables that the DSN comes from: the SDK's own where it is not known, none if the code has it."""
+    """The variables that the DSN comes from: the SDK's own where it is not known, none if the code has it or fetches it."""
     if names := _at_run_time(derived):
         return tuple(names)
     argument = next((fact for fact in derived if isinstance(fact, DsnArgument)), None)
     if argument is None or argument.variables:
         return argument.variables if argument else _DSN
-    return () if argument.resolves else _DSN
+    return () if argument.resolves or argument.secret else _DSN
 
 
 def _label(derived: Iterable[Fact]) -> tuple[str, ...]:

@@ -43,7 +43,7 @@ def expand(text: str, variables: dict[str, str]) -> str:
     def value(match: re.Match[str]) -> str:
         known = variables.get(match[1] or match[4])
         if match[3] is not None and (known is None or (match[2] and not known)):
-            return match[3]
+            return expand(match[3], variables)
         return known if known is not None else match[0]
 
     return _VARIABLE.sub(value, text)
