@@ -13,12 +13,7 @@ from sentry_audit.deployment.environments import rendered, speaks_of
 from sentry_audit.deployment.location import image_project
 from sentry_audit.deployment.state import by_service, states
 from sentry_audit.dsn import names_dsn
-from sentry_audit.facts import (
-    DsnArgument,
-    EnvironmentLabel,
-    FrontendVariable,
-    SecretDeclared,
-)
+from sentry_audit.facts import DsnArgument, EnvironmentLabel, FrontendVariable, SecretDeclared
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -172,7 +167,7 @@ class _Asked(Struct, frozen=True):
         places = dict.fromkeys(str(item.evidence[0]) for item in running.deployments)
         if not places:
             return "no deploy definition names one"
-        looked = f"none that could be followed is named in {', '.join(places)}"
+        looked = f"none could be followed in {', '.join(places)}"
         registries = dict.fromkeys(filter(None, (image_project(item.image) for item in running.deployments)))
         also = f" (its image is in {', '.join(registries)}, which may not be where it runs)" if registries else ""
         return looked + also
