@@ -129,6 +129,7 @@ class Service(Struct, frozen=True, kw_only=True):
     not_ready: str = ""
     manager: str = ""
     updated: str = ""
+    etag: str = ""
 
     @property
     def resource(self) -> str:

@@ -219,3 +219,11 @@ def exit_code(findings: Sequence[Finding], fail_on: Severity | None, allow_unkno
     if fail_on is not None and not allow_unknown and any(item.status is Status.UNKNOWN for item in serious):
         return 4
     return 0
+
+
+def bad_facts(check: Check, facts: Sequence[Fact], component: str) -> tuple[Fact, ...]:
+    """The facts of ``component`` that make ``check`` a gap; none where it is one because something is absent."""
+    mine = [fact for fact in facts if fact.kind == KINDS[check.subject].kind and fact.component == component]
+    return tuple(
+        _bad(check, [fact for fact in mine if not (fact.unknown or fact.needless) and holds(fact, check.where)])
+    )
