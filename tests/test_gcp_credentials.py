@@ -96,8 +96,10 @@ def test_without_credentials_both_ways_to_get_some_are_told_at_once() -> None:
     assert snapshot.projects == ()
     assert len(snapshot.targets) == 1
     assert snapshot.failure.code == "NO_CREDENTIALS"
-    assert snapshot.failure.command == "gcloud auth application-default login"
-    assert "google-github-actions/auth" in snapshot.failure.reason
+    login, actions = snapshot.failure.command.splitlines()
+    assert login == "gcloud auth application-default login"
+    assert actions.startswith("# in GitHub Actions")
+    assert "google-github-actions/auth" in actions
 
 
 def test_a_file_that_is_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

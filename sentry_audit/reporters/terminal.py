@@ -99,9 +99,8 @@ def _cloud(page: Page, report: Report) -> None:
         return
     if cloud.failure:
         page.blank()
-        page.row(
-            [(_flat(cloud.failure), "")], [("? Google Cloud was not read: ", f"bold {STYLES[Status.UNKNOWN]}")], hang=2
-        )
+        lead = ("? Google Cloud was not read: ", f"bold {STYLES[Status.UNKNOWN]}")
+        page.row([lead, (_flat(cloud.failure), "")], hang=2)
         for line in cloud.command.splitlines():
             page.row([(line, "cyan")], indent=4, hang=6)
         return

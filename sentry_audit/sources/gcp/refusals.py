@@ -33,8 +33,8 @@ def none() -> Failure:
     """No credentials anywhere."""
     return Failure(
         code=NO_CREDENTIALS,
-        reason=f"there are no Google credentials: log in with `{permissions.LOGIN}`; {_ACTIONS}",
-        command=permissions.LOGIN,
+        reason="there are no Google credentials on this machine",
+        command=f"{permissions.LOGIN}\n# {_ACTIONS}",
     )
 
 
