@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from sentry_audit.errors import ChecksFileError, NothingAudited, UsageError, nearest
-from sentry_audit.model import ComponentReport, Problem, Report, Severity
+from sentry_audit.model import ComponentReport, Link, Problem, Report, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -332,10 +332,12 @@ def report(
     required = settings.requires_sentry(environment)
     problems = audited.problems + collected.problems + collected.tree.problems
     findings = engine.evaluate(checks, facts, problems, components, environment, required)
-    links = [
-        chain.build(item, findings, environment, live.unlooked(item.name, environment, snapshot, asked=asked))
-        for item in components
-    ]
+    selected = {check.link for check in checks}
+    links = []
+    for item in components:
+        why = live.unlooked(item.name, environment, snapshot, asked=asked)
+        told = {link: text for link, text in why.items() if link in selected or link is Link.ACCEPTED}
+        links.append(chain.build(item, findings, environment, told))
     parts = tuple(_component(component, chain_) for component, chain_ in zip(components, links, strict=True))
     ready, headline = chain.verdict(parts, environment)
     return Report(

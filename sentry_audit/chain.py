@@ -53,7 +53,7 @@ def _link(link: Link, findings: Sequence[Finding], unlooked: Mapping[Link, str])
         if needless is not None:
             message = needless.message.removeprefix("not applicable: ")
             return ChainLink(link, Status.PASS, f"nothing is needed: {message}", needless.evidence)
-        return ChainLink(link, Status.UNKNOWN, unlooked.get(link, "no check judged it"))
+        return ChainLink(link, Status.UNKNOWN, unlooked.get(link, "no check of it was selected"))
     return ChainLink(link, _status(worst), worst.message, worst.evidence)
 
 

@@ -1,6 +1,7 @@
 """The shop's API: Sentry is imported, configured, and dark."""
 
 from fastapi import FastAPI, Request
+from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
 
 from app.config import get_settings
@@ -14,6 +15,7 @@ class OutOfStock(Exception):
 settings = get_settings()
 Observability(settings).start()
 app = FastAPI()
+app.add_middleware(CORSMiddleware, allow_origins=["https://shop.example.com"], allow_headers=["Authorization"])
 
 
 @app.exception_handler(OutOfStock)
