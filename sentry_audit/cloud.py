@@ -267,7 +267,8 @@ class CloudOptions(Struct, frozen=True, kw_only=True):
 
     ``timeout`` is in seconds, for the whole run; ``endpoint`` a loopback ``host:port`` in place of Google's.
     ``payloads``: the payload of the DSN's secret is read, to judge it. ``project`` and ``regions`` are the command
-    line's, for every environment.
+    line's, for every environment; ``ambient`` is the project that the environment variables of Google's tools name, which
+    counts where nothing else names one.
     """
 
     project: str = ""
@@ -277,3 +278,4 @@ class CloudOptions(Struct, frozen=True, kw_only=True):
     quota_project: str = ""
     timeout: float = 60.0
     payloads: bool = True
+    ambient: str = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -67,6 +68,7 @@ def cloud_options(
         quota_project=quota_project,
         timeout=timeout,
         payloads=not no_payload,
+        ambient=os.environ.get("GOOGLE_CLOUD_PROJECT") or os.environ.get("CLOUDSDK_CORE_PROJECT") or "",
     )
 
 

@@ -116,6 +116,13 @@ def test_a_project_that_is_not_followed_is_not_known(tmp_path: Path) -> None:
     assert target.why.endswith("give --project, or google_cloud: staging: project in sentry-audit.yaml")
 
 
+def test_the_project_of_googles_tools_counts_where_nothing_else_names_one(tmp_path: Path) -> None:
+    target = one(tmp_path, {**API, "deploy.sh": f"{DEPLOY}\n"}, ambient="shop-ci")
+    assert (target.project, target.rule, target.why) == ("shop-ci", "GOOGLE_CLOUD_PROJECT", "")
+    target = one(tmp_path, {**API, "deploy.sh": f"{DEPLOY} --project=shop-one\n"}, ambient="shop-ci")
+    assert target.project == "shop-one"
+
+
 @pytest.mark.parametrize("image", ["us-docker.pkg.dev/cloudrun/container/hello", "acme/api", "api:1"])
 def test_an_image_of_nobodys_project_is_not_spoken_of(tmp_path: Path, image: str) -> None:
     assert "its image" not in one(tmp_path, {**API, "deploy.sh": f"{DEPLOY} --image {image}\n"}).why

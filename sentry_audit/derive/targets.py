@@ -160,6 +160,8 @@ class _Asked(Struct, frozen=True):
         if len(created) == 1:
             [(name, secret)] = created.items()
             return [self._place(running, name, f"the secret {secret.name} ({secret.evidence[0]})")]
+        if self.options.ambient:
+            return [self._place(running, self.options.ambient, "GOOGLE_CLOUD_PROJECT")]
         return [self._place(running, "", "", f"its project is not known: {self._looked(running)}; {self._remedy}")]
 
     def _looked(self, running: _Running) -> str:
