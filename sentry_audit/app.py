@@ -212,11 +212,13 @@ def _variables(facts: Sequence[Fact]) -> set[str]:
     return found | {item.name for fact in facts if isinstance(fact, Deployment) for item in fact.settings if item.name}
 
 
-def difference(request: Request, left: str, right: str) -> list[Difference]:
+def difference(
+    request: Request, left: str, right: str, progress: Callable[[int, int, str], None] | None = None
+) -> list[Difference]:
     """What differs between two environments along the chain."""
     from sentry_audit.differing import differences
 
-    reports = check(replace(request, environments=(left, right), all_environments=False))
+    reports = check(replace(request, environments=(left, right), all_environments=False), progress=progress)
     return differences(reports[0], reports[1])
 
 

@@ -84,7 +84,7 @@ def check(
     ignore: Annotated[
         list[str] | None, typer.Option("--ignore", metavar="IDS", help="Not these checks; comma-separated.")
     ] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Only the repository; no cloud is asked.")] = False,
+    offline: flags.Offline = False,
     evidence: Annotated[
         Path | None,
         typer.Option("--evidence", metavar="FILE", help="What collect wrote, in place of asking the cloud."),
@@ -285,12 +285,24 @@ def diff(
     left: Annotated[str, typer.Argument(metavar="ENV_A", help="For example staging.")],
     right: Annotated[str, typer.Argument(metavar="ENV_B", help="For example production.")],
     path: Root = Path(),
+    offline: flags.Offline = False,
+    project: flags.Project = "",
+    region: flags.Regions = None,
+    gcp_endpoint: flags.Endpoint = "",
+    impersonate: flags.Impersonate = "",
+    quota_project: flags.QuotaProject = "",
+    timeout: flags.Timeout = 60,
+    no_payload: flags.NoPayload = False,
 ) -> None:
     """Show what differs between two environments along the whole chain."""
     from sentry_audit.app import Request, difference
     from sentry_audit.reporters.ways import render_difference
 
-    found = difference(Request(root=path), left, right)
+    cloud = flags.cloud_options(
+        project, _split(region), gcp_endpoint, impersonate, quota_project, timeout, no_payload=no_payload
+    )
+    request = Request(root=path, cloud=None if offline else cloud)
+    found = difference(request, left, right, None if offline else flags.progress())
     sys.stdout.write(render_difference(left, right, found, _options()))
 
 

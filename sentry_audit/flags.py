@@ -20,6 +20,7 @@ Environments = Annotated[
     list[str] | None,
     typer.Option("--env", metavar="NAME", help="The environment to audit for.", show_default="production"),
 ]
+Offline = Annotated[bool, typer.Option("--offline", help="Only the repository; no cloud is asked.")]
 Project = Annotated[
     str,
     typer.Option(

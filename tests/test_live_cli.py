@@ -184,3 +184,14 @@ def test_no_secret_is_shown_anywhere(world: World, tmp_path: Path, fault: str) -
         assert canary not in text
         assert KEY not in text
     assert "Traceback" not in first.stderr + second.stderr
+
+
+def test_what_differs_between_two_environments_that_run(world: World) -> None:
+    done = run("diff", "staging", "production", world.root, "--gcp-endpoint", world.server.endpoint)
+    assert "cloud-run-dsn-env" not in done.stdout
+    world.deploy(world.env(SENTRY_DSN=None))
+    done = run("diff", "staging", "production", world.root, "--gcp-endpoint", world.server.endpoint)
+    assert "shop-api-staging has no SENTRY_DSN" in " ".join(done.stdout.split())
+    assert (done.stderr, done.returncode) == ("", 0)
+    done = run("diff", "staging", "production", world.root, "--offline")
+    assert "has no SENTRY_DSN" not in " ".join(done.stdout.split())
