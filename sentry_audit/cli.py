@@ -28,7 +28,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 nothing open, 1 gaps, 2 usage, 3 nothing audited, 4 not determined, 70 a bug in sentry-audit.",
+    epilog="Exit codes: 0 nothing open, 1 gaps, 2 usage, 3 nothing audited, 4 not determined, 5 a fix failed, "
+    "6 a stale plan, 10 fix --dry-run has changes, 70 a bug in sentry-audit.",
 )
 checks_app = typer.Typer(
     help="The catalogue of checks: list, validate, test, schema.", no_args_is_help=True, rich_markup_mode=None
@@ -118,13 +119,16 @@ def check(
         bool, typer.Option("--show-passed", help="Also list what passed and what was skipped.")
     ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say why each component was taken for one.")] = False,
+    fix_: Annotated[
+        bool, typer.Option("--fix", help="Then fix what was found, as the command fix does; it asks first.")
+    ] = False,
 ) -> None:
     """Audit a repository: which link of the chain to Sentry is broken, and where."""
     from sentry_audit.app import Request
     from sentry_audit.app import check as audit
     from sentry_audit.errors import UsageError
     from sentry_audit.evidence import seconds
-    from sentry_audit.model import Severity
+    from sentry_audit.model import Severity, Status
     from sentry_audit.reporters.base import exit_code
 
     if offline and evidence is not None:
@@ -134,24 +138,137 @@ def check(
         project, _split(region), gcp_endpoint, impersonate, quota_project, timeout, no_payload=no_payload
     )
     targets = _targets(output or ["terminal"])
-    reports = audit(
-        Request(
-            root=path,
-            environments=tuple(env or ()),
-            all_environments=all_envs,
-            components=_split(component),
-            select=_split(select),
-            ignore=_split(ignore),
-            fail_on=None if fail_on is FailOn.never else Severity(fail_on.value),
-            allow_unknown=allow_unknown,
-            cloud=cloud if asks else None,
-            evidence=evidence,
-            max_age=seconds(max_age),
-        ),
-        progress=flags.progress() if asks else None,
+    request = Request(
+        root=path,
+        environments=tuple(env or ()),
+        all_environments=all_envs,
+        components=_split(component),
+        select=_split(select),
+        ignore=_split(ignore),
+        fail_on=None if fail_on is FailOn.never else Severity(fail_on.value),
+        allow_unknown=allow_unknown,
+        cloud=cloud if asks else None,
+        evidence=evidence,
+        max_age=seconds(max_age),
     )
+    if fix_ and (all_envs or len(request.environments) > 1):
+        raise UsageError("--fix works in one environment at a time", "give one: --env staging")
+    progress = flags.progress() if asks else None
+    reports = audit(request, progress=progress)
     _write(reports, targets, show_passed=show_passed, verbose=verbose)
+    if fix_ and any(finding.status is Status.GAP for finding in reports[0].findings):
+        from sentry_audit.repairing import Wishes, fix_selected
+
+        sys.stdout.flush()
+        raise typer.Exit(fix_selected(request, Wishes(), _options(), progress))
     raise typer.Exit(exit_code(reports))
+
+
+@app.command()
+def fix(
+    path: Root = Path(),
+    env: Annotated[
+        str | None, typer.Option("--env", metavar="NAME", help="The environment.", show_default="production")
+    ] = None,
+    component: flags.Components = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--only", metavar="IDS", help="Only gaps of these checks (as in check --select); comma-separated."
+        ),
+    ] = None,
+    repo: Annotated[bool, typer.Option("--repo", help="Change only files of the repository.")] = False,
+    cloud: Annotated[bool, typer.Option("--cloud", help="Change only Google Cloud.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be done and stop: exit 10 if there is anything.")
+    ] = False,
+    plan: Annotated[
+        Path | None,
+        typer.Option(
+            "--plan",
+            metavar="FILE",
+            help="Save the plan in FILE and stop; if FILE is there, apply just that plan without asking again.",
+        ),
+    ] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do not ask: make the safe, the reviewed and the live changes that are shown.")
+    ] = False,
+    unsafe: Annotated[
+        bool, typer.Option("--unsafe", help="Also changes whose effect a new audit could not prove.")
+    ] = False,
+    allow_dirty: Annotated[
+        bool, typer.Option("--allow-dirty", help="Also edit files that have uncommitted changes.")
+    ] = False,
+    dsn_from: Annotated[
+        str,
+        typer.Option(
+            "--dsn-from",
+            metavar="SOURCE",
+            help="Where a new secret's DSN comes from: env:NAME, file:PATH, prompt or -.",
+        ),
+    ] = "",
+    confirm_project: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--confirm-project", metavar="ID", help="Change production in this project without asking for its id."
+        ),
+    ] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Only the repository; no cloud is asked.")] = False,
+    evidence: Annotated[
+        Path | None,
+        typer.Option("--evidence", metavar="FILE", help="What collect wrote, in place of asking the cloud."),
+    ] = None,
+    max_age: Annotated[
+        str, typer.Option("--max-age", metavar="AGE", help="How old evidence may be: 90m, 24h, 7d.")
+    ] = "24h",
+    project: flags.Project = "",
+    region: flags.Regions = None,
+    gcp_endpoint: flags.Endpoint = "",
+    impersonate: flags.Impersonate = "",
+    quota_project: flags.QuotaProject = "",
+    timeout: flags.Timeout = 60,
+    no_payload: flags.NoPayload = False,
+) -> None:
+    """Fix what check finds: plan, show, ask, apply, and audit again.
+
+    Every change is rehearsed on a copy in memory: it is planned only if it closes its gap and opens no other. Changes are
+    safe (only what Sentry sees is different), to be reviewed (the application behaves differently: read the diff), or
+    live (Google Cloud); you are asked for each class. --yes makes all three; what a new audit could not prove is made
+    only with --unsafe.
+    """
+    from sentry_audit.app import Request
+    from sentry_audit.errors import UsageError
+    from sentry_audit.evidence import seconds
+    from sentry_audit.repairing import Wishes
+    from sentry_audit.repairing import fix as repair
+
+    if offline and evidence is not None:
+        raise UsageError("--offline and --evidence exclude each other", "leave --offline out: evidence asks no cloud")
+    asks = not offline and evidence is None
+    options = flags.cloud_options(
+        project, _split(region), gcp_endpoint, impersonate, quota_project, timeout, no_payload=no_payload
+    )
+    request = Request(
+        root=path,
+        environments=(env,) if env else (),
+        components=_split(component),
+        cloud=options if asks else None,
+        evidence=evidence,
+        max_age=seconds(max_age),
+    )
+    wishes = Wishes(
+        only=_split(only),
+        repo=repo,
+        cloud=cloud,
+        dry_run=dry_run,
+        file=plan,
+        yes=yes,
+        unsafe=unsafe,
+        allow_dirty=allow_dirty,
+        dsn_from=dsn_from,
+        confirmed=_split(confirm_project),
+    )
+    raise typer.Exit(repair(request, wishes, _options(), flags.progress() if asks else None))
 
 
 @app.command()

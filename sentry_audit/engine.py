@@ -227,3 +227,15 @@ def bad_facts(check: Check, facts: Sequence[Fact], component: str) -> tuple[Fact
     return tuple(
         _bad(check, [fact for fact in mine if not (fact.unknown or fact.needless) and holds(fact, check.where)])
     )
+
+
+def facts_behind(finding: Finding, check: Check, facts: Sequence[Fact]) -> tuple[Fact, ...]:
+    """Those of ``bad_facts`` that made just this ``finding``: a check has one for each place that it faults."""
+    bad = bad_facts(check, facts, finding.component)
+    bare = replace(check, fix=None)
+    mine = (
+        (fact, _gap(bare, fact, finding.component, finding.environment))
+        for fact in bad
+        if fact.evidence == finding.evidence
+    )
+    return tuple(fact for fact, made in mine if made.message == finding.message) or bad

@@ -79,6 +79,10 @@ class Page:
             whole.rstrip()
             self._lines.append(whole)
 
+    def verbatim(self, line: str, style: str = "") -> None:
+        """Add one line as it is, however long: what is copied must not be broken."""
+        self._lines.append(_join([(line, style)]))
+
     def paragraph(self, text: str, style: str = "", indent: int = 4) -> None:
         """Add text that may have line breaks of its own."""
         for line in text.strip().splitlines():
@@ -99,6 +103,13 @@ class Page:
         for line in self._lines:
             self._console.print(line, soft_wrap=True)
         return self._file.getvalue()
+
+
+def diff_style(line: str) -> str:
+    """The style of a line of a diff."""
+    if line.startswith(("---", "+++", "@@", "\\ ")):
+        return "dim"
+    return {"+": "green", "-": "red"}.get(line[:1], "")
 
 
 def _join(spans: Iterable[Span]) -> Text:

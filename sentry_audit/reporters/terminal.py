@@ -23,7 +23,7 @@ from sentry_audit.model import (
 )
 from sentry_audit.reporters.base import RenderOptions, Reporter
 from sentry_audit.reporters.folding import Entry, entries, fold_checks, weight
-from sentry_audit.reporters.page import GLYPHS, STYLES, Page, Span
+from sentry_audit.reporters.page import GLYPHS, STYLES, Page, Span, diff_style
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -225,14 +225,8 @@ def _remedy(page: Page, remedy: Remedy, options: RenderOptions) -> None:
     lines = remedy.diff.strip("\n").splitlines()
     shown = lines if options.verbose else lines[:_MOST_DIFF_LINES]
     for line in shown:
-        page.row([(line, _diff_style(line))], indent=6, hang=10)
+        page.row([(line, diff_style(line))], indent=6, hang=10)
     _more(page, len(lines) - len(shown), "more lines", indent=6)
-
-
-def _diff_style(line: str) -> str:
-    if line.startswith(("---", "+++", "@@")):
-        return "dim"
-    return {"+": "green", "-": "red"}.get(line[:1], "")
 
 
 def _more(page: Page, hidden: int, words: str, indent: int = 4) -> None:

@@ -176,6 +176,12 @@ def start_grep(root: str, tokens: Sequence[str], suffix: str) -> Job | None:
     return start(root, "grep", "--untracked", "--no-color", f"--threads={THREADS}", "-lzaF", *patterns, "--", where)
 
 
+def ignores(root: str, path: str) -> bool:
+    """Whether git would not list a new file at ``path``; False where git cannot say."""
+    job = start(root, "check-ignore", "--", path) if checkout(root) is not None else None
+    return job is not None and bool(job.output(allowed=(0, 1)))
+
+
 def greppable(tokens: Sequence[str]) -> bool:
     """Whether git would take each token as one string."""
     return all(token and not {"\n", "\0"} & set(token) for token in tokens)

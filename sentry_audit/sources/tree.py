@@ -97,6 +97,11 @@ class Tree:
         """Leave out what ``patterns`` (as in ``.gitignore``) match; to be called before ``paths`` is read."""
         self._exclude += tuple(patterns)
 
+    @property
+    def excluded(self) -> tuple[str, ...]:
+        """The patterns of what is left out."""
+        return self._exclude
+
     # --- which files ------------------------------------------------------------------------------
 
     @cached_property

@@ -1,0 +1,201 @@
+"""The use case of ``fix`` up to the first write: audit, plan, and audit as it would be."""
+
+from __future__ import annotations
+
+import gc
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from sentry_audit import __version__
+from sentry_audit.app import selected
+from sentry_audit.auditing import (
+    Request,
+    collect,
+    components_of,
+    derived,
+    environments_of,
+    facts_of,
+    open_tree,
+    report,
+    snapshot_of,
+    with_cloud,
+)
+from sentry_audit.errors import NothingAudited, UsageError
+from sentry_audit.fixing import Case
+from sentry_audit.model import Status
+from sentry_audit.planning import Audit, Scope, fixers
+from sentry_audit.planning import plan as planned
+from sentry_audit.sources.overlay import Overlay, refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from sentry_audit.auditing import Audited
+    from sentry_audit.checks import Check
+    from sentry_audit.cloud import Snapshot
+    from sentry_audit.collecting import Collected
+    from sentry_audit.deriving import Deriver
+    from sentry_audit.facts import Component
+    from sentry_audit.fixing import Edit, Fixer, Plan
+    from sentry_audit.model import Finding, Report
+
+
+class Planned(Struct, frozen=True):
+    """A plan; the audit that it begins with, and the one of the tree with all its edits, in the same cloud.
+
+    ``wanted`` are the checks that were to be fixed: all those that were audited without ``--only``.
+    """
+
+    plan: Plan
+    before: Report
+    after: Report
+    wanted: frozenset[str]
+
+
+def plan(
+    request: Request,
+    only: Sequence[str] = (),
+    *,
+    repo: bool = True,
+    cloud: bool = True,
+    unproven: bool = False,
+    checks: Sequence[Check] | None = None,
+    known: Mapping[str, Fixer] | None = None,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> Planned:
+    """What ``fix`` will do about the gaps of ``request.root`` in its one environment; nothing is written.
+
+    All checks of ``request`` are audited, so that no fix breaks what another looks at; ``only`` (as in ``--select``) says
+    whose gaps are fixed. ``repo`` and ``cloud`` say what may be changed, ``known`` replaces the fixers that there are.
+
+    Raises what ``app.check`` raises; UsageError for more than one environment.
+    """
+    from sentry_audit.engine import select
+
+    gc.enable()  # each rehearsal makes syntax trees that the next does not need
+    stage = _Stage(request, checks, progress)
+    wanted = frozenset(item.id for item in select(stage.checks, only, ()))
+    scope = Scope(
+        wanted=wanted if only else None,
+        repo=repo,
+        cloud=cloud,
+        unproven=unproven,
+        cloud_checks=_judging(stage.checks, _cloud_kinds()),
+        deployed_later=_judging(stage.checks, {"deploy_drift"}),
+    )
+    found = planned(stage, fixers() if known is None else known, scope, stage.environment, __version__)
+    edits = {change.path: change.after for step in found.steps for change in step.files}
+    before, after = stage.look({})[0], stage.look(edits)[0]
+    return Planned(found, before, after, wanted)
+
+
+def _judging(checks: Sequence[Check], kinds: set[str]) -> frozenset[str]:
+    return frozenset(item.id for item in checks if item.subject in kinds)
+
+
+def _cloud_kinds() -> set[str]:
+    from sentry_audit import cloud_facts
+    from sentry_audit.facts import KINDS
+
+    return {name for name, kind in KINDS.items() if kind.__module__ == cloud_facts.__name__}
+
+
+class _Stage:
+    """The repository, and what Google Cloud was seen to hold: asked once, before anything is edited."""
+
+    def __init__(
+        self,
+        request: Request,
+        checks: Sequence[Check] | None,
+        progress: Callable[[int, int, str], None] | None,
+    ) -> None:
+        self.request = request
+        self.tree, self.settings = open_tree(request)
+        self.checks = selected(request, self.settings, checks)
+        environments = environments_of(request, self.settings, self.tree)
+        if len(environments) != 1:
+            raise UsageError("fix works in one environment at a time", "give one: --env staging")
+        [self.environment] = environments
+        self.snapshot: Snapshot | None = None
+        self._progress = progress
+        self._begun = False
+        self._last: tuple[dict[str, str | None], tuple[Report, Audit]] | None = None
+        self._first = self.look({})
+
+    def text(self, path: str) -> str | None:
+        """A file as it is."""
+        return self.tree.text(path)
+
+    def refusal(self, edit: Edit) -> str:
+        """Why a file may not be edited so."""
+        return refusal(self.tree, edit.path, edit.after)
+
+    def audit(self, edits: Mapping[str, str | None]) -> Audit:
+        """The audit of the tree with ``edits``."""
+        return self.look(edits)[1]
+
+    def look(self, edits: Mapping[str, str | None]) -> tuple[Report, Audit]:
+        """The audit of the tree with ``edits``, as a report and as what planning needs."""
+        if not edits and self._begun:
+            return self._first
+        if self._last is None or self._last[0] != edits:
+            self._last = dict(edits), self._look(edits)
+        return self._last[1]
+
+    def _look(self, edits: Mapping[str, str | None]) -> tuple[Report, Audit]:
+        tree = Overlay(self.tree, edits) if edits else self.tree
+        collected, deriver = collect(tree, self.settings, self.request)
+        parts = components_of(collected, self.request.components)
+        components = facts_of(parts)
+        if not components:
+            from sentry_audit.collecting import nothing
+
+            raise NothingAudited(*nothing(collected))
+        audited = derived(deriver, parts, self.environment)
+        if not self._begun:
+            self._begun = True
+            self.snapshot = snapshot_of(self.request, self.settings, deriver, parts, [audited], self._progress)
+        if self.request.asks:
+            audited = with_cloud(audited, components, self.snapshot, deriver)
+        found = report(collected, components, self.checks, audited, self.snapshot, self.request, self.settings)
+        return found, Audit(found.findings, tuple(self._cases(found.findings, collected, deriver, components, audited)))
+
+    def _cases(
+        self,
+        findings: Sequence[Finding],
+        collected: Collected,
+        deriver: Deriver,
+        components: Sequence[Component],
+        audited: Audited,
+    ) -> list[Case]:
+        """A case for every gap."""
+        from sentry_audit.cloud import CloudOptions
+        from sentry_audit.derive.targets import targets
+        from sentry_audit.engine import facts_behind
+
+        gaps = [item for item in findings if item.status is Status.GAP]
+        if not gaps:
+            return []
+        known = {item.id: item for item in self.checks}
+        owners = {item.name: item for item in components}
+        facts = {name: tuple(item for item in audited.facts if item.component == name) for name in owners}
+        options = self.request.cloud or CloudOptions()
+        places = targets(
+            components, self.environment, deriver.facts, audited.facts, deriver.matching, self.settings, options
+        )
+        return [
+            Case(
+                finding=item,
+                bad=facts_behind(item, known[item.check], facts[item.component]),
+                component=owners[item.component],
+                environment=self.environment,
+                facts=facts[item.component],
+                scanned=collected.facts,
+                program=collected.program,
+                table=deriver.table,
+                snapshot=self.snapshot,
+                targets=tuple(place for place in places if place.component == item.component),
+            )
+            for item in gaps
+        ]
