@@ -24,6 +24,7 @@ EDGE = {
     "evidence",
     "live",
     "flags",
+    "applying",
 }
 FORBIDDEN = {
     "os",
