@@ -22,10 +22,11 @@ class Changer(Protocol):
     """
 
     def perform(self, operation: Operation, dsn: str | None, run: str) -> bytes:
-        """Make the change; gives, as JSON, what ``revert`` needs. The DSN is given for an added version only.
+        """Make the change; gives, as JSON, what ``revert`` needs, and a ``note`` for the user if there is one to make.
 
+        The DSN is given for an added version only.
         Doing again what ``run`` already did changes nothing and gives the same. What raises has changed nothing, or
-        ``found`` finds what it changed. Raises Stale where the resource is no longer what the plan was made for.
+        ``found`` finds what it changed. Fails with exit code 6 where the resource is no longer what the plan was made for.
         """
 
     def found(self, operation: Operation, run: str) -> bytes | None:
@@ -34,8 +35,8 @@ class Changer(Protocol):
     def revert(self, inverse: bytes, run: str) -> str:
         """Take a change back; says in words what was done. What is already taken back stays so."""
 
-    def verify(self, operation: Operation) -> None:
-        """Return once the change has its effect (a new revision serves); raises if it does not get one."""
+    def verify(self, operation: Operation) -> bool:
+        """Whether the change has its effect (the new revision serves); raises if that cannot be known."""
 
 
 class Taken(Struct, frozen=True):

@@ -59,11 +59,12 @@ class Doing(Struct, frozen=True):
 
 
 class Header(Struct, frozen=True, kw_only=True):
-    """The first line: everything that the run is going to do."""
+    """The first line: everything that the run is going to do; ``began`` (nanoseconds) orders runs of one second."""
 
     schema: int = SCHEMA
     tool: str
     run: str
+    began: int
     root: str
     environment: str
     steps: tuple[Doing, ...]
@@ -228,7 +229,7 @@ def new_name() -> str:
 def runs(folders: Iterable[str], root: str) -> list[Run]:
     """The runs on ``root`` that began, the oldest first."""
     found = [run for folder in folders for run in _runs(folder) if run.header is None or run.header.root == root]
-    return sorted(found, key=lambda run: run.name)
+    return sorted(found, key=lambda run: (run.name[:-4], run.header.began if run.header is not None else 0))
 
 
 def _runs(folder: str) -> Iterator[Run]:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from sentry_audit import __version__
 from sentry_audit.applying.checkout import folders_of_runs, refuse_uncommitted
@@ -58,27 +61,31 @@ def apply(
     operations = [step.operation for step in plan.steps if step.operation is not None]
     value = _needed(operations, cloud, dsn)
     folder = folders_of_runs(real)[0]
+    _refuse_unfinished(root)
+    notes = refuse_uncommitted(real, targets(real, plan), allow=allow_dirty)
+    prepared = prepare(real, plan)  # before the lock, whose folder a refused plan does not leave behind
+    header = Header(
+        tool=__version__,
+        run=new_name(),
+        began=time.time_ns(),
+        root=real,
+        environment=plan.environment,
+        steps=tuple(Doing(redact(step.summary), step.closes) for step in plan.steps),
+        actions=prepared.actions,
+    )
     with locked(folder):
-        if (run := unfinished(root)) is not None:
-            raise UsageError(
-                f"run {run.name} was ended in the middle", "resume it: fix --resume; or: sentry-audit undo"
-            )
-        notes = refuse_uncommitted(real, targets(real, plan), allow=allow_dirty)
-        prepared = prepare(real, plan)
-        header = Header(
-            tool=__version__,
-            run=new_name(),
-            root=real,
-            environment=plan.environment,
-            steps=tuple(Doing(redact(step.summary), step.closes) for step in plan.steps),
-            actions=prepared.actions,
-        )
+        _refuse_unfinished(root)
         journal = Journal.create(folder, header, prepared.contents.values())
         try:
             _Run(journal, header, cloud, value, reporter).forward()
         finally:
             journal.close()
     return Outcome(run=header.run, done=_summaries(header), notes=tuple(notes))
+
+
+def _refuse_unfinished(root: Path) -> None:
+    if (run := unfinished(root)) is not None:
+        raise UsageError(f"run {run.name} was ended in the middle", "resume it: fix --resume; or: sentry-audit undo")
 
 
 def resume(
@@ -170,7 +177,10 @@ class _Run:
             if self.dsn and self.dsn.encode() in inverse:
                 raise FixFailed("what takes a change back would hold the DSN, which is kept nowhere")
             self.journal.add("done", number, self.journal.keep(inverse))
-        self.cloud.verify(action.operation)
+            if note := _note(inverse):
+                tell(self.say, note)
+        if not self.cloud.verify(action.operation):
+            raise FixFailed(f"{self.header.steps[action.step].summary}: that was done, and is not so now")
         self.journal.add("verified", number)
 
     def _write(self, number: int, action: Action) -> None:
@@ -189,6 +199,11 @@ class _Run:
         put(root, action.target, data, before=action.before, mode=action.mode, part=part)
 
 
+def _note(inverse: bytes) -> str:
+    found = msgspec.json.decode(inverse)
+    return str(found.get("note", "")) if isinstance(found, dict) else ""
+
+
 def _failure(error: BaseException, taken: Taken, run: str) -> BaseException:
     """What is said to the user: what failed, and what was taken back for it."""
     message = _words(error)
@@ -201,7 +216,7 @@ def _failure(error: BaseException, taken: Taken, run: str) -> BaseException:
         hint = "everything is as it was before"
     if isinstance(error, AuditError) and error.hint:
         hint = f"{error.hint}; {hint}"
-    if isinstance(error, Stale):
+    if isinstance(error, AuditError) and error.exit_code == Stale.exit_code:
         return Stale(redact(message), hint)
     return FixFailed(redact(message), hint)
 

@@ -37,6 +37,7 @@ def undo(root: Path, run: str = "", *, cloud: Callable[[], Changer] | None, repo
     What was changed by somebody else since stays as it is; the rest is taken back all the same. ``cloud`` is asked for
     only if the run changed Google Cloud. Raises UsageError if there is no such run, FixFailed if it cannot be read.
     """
+    _chosen(known_runs(root), run)  # before anything is made for the lock
     with locked(folders_of_runs(os.path.realpath(root))[0]):
         chosen = _chosen(known_runs(root), run)
         if chosen.header is None:
