@@ -13,6 +13,8 @@ from sentry_audit.cloud import CloudOptions
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sentry_audit.applying.contract import Changer
+
 Components = Annotated[
     list[str] | None, typer.Option("--component", metavar="NAME", help="Only this component; repeatable.")
 ]
@@ -71,6 +73,14 @@ def cloud_options(
         payloads=not no_payload,
         ambient=os.environ.get("GOOGLE_CLOUD_PROJECT") or os.environ.get("CLOUDSDK_CORE_PROJECT") or "",
     )
+
+
+def changer(options: CloudOptions) -> Changer:
+    """What changes Google Cloud; loaded only where a run does that."""
+    from importlib import import_module
+
+    found: Changer = import_module("sentry_audit.sources.gcp.changing").Changer(options)
+    return found
 
 
 def progress() -> Callable[[int, int, str], None] | None:

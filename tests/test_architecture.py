@@ -27,6 +27,7 @@ EDGE = {
     "evidence",
     "live",
     "flags",
+    "applying",
 }
 FORBIDDEN = {
     "os",

@@ -173,7 +173,7 @@ class Tree:
         if reason:
             self._problem(path, reason, hint)
             return None
-        text, note = _decode(path, raw.data)
+        text, note = decode(path, raw.data)
         if note:
             self.notes.append(f"{path}: {note}")
         if reason := _encoding(path, raw.data, note):
@@ -332,7 +332,7 @@ def _regular(descriptor: int) -> int:
     raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
 
 
-def _decode(path: str, data: bytes) -> tuple[str, str]:
+def decode(path: str, data: bytes) -> tuple[str, str]:
     """The text, and what is to be said about how it was read."""
     if data.startswith(_UTF16):
         text = data.decode("utf-16", errors="replace")
