@@ -50,6 +50,18 @@ class NothingAudited(AuditError):  # noqa: N818 - says what happened, not that i
     exit_code = 3
 
 
+class ChangeError(AuditError):
+    """A change of Google Cloud that was not made, or did not hold; the message says what is so now."""
+
+    exit_code = 5
+
+
+class StaleServiceError(AuditError):
+    """Somebody changed a service since it was looked at: it is left as it is."""
+
+    exit_code = 6
+
+
 def nearest(word: object, known: Iterable[str], otherwise: str) -> str:
     """A hint for a name that does not exist: the nearest one of ``known``, else ``otherwise``."""
     import difflib
