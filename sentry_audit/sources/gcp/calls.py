@@ -105,8 +105,11 @@ class Caller:
         self._buckets: defaultdict[str, Bucket] = defaultdict(Bucket)
         self._lock = threading.Lock()
 
-    def ask(self, question: Question, invoke: Callable[[float], T]) -> T | Failure:
-        """What ``invoke(timeout in seconds)`` returns, or why it does not; never raises."""
+    def ask(self, question: Question, invoke: Callable[[float], T], *, again: bool = True) -> T | Failure:
+        """What ``invoke(timeout in seconds)`` returns, or why it does not; never raises.
+
+        ``again`` is false for what must not be done twice: it is not retried.
+        """
         with self._lock:
             breaker, bucket = self._breakers[question.rpc.host], self._buckets[question.project]
         counted = question.rpc.host == permissions.SECRETS and question.method not in _UNCOUNTED
@@ -126,7 +129,7 @@ class Caller:
                 answer = invoke(timeout)
             except Exception as error:  # noqa: BLE001 - whatever a call raises is an answer that we did not get
                 wait = failures.retry_after(error) or pause * random.uniform(0.5, 1)  # noqa: S311 - no secret
-                if failures.code(error) in _AGAIN and wait < left - 0.05:
+                if again and failures.code(error) in _AGAIN and wait < left - 0.05:
                     time.sleep(wait)
                     pause = min(pause * 2, LONGEST_PAUSE)
                     continue

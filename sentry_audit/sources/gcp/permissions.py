@@ -43,18 +43,51 @@ RPCS = {
         SECRETS, "secretmanager.versions.access", "roles/secretmanager.secretAccessor", "the payload"
     ),
     "SecretPolicy": Rpc(SECRETS, "secretmanager.secrets.getIamPolicy", "roles/secretmanager.viewer", "the IAM policy"),
+    "CreateSecret": Rpc(SECRETS, "secretmanager.secrets.create", "roles/secretmanager.admin", "the secret", "created"),
+    "UpdateSecret": Rpc(SECRETS, "secretmanager.secrets.update", "roles/secretmanager.admin", "the secret", "changed"),
+    "DeleteSecret": Rpc(SECRETS, "secretmanager.secrets.delete", "roles/secretmanager.admin", "the secret", "deleted"),
+    "AddSecretVersion": Rpc(
+        SECRETS, "secretmanager.versions.add", "roles/secretmanager.secretVersionAdder", "a version", "added"
+    ),
+    "ListSecretVersions": Rpc(
+        SECRETS, "secretmanager.versions.list", "roles/secretmanager.viewer", "the versions", "listed"
+    ),
+    "DisableSecretVersion": Rpc(
+        SECRETS,
+        "secretmanager.versions.disable",
+        "roles/secretmanager.secretVersionManager",
+        "the version",
+        "disabled",
+    ),
+    "SetSecretPolicy": Rpc(
+        SECRETS, "secretmanager.secrets.setIamPolicy", "roles/secretmanager.admin", "the IAM policy", "changed"
+    ),
+    "GetService": Rpc(RUN, "run.services.get", "roles/run.viewer", "the service"),
+    "GetJob": Rpc(RUN, "run.jobs.get", "roles/run.viewer", "the job"),
+    "GetWorkerPool": Rpc(RUN, "run.workerpools.get", "roles/run.viewer", "the worker pool"),
+    "UpdateService": Rpc(RUN, "run.services.update", "roles/run.developer", "the service", "changed"),
+    "UpdateJob": Rpc(RUN, "run.jobs.update", "roles/run.developer", "the job", "changed"),
+    "UpdateWorkerPool": Rpc(RUN, "run.workerpools.update", "roles/run.developer", "the worker pool", "changed"),
+    "GetOperation": Rpc(RUN, "run.operations.get", "roles/run.developer", "the rollout"),
     "ProjectPolicy": Rpc(PROJECTS, "resourcemanager.projects.getIamPolicy", "roles/browser", "the IAM policy"),
 }
+#: To deploy is to act as the service's account: cloud.google.com/run/docs/reference/iam/roles#additional-configuration.
+ACT_AS = "iam.serviceaccounts.actas"
+_LINKS = {"listed": "in", "added": "to"}
 _ROLES = {rpc.permission: rpc.role for rpc in RPCS.values()}
 
 
 class Question(Struct, frozen=True):
-    """One call: its method, and what it is about (``resource``: the full name; ``secret``: the id, if it is one's)."""
+    """One call: its method, and what it is about.
+
+    ``resource`` is the full name, ``secret`` the id, if it is one's; ``account`` what a service that is changed runs as.
+    """
 
     method: str
     project: str
     resource: str
     secret: str = ""
+    account: str = ""
 
     @property
     def rpc(self) -> Rpc:
@@ -64,7 +97,7 @@ class Question(Struct, frozen=True):
     @property
     def what(self) -> str:
         """What is asked, in words."""
-        return f"{self.rpc.subject} {'in' if self.rpc.verb == 'listed' else 'of'} {self.resource}"
+        return f"{self.rpc.subject} {_LINKS.get(self.rpc.verb, 'of')} {self.resource}"
 
     @property
     def unseen(self) -> str:
@@ -81,6 +114,10 @@ def member(identity: str) -> str:
 
 def grant(question: Question, permission: str, identity: str) -> str:
     """The gcloud line that grants the smallest role with ``permission``: on the secret if it is one's, else its project."""
+    if permission.lower() == ACT_AS:
+        account = shlex.quote(question.account or "SERVICE_ACCOUNT")
+        bound = f"--member={member(identity)} --role=roles/iam.serviceAccountUser"
+        return f"gcloud iam service-accounts add-iam-policy-binding {account} {bound}"
     role = _ROLES.get(permission, question.rpc.role)
     bound = f"--member={member(identity)} --role={role}"
     project = shlex.quote(question.project)

@@ -59,9 +59,10 @@ def service(message: Any, sort: str, project: str, region: str, wanted: Collecti
         latest_ready=ready,
         latest_created=created,
         reconciling=message.reconciling,
-        not_ready=_not_ready(message),
+        not_ready=not_ready(message),
         manager=_manager(message),
         updated=_time(message, "update_time"),
+        etag=message.etag,
     )
 
 
@@ -201,7 +202,8 @@ def _short(message: Any, field: str) -> str:
     return str(getattr(message, field, "")).rpartition("/")[2]
 
 
-def _not_ready(message: Any) -> str:
+def not_ready(message: Any) -> str:
+    """Why the newest revision did not come up; ``""`` if it did."""
     condition = message.terminal_condition
     if condition.state != _FAILED:
         return ""

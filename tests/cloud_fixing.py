@@ -1,0 +1,82 @@
+"""Fixing Google Cloud in tests: a case of a gap, what the fixer makes of it, and that done."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sentry_audit import app, engine
+from sentry_audit.cloud import CloudOptions
+from sentry_audit.derive.targets import targets
+from sentry_audit.fixers.cloud import FIXERS
+from sentry_audit.fixing import Case, Change, Refusal
+from sentry_audit.model import Status
+from tests.worlds import LIVE, STAGING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sentry_audit.sources.gcp.changing import Changer
+    from tests.gcp_server.server import GcpServer
+
+RUN = "run-1"
+
+
+def cases(root: Path, server: GcpServer, check_id: str, environment: str = "staging") -> list[Case]:
+    """The gaps of one check, each with all that is known around it."""
+    request = app.Request(
+        root=root, environments=(environment,), cloud=CloudOptions(endpoint=server.endpoint, timeout=20)
+    )
+    tree, settings = app._tree(request)
+    collected, deriver = app._collect(tree, settings, request)
+    components = app._components(collected, ())
+    audited = app._audited(deriver, components, environment)
+    snapshot = app._snapshot(request, settings, deriver, components, [audited], None)
+    known = [*(item.fact for item in components[0]), *(item.fact for item in components[1])]
+    facts = [*audited.facts, *app._cloud_facts(known, audited, snapshot, deriver)]
+    chosen = engine.select(app.shipped_checks(examples=False), [check_id], [])
+    found = engine.evaluate(chosen, facts, audited.problems, known, environment, required=True)
+    wanted = targets(
+        known, environment, deriver.facts, audited.facts, deriver.matching, settings, request.cloud or CloudOptions()
+    )
+    return [
+        Case(
+            finding=finding,
+            bad=engine.bad_facts(chosen[0], facts, finding.component),
+            component=next(item for item in known if item.name == finding.component),
+            environment=environment,
+            facts=tuple(facts),
+            scanned=deriver.facts,
+            program=collected.program,
+            table=app.sdk_table(),
+            snapshot=snapshot,
+            targets=tuple(wanted),
+        )
+        for finding in found
+        if finding.status is Status.GAP
+    ]
+
+
+def answers(root: Path, server: GcpServer, check_id: str) -> list[Change | Refusal]:
+    """What the fixer says to each gap of its check."""
+    return [FIXERS[check_id](case) for case in cases(root, server, check_id)]
+
+
+def perform(changer: Changer, change: Change, dsn: str = STAGING, run: str = RUN) -> list[bytes]:
+    """Do a change, twice: the second time nothing happens. Gives what takes it back, last first."""
+    inverses = []
+    for operation in change.operations:
+        inverse = changer.perform(operation, dsn, run)
+        assert changer.perform(operation, dsn, run) == inverse
+        assert changer.verify(operation)
+        inverses.append(inverse)
+    return inverses[::-1]
+
+
+def states(root: Path, server: GcpServer) -> dict[str, set[str]]:
+    """The statuses of all checks of Google Cloud."""
+    cloud = CloudOptions(endpoint=server.endpoint, timeout=20)
+    [report] = app.check(app.Request(root=root, environments=("staging",), select=LIVE, cloud=cloud))
+    found: dict[str, set[str]] = {}
+    for finding in report.findings:
+        found.setdefault(finding.check, set()).add(finding.status.value)
+    return found
