@@ -1,5 +1,6 @@
 """sentry-sdk added to manifests, and kept below its next major."""
 
+# ruff: noqa: E501 - before and after are texts of files, as they are
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sentry_audit.fixing import Refusal
-from tests.fixing import answer, fixed
+from tests.fixing_python import answer, fixed
 from tests.trees import FASTAPI
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 SHOP = "import sentry_sdk\nfrom fastapi import FastAPI\nsentry_sdk.init()\napp = FastAPI()\n"
 #: What the image installs decides.
-IMAGE = "FROM python:3.12\nCOPY . .\nRUN pip install -r requirements.txt\nCMD [\"uvicorn\", \"main:app\"]\n"
+IMAGE = 'FROM python:3.12\nCOPY . .\nRUN pip install -r requirements.txt\nCMD ["uvicorn", "main:app"]\n'
 
 DECLARED = {
     "appended": ("requirements.txt", "fastapi\nuvicorn\nalembic\n", "fastapi\nuvicorn\nalembic\nsentry-sdk>=2.64,<3\n"),
@@ -76,12 +77,21 @@ def test_the_sdk_is_declared_as_its_neighbours_are(tmp_path: Path, name: str) ->
 
 
 def test_the_manifest_that_the_image_installs_is_the_one(tmp_path: Path) -> None:
-    files = {"requirements.txt": "fastapi\n", "requirements-dev.txt": "sentry-sdk\n", "Dockerfile": IMAGE, "main.py": SHOP}
+    files = {
+        "requirements.txt": "fastapi\n",
+        "requirements-dev.txt": "sentry-sdk\n",
+        "Dockerfile": IMAGE,
+        "main.py": SHOP,
+    }
     assert list(fixed(tmp_path, files, "backend-sdk-declared")) == ["requirements.txt"]
 
 
 def test_a_lock_is_named_with_its_command(tmp_path: Path) -> None:
-    files = {"pyproject.toml": '[project]\nname = "a"\ndependencies = ["fastapi"]\n', "uv.lock": "version = 1\n", "main.py": SHOP}
+    files = {
+        "pyproject.toml": '[project]\nname = "a"\ndependencies = ["fastapi"]\n',
+        "uv.lock": "version = 1\n",
+        "main.py": SHOP,
+    }
     found = answer(tmp_path, files, "backend-sdk-declared")
     assert not isinstance(found, Refusal)
     assert found.summary == "will add sentry-sdk to pyproject.toml (then refresh uv.lock: uv lock)"
@@ -132,5 +142,7 @@ def test_the_next_major_is_kept_out(tmp_path: Path, name: str) -> None:
 
 
 def test_a_major_that_is_asked_for_is_not_kept_out(tmp_path: Path) -> None:
-    found = answer(tmp_path, {"requirements.txt": "fastapi\nsentry-sdk>=3.0.0b1\n", "main.py": SHOP}, "backend-sdk-bounded")
+    found = answer(
+        tmp_path, {"requirements.txt": "fastapi\nsentry-sdk>=3.0.0b1\n", "main.py": SHOP}, "backend-sdk-bounded"
+    )
     assert isinstance(found, Refusal)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from typing import TYPE_CHECKING
 
 from sentry_audit.fixers._source import Source, splice
@@ -11,6 +10,7 @@ from sentry_audit.python.analysis import Analysed, Code
 from sentry_audit.python.components import Service, discover
 
 if TYPE_CHECKING:
+    import ast
     from collections.abc import Callable, Iterable
 
     from sentry_audit.fixers._source import Splice
@@ -74,9 +74,31 @@ def node_at(module: Module, evidence: Evidence, *kinds: type[ast.AST]) -> ast.AS
     return None
 
 
-def call_arguments(call: ast.Call) -> list[ast.AST]:
-    """Every argument of a call, in no order: positional and by keyword."""
-    return [*call.args, *call.keywords]
+def without_argument(source: Source, call: ast.Call, argument: ast.AST) -> Splice:
+    """Takes an argument out of a call."""
+    spans = [source.span(item) for item in (*call.args, *call.keywords)]
+    return source.without(source.span(argument), spans, source.brackets(call))
+
+
+def with_argument(source: Source, call: ast.Call, argument: str) -> Splice:
+    """Gives a call one more argument."""
+    spans = [source.span(item) for item in (*call.args, *call.keywords)]
+    return source.appended(argument, spans, source.brackets(call))
+
+
+def without_element(source: Source, listed: ast.List | ast.Set | ast.Tuple, element: ast.expr) -> Splice:
+    """Takes an element out of a list."""
+    spans = [source.span(item) for item in listed.elts]
+    return source.without(source.span(element), spans, source.brackets(listed))
+
+
+def without_entry(source: Source, table: ast.Dict, value: ast.expr) -> Splice:
+    """Takes the entry with this value out of a dict."""
+    spans = [
+        (source.span(key)[0] if key is not None else source.span(item)[0] - 2, source.span(item)[1])
+        for key, item in zip(table.keys, table.values, strict=True)
+    ]
+    return source.without(spans[table.values.index(value)], spans, source.brackets(table))
 
 
 def plural(names: Iterable[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import sys
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,7 @@ def added(source: Source, statement: str, is_own: Callable[[str], bool]) -> list
         return merged
     keys = [_key(item, is_own) for item in block]
     mixed = any(
-        one[0] == two[0] and one[1] > two[1] for one, two in zip(keys, keys[1:], strict=False)
+        one[0] == two[0] and one[1] > two[1] for one, two in itertools.pairwise(keys)
     )  # the two forms of import are sorted into each other
     wanted = _sortable(_key(node, is_own), mixed)
     before = [item for item, key in zip(block, keys, strict=True) if _sortable(key, mixed) <= wanted]
@@ -46,7 +47,9 @@ def added(source: Source, statement: str, is_own: Callable[[str], bool]) -> list
         return [_first(source, statement)]
     if not before:
         gap = source.end if keys[0][0] != wanted[0] else ""
-        place = source.blank_before(block[0]) if source.tree.body[0] is not block[0] else source.line_start(block[0].lineno)
+        place = (
+            source.blank_before(block[0]) if source.tree.body[0] is not block[0] else source.line_start(block[0].lineno)
+        )
         return [(place, place, statement + source.end + gap)]
     last = before[-1]
     place = source.after(last)
@@ -62,7 +65,9 @@ def added(source: Source, statement: str, is_own: Callable[[str], bool]) -> list
     return [(place, place, lead + ("" if tight else source.end) + statement + source.end)]
 
 
-def _merged(source: Source, node: ast.Import | ast.ImportFrom, block: list[ast.Import | ast.ImportFrom]) -> list[Splice] | None:
+def _merged(
+    source: Source, node: ast.Import | ast.ImportFrom, block: list[ast.Import | ast.ImportFrom]
+) -> list[Splice] | None:
     """The name put into a statement that imports from the same module, where that stands on one line without comment."""
     if not isinstance(node, ast.ImportFrom):
         return None

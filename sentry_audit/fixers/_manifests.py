@@ -117,7 +117,7 @@ def _in_array(text: str, requirement: str) -> str:
     import tomlkit
 
     document = tomlkit.parse(text)
-    listed: Any = document["project"]["dependencies"]  # type: ignore[index]
+    listed: Any = document["project"]["dependencies"]
     place = _position([re.split(r"[\s\[<>=!~;@]", str(item).strip(), maxsplit=1)[0] for item in listed])
     single = bool(listed) and all(item.as_string().startswith("'") for item in listed)
     item = tomlkit.string(requirement, literal=single)
@@ -318,5 +318,3 @@ def _bounded_value(row: str, start: int, major: int) -> str | None:
     spec = match["spec"]
     new = f"<{major}" if spec.strip() in {"", "*"} else _with_bound(spec, major)
     return row[: start + match.start("spec")] + new + row[start + match.end("spec") :]
-
-

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|$)")
 #: A piece of a text: from, to, and what stands there afterwards.
 Splice = tuple[int, int, str]
+Span = tuple[int, int]
 
 
 def splice(text: str, edits: Iterable[Splice]) -> str:
@@ -49,7 +50,7 @@ class Source:
         row = self.lines[line - 1]
         return self.starts[line - 1] + (column if row.isascii() else len(row.encode()[:column].decode()))
 
-    def span(self, node: ast.AST) -> tuple[int, int]:
+    def span(self, node: ast.AST) -> Span:
         """From where to where ``node`` stands."""
         line, column = node.lineno, node.col_offset  # type: ignore[attr-defined]
         last, stop = node.end_lineno, node.end_col_offset  # type: ignore[attr-defined]
@@ -94,11 +95,11 @@ class Source:
         top = min([first.lineno, *(item.lineno for item in getattr(first, "decorator_list", ()))])
         return self.starts[top - 1], self.after(last or first)
 
-    def without(self, item: ast.AST, siblings: Sequence[ast.AST], within: tuple[int, int]) -> Splice:
-        """Takes ``item`` out of a list of arguments or elements; ``within`` is what lies between the brackets."""
-        spans = sorted(self.span(one) for one in siblings)
-        start, end = self.span(item)
-        index = spans.index((start, end))
+    def without(self, item: Span, siblings: Sequence[Span], within: Span) -> Splice:
+        """Takes one argument or element out of its list; ``within`` is what lies between the brackets."""
+        spans = sorted(siblings)
+        start, end = item
+        index = spans.index(item)
         if len(spans) == 1:
             return (*within, "")
         comma = re.compile(r"[ \t]*,").match(self.text, end, within[1])
@@ -111,7 +112,24 @@ class Source:
             return start, spans[index + 1][0], ""
         return spans[index - 1][1], end, ""
 
-    def brackets(self, node: ast.expr) -> tuple[int, int]:
+    def appended(self, element: str, siblings: Sequence[Span], within: Span) -> Splice:
+        """Puts one more argument or element at the end of a list, on a line of its own where they stand on lines."""
+        if not siblings:
+            return (*within, element)
+        start, end = max(siblings)
+        begin = self.text.rfind("\n", 0, start) + 1
+        blank = self.text[begin:start]
+        comma = re.compile(r"\s*,").match(self.text, end, within[1])
+        stop = comma.end() if comma else end
+        if blank.strip():
+            return (stop, within[1], f" {element}") if comma else (end, end, f", {element}")
+        if not comma:
+            return end, end, f",{self.end}{blank}{element}"
+        rest = re.compile(r"[ \t]*(#[^\r\n]*)?(?=\r|\n)").match(self.text, stop)
+        place = rest.end() if rest else stop
+        return place, place, f"{self.end}{blank}{element},"
+
+    def brackets(self, node: ast.expr) -> Span:
         """What lies between the brackets of a call, a list, a set or a tuple in brackets."""
         start, end = self.span(node)
         if isinstance(node, ast.Call):
@@ -120,7 +138,7 @@ class Source:
 
     def blank_before(self, statement: ast.stmt) -> int:
         """The start of the comment lines right above a statement, else of its own line."""
-        line = min([statement.lineno, *(item.lineno for item in getattr(statement, "decorator_list", ()))])
+        line: int = min([statement.lineno, *(item.lineno for item in getattr(statement, "decorator_list", ()))])
         while line > 1 and self.lines[line - 2].lstrip().startswith("#"):
             line -= 1
         return self.starts[line - 1]

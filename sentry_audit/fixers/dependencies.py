@@ -55,9 +55,7 @@ def declare(case: Case) -> Change | Refusal:
     after = _added(manifest, text, neighbours, extra, case)
     if after is None:
         line = f"sentry-sdk{extra}>={FLOOR},<{_next_major(case)}"
-        return Refusal(
-            reason=f"{path} lists its packages in a way that is not edited mechanically", commands=(line,)
-        )
+        return Refusal(reason=f"{path} lists its packages in a way that is not edited mechanically", commands=(line,))
     lock = _lock_beside(case, path)
     return Change(
         summary=f"will add sentry-sdk to {path}{lock}",

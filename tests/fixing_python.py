@@ -23,9 +23,13 @@ if TYPE_CHECKING:
 BAD = {Status.GAP, Status.UNKNOWN, Status.ERROR}
 
 
-def fixer(check_id: str) -> Fixer:
-    """The one fixer of a check."""
-    [found] = [each[check_id] for each in discover("sentry_audit.fixers", "FIXERS").values() if check_id in each]
+def fixer(check_id: str, ecosystem: str = "pypi") -> Fixer:
+    """The one fixer of a check, for components of an ecosystem."""
+    home = "sentry_audit.fixers"
+    fixers, only = discover(home, "FIXERS"), discover(home, "ECOSYSTEM")
+    [found] = [
+        each[check_id] for name, each in fixers.items() if check_id in each and only.get(name, ecosystem) == ecosystem
+    ]
     return found  # type: ignore[no-any-return]
 
 
@@ -74,10 +78,14 @@ def statuses(found: Report) -> dict[tuple[str, str], set[Status]]:
     return result
 
 
+def run(case: Case) -> Change | Refusal:
+    return fixer(case.finding.check, case.component.ecosystem)(case)
+
+
 def answer(tmp_path: Path, files: Mapping[str, str], check_id: str, environment: str = "staging") -> Change | Refusal:
     """What the fixer says of the first gap of a check in ``files``."""
     write(tmp_path, files)
-    return fixer(check_id)(cases(tmp_path, check_id, environment)[0])
+    return run(cases(tmp_path, check_id, environment)[0])
 
 
 def apply(root: Path, change: Change) -> None:
@@ -94,7 +102,7 @@ def apply(root: Path, change: Change) -> None:
 def parses(path: str, text: str) -> None:
     if path.endswith(".py"):
         ast.parse(text)
-    elif path.endswith(".toml") or path.endswith("Pipfile"):
+    elif path.endswith((".toml", "Pipfile")):
         tomllib.loads(text)
     elif path.endswith(".json"):
         json.loads(text)
@@ -121,7 +129,7 @@ def fixed(
     for _ in range(5):
         if not found:
             break
-        change = fixer(check_id)(found[0])
+        change = run(found[0])
         assert isinstance(change, Change), change
         assert change.summary.startswith("will "), change.summary
         assert change.edits
