@@ -38,8 +38,7 @@ def call_value(resolver: Resolver, node: ast.Call, scope: Scope) -> Value:
     if name.startswith(_DECOUPLE):
         return _environment(resolver, node, scope, cast=_cast_of(node, scope))
     if name in _CASTS and node.args:
-        inner = resolver.value(node.args[0], scope)
-        return replace(inner, cast=name) if inner.kind == "env" else inner
+        return _converted(resolver.value(node.args[0], scope), name)
     if name in {"typing.cast", "cast"} and len(node.args) == 2:
         return resolver.value(node.args[1], scope)
     if name == "getattr" and len(node.args) >= 2:
@@ -49,6 +48,22 @@ def call_value(resolver: Resolver, node: ast.Call, scope: Scope) -> Value:
         if special is not None:
             return special
     return _called(resolver, node, scope)
+
+
+def _converted(value: Value, how: str) -> Value:
+    """What ``float(…)`` and its like make of a value: of a variable, of a text, of each alternative."""
+    if value.kind == "env":
+        return replace(value, cast=how)
+    if how not in {"float", "int"}:
+        return value
+    if value.kind == "either":
+        return replace(value, options=tuple(_converted(option, how) for option in value.options))
+    if value.kind == "literal" and isinstance(value.literal, str):
+        try:
+            return replace(value, literal=float(value.literal))
+        except ValueError:
+            return value
+    return value
 
 
 def _argument(node: ast.Call, position: int, *names: str) -> ast.expr | None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sentry_audit.python.module import Module
 
 #: Framework → the integrations that capture its unhandled errors: docs.sentry.io/platforms/python/integrations.
-_OWN_INTEGRATION = {
+OWN_INTEGRATION = {
     "fastapi": ("fastapi.FastApiIntegration", "starlette.StarletteIntegration"),
     "starlette": ("starlette.StarletteIntegration",),
     "flask": ("flask.FlaskIntegration",),
@@ -98,7 +98,7 @@ def constant_option(analysed: Analysed, item: Reached, option: str) -> object:
 def integrations(analysed: Analysed, item: Reached, listed: set[str]) -> Integrations:
     """Whether the framework's own integration still captures unhandled errors."""
     framework = analysed.service.fact.framework
-    own = _OWN_INTEGRATION.get(framework, ())
+    own = OWN_INTEGRATION.get(framework, ())
     problem, where = "", item.init.evidence
     if constant_option(analysed, item, "default_integrations") is False and not set(own) & listed:
         problem = (

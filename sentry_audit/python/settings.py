@@ -190,14 +190,27 @@ def _self_calls(method: FunctionNode, index: int) -> list[tuple[str, int]]:
 def _filled(resolver: Resolver, base: Value, family: Ancestry, name: str) -> Value | None:
     """What a loader of the class assigns to the field, if one does."""
     for ref, method in _loaders(family, base):
-        found = _assigned(resolver, ref, method, name)
+        found = _assigned(resolver, ref, method, name, _given_to(resolver, method, base))
         if found is not None:
             return found
     return None
 
 
-def _assigned(resolver: Resolver, ref: ClassRef, method: FunctionNode, name: str) -> Value | None:
-    bindings = {}
+def _given_to(resolver: Resolver, method: FunctionNode, base: Value) -> dict[str, Value]:
+    """The parameters of ``__init__`` as the object was made with them, as far as they could be followed."""
+    from sentry_audit.python.calls import bind
+
+    if method.name != "__init__" or base.call is None or base.module is None:
+        return {}
+    scope = Scope(base.module, {}, base.module.function_of(base.call))
+    bound = bind(resolver, method, base.call, scope, skip=1)
+    return {name: value for name, value in bound.items() if value.kind != "dynamic"}
+
+
+def _assigned(
+    resolver: Resolver, ref: ClassRef, method: FunctionNode, name: str, given: dict[str, Value] | None = None
+) -> Value | None:
+    bindings = dict(given or {})
     arguments = [item.arg for item in (*method.args.posonlyargs, *method.args.args)]
     if arguments and arguments[0] in {"self", "cls"}:
         bindings[arguments[0]] = Value("instance", cls=ref)
