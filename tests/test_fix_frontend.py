@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sentry_audit.fixers import boundaries, dsn_guards
+from sentry_audit.fixers import boundaries, dsn_guards, inits, nextjs
 from sentry_audit.fixing import Refusal
 from tests.fixing import answers, fixed
 from tests.trees import write
@@ -18,6 +18,10 @@ NEXT = '{"scripts": {"build": "next build"}, "dependencies": {"next": "15.3.0", 
 VITE = (
     '{"scripts": {"build": "vite build"}, "dependencies": {"react": "19.0.0", "@sentry/react": "^10.20.0"},'
     ' "devDependencies": {"vite": "7.0.0"}}'
+)
+#: What can be judged only where an init runs.
+OF_INIT = frozenset(
+    {"frontend-dsn-provided", "frontend-dsn-at-build", "deploy-environment-declared", "release-set", "source-maps"}
 )
 PAGE = '<script type="module" src="/src/main.tsx"></script>'
 INIT = """\
@@ -123,7 +127,7 @@ def test_an_error_page_gets_an_effect_and_what_it_needs(tmp_path: Path) -> None:
         "  return <button onClick={reset}>Again</button>\n}\n"
     )
     assert changed["app/a/error.jsx"] == (
-        "'use client';\nimport * as Sentry from '@sentry/nextjs';\nimport { useEffect } from 'react';\n\n"
+        "'use client';\n\nimport * as Sentry from '@sentry/nextjs';\nimport { useEffect } from 'react';\n\n"
         "const Failed = ({ error }) => {\n  useEffect(() => {\n    Sentry.captureException(error);\n  }, [error]);\n\n"
         "  return <p>{error.message}</p>;\n};\nexport default Failed;\n"
     )
@@ -225,3 +229,88 @@ def test_a_boundary_that_nothing_renders_is_left_to_a_person(tmp_path: Path) -> 
     [answer] = answers(tmp_path, boundaries.capture, CAPTURES)
     assert isinstance(answer, Refusal)
     assert "nothing renders it" in answer.reason
+
+
+# --- files that Next.js loads -------------------------------------------------------------------------
+
+LAYOUT = "export default function Layout({ children }) {\n  return <html>{children}</html>;\n}\n"
+REQUESTS = "frontend-request-errors-captured"
+
+
+def test_instrumentation_is_made_beside_the_folder_of_the_app(tmp_path: Path) -> None:
+    files = {"package.json": NEXT, "tsconfig.json": "{}", "src/app/layout.tsx": LAYOUT, "src/instrumentation-client.ts": INIT}
+    changed = fixed(tmp_path, files, nextjs.request_errors, REQUESTS)
+    assert changed == {
+        "src/instrumentation.ts": "import * as Sentry from '@sentry/nextjs';\n\nexport function register() {\n  Sentry.init({\n"
+        "    dsn: process.env.NEXT_PUBLIC_SENTRY_DSN,\n  });\n}\n\nexport const onRequestError = Sentry.captureRequestError;\n"
+    }
+
+
+def test_instrumentation_loads_the_configurations_that_are_there(tmp_path: Path) -> None:
+    files = {
+        "package.json": NEXT, "app/layout.jsx": LAYOUT, "instrumentation-client.js": INIT,
+        "sentry.server.config.js": INIT, "sentry.edge.config.js": INIT,
+    }  # fmt: skip
+    changed = fixed(tmp_path, files, nextjs.request_errors, REQUESTS)
+    assert changed == {
+        "instrumentation.js": "import * as Sentry from '@sentry/nextjs';\n\nexport async function register() {\n"
+        "  if (process.env.NEXT_RUNTIME === 'nodejs') {\n    await import('./sentry.server.config');\n  }\n"
+        "  if (process.env.NEXT_RUNTIME === 'edge') {\n    await import('./sentry.edge.config');\n  }\n}\n\n"
+        "export const onRequestError = Sentry.captureRequestError;\n"
+    }
+
+
+def test_instrumentation_that_is_there_exports_the_handler(tmp_path: Path) -> None:
+    text = "export async function register() {\n  await import('./sentry.server.config');\n}\n"
+    files = {"package.json": NEXT, "app/layout.tsx": LAYOUT, "instrumentation.ts": text, "instrumentation-client.ts": INIT}
+    changed = fixed(tmp_path, files, nextjs.request_errors, REQUESTS)
+    assert changed["instrumentation.ts"] == (
+        f"import * as Sentry from '@sentry/nextjs';\n\n{text}\nexport const onRequestError = Sentry.captureRequestError;\n"
+    )
+
+
+def test_a_page_for_errors_of_the_root_layout(tmp_path: Path) -> None:
+    files = {"package.json": NEXT, "tsconfig.json": "{}", "app/layout.tsx": LAYOUT, "instrumentation-client.ts": INIT}
+    changed = fixed(tmp_path, files, nextjs.global_error, "frontend-global-error-present")
+    assert list(changed) == ["app/global-error.tsx"]
+    assert "{ error }: { error: Error & { digest?: string } }" in changed["app/global-error.tsx"]
+
+
+def test_an_init_that_turbopack_ignores_is_moved(tmp_path: Path) -> None:
+    config = "import * as Sentry from '@sentry/nextjs';\nimport { tags } from './src/lib/tags';\n\nSentry.init({\n" \
+        "  dsn: process.env.NEXT_PUBLIC_SENTRY_DSN,\n  initialScope: { tags },\n});\n"  # fmt: skip
+    files = {
+        "package.json": NEXT.replace("15.3.0", "16.0.1"), "src/app/layout.tsx": LAYOUT, "sentry.client.config.ts": config,
+        "src/lib/tags.ts": "export const tags = {};\n",
+    }  # fmt: skip
+    changed = fixed(
+        tmp_path, files, nextjs.moved, "frontend-init-ignored-by-bundler",
+        judged_now=OF_INIT,
+    )  # fmt: skip
+    assert not (tmp_path / "sentry.client.config.ts").exists()
+    assert changed["src/instrumentation-client.ts"] == config.replace("./src/lib", "./lib") + (
+        "\nexport const onRouterTransitionStart = Sentry.captureRouterTransitionStart;\n"
+    )
+
+
+@pytest.mark.parametrize("typed", [True, False])
+def test_next_gets_an_init(tmp_path: Path, typed: bool) -> None:
+    files = {"package.json": NEXT, "src/app/layout.tsx": LAYOUT, **({"tsconfig.json": "{}"} if typed else {})}
+    files |= {"src/app/layout.jsx": LAYOUT} if not typed else {}
+    files = {path: text for path, text in files.items() if typed or path != "src/app/layout.tsx"}
+    changed = fixed(tmp_path, files, inits.present, "frontend-init-present", judged_now=OF_INIT)
+    path = "src/instrumentation-client.ts" if typed else "src/instrumentation-client.js"
+    assert "dsn: process.env.NEXT_PUBLIC_SENTRY_DSN," in changed[path]
+
+
+def test_an_application_of_one_page_gets_an_init_that_runs_first(tmp_path: Path) -> None:
+    main = "import { createRoot } from 'react-dom/client';\n\ncreateRoot(document.body).render(null);\n"
+    files = {"package.json": VITE, "index.html": PAGE, "src/main.tsx": main, "tsconfig.json": "{}"}
+    changed = fixed(tmp_path, files, inits.present, "frontend-init-present", judged_now=OF_INIT)
+    assert changed["src/main.tsx"] == f"import './instrument';\n{main}"
+    assert changed["src/instrument.ts"] == (
+        "import * as Sentry from '@sentry/react';\n\nSentry.init({\n  dsn: import.meta.env.VITE_SENTRY_DSN,\n"
+        "  environment: import.meta.env.VITE_SENTRY_ENVIRONMENT,\n"
+        "  tracesSampleRate: Number(import.meta.env.VITE_SENTRY_TRACES_SAMPLE_RATE || '0.1'),\n"
+        "  integrations: [Sentry.browserTracingIntegration()],\n});\n"
+    )

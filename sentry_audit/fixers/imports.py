@@ -28,6 +28,7 @@ class Imports:
         ]
         self._new: dict[str, str] = {}
         self._added: dict[tuple[int, str], None] = {}
+        self._first: list[str] = []
 
     def of(self, package: str, name: str) -> str:
         """``Sentry.captureException``, or ``captureException`` where the file imports names one by one."""
@@ -67,6 +68,17 @@ class Imports:
         for at, names in by_node.items():
             self.patch.insert(at, "".join(f", {name}" for name in names))
         self._added = {}
+        if self._first:
+            self._at_top()
+
+    def _at_top(self) -> None:
+        """Write the first imports of a file that has none."""
+        at, lead = self._top()
+        end, rest = self.patch.style.end, self.patch.bytes[at:]
+        goes_on = rest.lstrip(b" \t").startswith((b"\n", b"\r")) or re.match(rb"(const|var|let) .*require\(", rest)
+        gap = end if goes_on or not rest else end * 2
+        self.patch.insert(at, f"{lead}{end.join(self._first)}{gap}")
+        self._first = []
 
     def _is_type(self, package: str, local: str) -> bool:
         nodes = [node for node in self.statements if module_of(node) == package and _TYPES.match(text_of(node))]
@@ -107,10 +119,7 @@ class Imports:
                 packages = [node for node in self.statements if not _RELATIVE.match(module_of(node))]
                 patch.insert((packages or self.statements)[-1].end_byte, f"{style.end}{text}")
             return
-        at, lead = self._top()
-        rest = patch.bytes[at:]
-        gap = style.end if rest.lstrip(b" \t").startswith((b"\n", b"\r")) or re.match(rb"(const|var|let) .*require\(", rest) else style.end * 2
-        patch.insert(at, f"{lead}{text}{gap if not self._new and module != 'react' else style.end}")
+        self._first.append(text)
 
     def _before(self, module: str) -> Any:
         """The import that the new one goes in front of: by the alphabet where packages follow it, else by none."""
