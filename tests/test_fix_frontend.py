@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sentry_audit.fixers import boundaries, dsn_guards, inits, nextjs
-from sentry_audit.fixing import Refusal
+from sentry_audit.fixers import boundaries, browser_options, bundles, dsn_guards, inits, nextjs, packages
+from sentry_audit.fixing import Change, Refusal
 from tests.fixing import answers, fixed
 from tests.trees import write
 
@@ -314,3 +314,192 @@ def test_an_application_of_one_page_gets_an_init_that_runs_first(tmp_path: Path)
         "  tracesSampleRate: Number(import.meta.env.VITE_SENTRY_TRACES_SAMPLE_RATE || '0.1'),\n"
         "  integrations: [Sentry.browserTracingIntegration()],\n});\n"
     )
+
+
+# --- options of init ----------------------------------------------------------------------------------
+
+
+def next_init(options: str, **more: str) -> dict[str, str]:
+    text = f"import * as Sentry from '@sentry/nextjs';\n\nSentry.init({{\n  dsn: process.env.NEXT_PUBLIC_SENTRY_DSN,\n{options}}});\n"
+    return {"package.json": NEXT, "instrumentation-client.ts": text, **more}
+
+
+def test_a_rate_is_read_from_a_variable(tmp_path: Path) -> None:
+    files = next_init("  tracesSampleRate: 1.0, // all of them\n")
+    changed = fixed(tmp_path, files, browser_options.sampling, "sampling-per-environment")
+    assert "  tracesSampleRate: Number(process.env.NEXT_PUBLIC_SENTRY_TRACES_SAMPLE_RATE || '0.1'), // all of them\n" in (
+        changed["instrumentation-client.ts"]
+    )
+
+
+def test_a_rate_in_a_constant_keeps_its_value(tmp_path: Path) -> None:
+    main = (
+        "import * as Sentry from '@sentry/react';\nconst RATE = 0.25;\nSentry.init({ dsn: import.meta.env.VITE_SENTRY_DSN, "
+        "integrations: [Sentry.browserTracingIntegration()], tracesSampleRate: RATE });\n"
+    )
+    files = {"package.json": VITE, "index.html": PAGE, "src/main.tsx": main}
+    changed = fixed(tmp_path, files, browser_options.sampling, "sampling-per-environment")
+    assert "const RATE = Number(import.meta.env.VITE_SENTRY_TRACES_SAMPLE_RATE || '0.25');\n" in changed["src/main.tsx"]
+
+
+BUILT = (
+    "FROM node:22\nWORKDIR /app\nCOPY . .\nARG NEXT_PUBLIC_SENTRY_DSN\nARG NEXT_PUBLIC_APP_ENV\nARG NEXT_PUBLIC_GIT_SHA\n"
+    "RUN npm run build\nCMD [\"npm\", \"start\"]\n"
+)  # fmt: skip
+BUILDS = (
+    "docker build --build-arg NEXT_PUBLIC_SENTRY_DSN=$DSN --build-arg NEXT_PUBLIC_APP_ENV=staging"
+    " --build-arg NEXT_PUBLIC_GIT_SHA=$COMMIT_SHA -t eu.gcr.io/p/web .\n"
+    "gcloud run deploy web-staging --image eu.gcr.io/p/web\n"
+)
+
+
+def test_events_get_the_environment_that_the_build_has(tmp_path: Path) -> None:
+    files = next_init("", Dockerfile=BUILT, **{"deploy.sh": BUILDS})
+    changed = fixed(tmp_path, files, browser_options.environment, "deploy-environment-declared")
+    assert "  environment: process.env.NEXT_PUBLIC_APP_ENV,\n" in changed["instrumentation-client.ts"]
+
+
+def test_what_every_build_is_called_stays_as_what_is_left(tmp_path: Path) -> None:
+    files = next_init("  environment: process.env.NODE_ENV,\n", Dockerfile=BUILT, **{"deploy.sh": BUILDS})
+    changed = fixed(tmp_path, files, browser_options.environment, "deploy-environment-declared")
+    assert "  environment: process.env.NEXT_PUBLIC_APP_ENV || process.env.NODE_ENV,\n" in changed["instrumentation-client.ts"]
+
+
+def test_events_get_the_release_that_the_build_has(tmp_path: Path) -> None:
+    files = next_init("", Dockerfile=BUILT, **{"deploy.sh": BUILDS})
+    changed = fixed(tmp_path, files, browser_options.release, "release-set")
+    assert "  release: process.env.NEXT_PUBLIC_GIT_SHA,\n" in changed["instrumentation-client.ts"]
+
+
+def test_a_variable_that_nothing_gives_the_build_is_for_the_pipeline(tmp_path: Path) -> None:
+    write(tmp_path, next_init("  environment: process.env.NEXT_PUBLIC_ENV ?? 'x',\n", Dockerfile=BUILT, **{"deploy.sh": BUILDS}))
+    [answer] = answers(tmp_path, browser_options.environment, "deploy-environment-declared")
+    assert isinstance(answer, Refusal)
+    assert answer.commands == ("NEXT_PUBLIC_ENV=staging",)
+
+
+@pytest.mark.parametrize(
+    ("options", "left"),
+    [
+        ("tracesSampleRate: 0.1", "tracesSampleRate: 0.1, integrations: [Sentry.browserTracingIntegration()]"),
+        ("integrations: [], tracesSampleRate: 0.1", "integrations: [Sentry.browserTracingIntegration()], tracesSampleRate: 0.1"),
+        ("integrations: [Sentry.browserTracingIntegration()], replaysOnErrorSampleRate: 1",
+         "integrations: [Sentry.browserTracingIntegration(), Sentry.replayIntegration()], replaysOnErrorSampleRate: 1"),
+    ],
+)  # fmt: skip
+def test_what_is_sampled_is_recorded(tmp_path: Path, options: str, left: str) -> None:
+    main = f"import * as Sentry from '@sentry/react';\n\nSentry.init({{ dsn: import.meta.env.VITE_SENTRY_DSN, {options} }});\n"
+    files = {"package.json": VITE, "index.html": PAGE, "src/main.tsx": main}
+    changed = fixed(tmp_path, files, browser_options.tracing, "frontend-tracing")
+    assert left in changed["src/main.tsx"]
+
+
+@pytest.mark.parametrize(
+    ("condition", "left"),
+    [
+        ("process.env.NODE_ENV === 'staging'", "if (dsn) {"),
+        ("dsn && process.env.NODE_ENV === 'staging'", "if (dsn) {"),
+        ("process.env.NODE_ENV === 'test' && typeof window !== 'undefined'", "if (dsn && typeof window !== 'undefined') {"),
+    ],
+)
+def test_init_runs_wherever_there_is_a_dsn(tmp_path: Path, condition: str, left: str) -> None:
+    files = {"package.json": NEXT, "instrumentation-client.ts": guarded(condition)}
+    changed = fixed(tmp_path, files, browser_options.enabled, "frontend-init-enabled")
+    assert left in changed["instrumentation-client.ts"]
+
+
+# --- packages and bundlers ----------------------------------------------------------------------------
+
+MANIFEST = (
+    '{\n    "name": "web",\n    "scripts": {\n        "build": "next build"\n    },\n    "dependencies": {\n'
+    '        "next": "15.3.0",\n        "react": "19.0.0"\n    },\n    "devDependencies": {}\n}\n'
+)
+
+
+def test_the_sdk_is_added_as_the_neighbours_are(tmp_path: Path) -> None:
+    files = {"package.json": MANIFEST, "pnpm-lock.yaml": "lockfileVersion: '9.0'\n"}
+    changed = fixed(tmp_path, files, packages.declared, "frontend-sdk-declared", judged_now=OF_INIT)
+    line = '        "@sentry/nextjs": "10.78.0",\n        "next"'
+    assert changed["package.json"] == MANIFEST.replace('        "next"', line, 1)
+    write(tmp_path, files)
+    [answer] = answers(tmp_path, packages.declared, "frontend-sdk-declared")
+    assert "then run pnpm install and commit its lock file" in getattr(answer, "summary", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "after"),
+    [
+        ('{"dependencies": {"next": "1"}}', '{"dependencies": {"@sentry/x": "^2", "next": "1"}}'),
+        ('{"dependencies": {"a": "1", "b": "2"}}', '{"dependencies": {"@sentry/x": "^2", "a": "1", "b": "2"}}'),
+        ('{"dependencies": {"b": "1", "a": "2"}}', '{"dependencies": {"b": "1", "a": "2", "@sentry/x": "^2"}}'),
+        ('{\r\n\t"name": "a"\r\n}\r\n', '{\r\n\t"name": "a",\r\n\t"dependencies": {\r\n\t\t"@sentry/x": "^2"\r\n\t}\r\n}\r\n'),
+        ('{"x": {"dependencies": {"q": "1"}}, "dependencies": {}}', '{"x": {"dependencies": {"q": "1"}}, "dependencies": {"@sentry/x": "^2"}}'),
+    ],
+)  # fmt: skip
+def test_a_manifest_keeps_its_form(text: str, after: str) -> None:
+    assert packages.added(text, "dependencies", "@sentry/x", "^2") == after
+
+
+def test_the_sdk_of_another_framework_is_replaced_everywhere(tmp_path: Path) -> None:
+    files = {
+        "package.json": NEXT.replace("@sentry/nextjs", "@sentry/react"),
+        "instrumentation-client.ts": INIT.replace("@sentry/nextjs", "@sentry/react"),
+        "app/report.ts": "import { captureException } from '@sentry/react';\nexport const report = captureException;\n",
+    }
+    changed = fixed(tmp_path, files, packages.matching, "frontend-sdk-matches-framework")
+    assert set(changed) == set(files)
+    assert not [text for text in changed.values() if "@sentry/react" in text]
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "left"),
+    [
+        ("next.config.ts", "import type { NextConfig } from 'next';\n\nconst config: NextConfig = {};\n\nexport default config;\n",
+         "export default withSentryConfig(config, {\n  org: process.env.SENTRY_ORG,\n"),
+        ("next.config.js", "module.exports = {\n  reactStrictMode: true,\n};\n",
+         "module.exports = withSentryConfig({\n  reactStrictMode: true,\n}, {\n  org: process.env.SENTRY_ORG,\n"),
+        ("", "", "export default withSentryConfig({}, {\n  org: process.env.SENTRY_ORG,\n"),
+    ],
+)  # fmt: skip
+def test_next_uploads_its_source_maps(tmp_path: Path, name: str, config: str, left: str) -> None:
+    image = (
+        "FROM node:22\nWORKDIR /app\nCOPY . .\nARG NEXT_PUBLIC_SENTRY_DSN\nARG SENTRY_PROJECT\nARG SENTRY_RELEASE\n"
+        "RUN --mount=type=secret,id=SENTRY_AUTH_TOKEN,env=SENTRY_AUTH_TOKEN npm run build\nCMD [\"npm\", \"start\"]\n"
+    )  # fmt: skip
+    build = (
+        "docker build --build-arg NEXT_PUBLIC_SENTRY_DSN=$DSN --build-arg SENTRY_PROJECT=web --build-arg SENTRY_RELEASE=$COMMIT_SHA"
+        " --secret id=SENTRY_AUTH_TOKEN -t eu.gcr.io/p/web .\ngcloud run deploy web-staging --image eu.gcr.io/p/web\n"
+    )
+    files = next_init("", Dockerfile=image, **{"deploy.sh": build})
+    changed = fixed(tmp_path, files | ({name: config} if name else {}), bundles.source_maps, "source-maps")
+    [text] = changed.values()
+    assert left in text
+    assert answers(tmp_path, browser_options.release, "release-set") == []
+
+
+def test_vite_uploads_its_source_maps(tmp_path: Path) -> None:
+    config = (
+        "import react from '@vitejs/plugin-react';\nimport { defineConfig } from 'vite';\n\n"
+        "export default defineConfig({\n  plugins: [react()],\n  build: {\n    outDir: 'build',\n  },\n});\n"
+    )
+    workflow = (
+        "on: push\njobs:\n  deploy:\n    environment: staging\n    runs-on: ubuntu-latest\n    steps:\n      - uses: actions/checkout@v4\n"
+        "      - run: npm run build\n        env:\n          VITE_SENTRY_DSN: ${{ secrets.DSN }}\n"
+        "          SENTRY_AUTH_TOKEN: ${{ secrets.SENTRY_AUTH_TOKEN }}\n          SENTRY_PROJECT: web\n"
+    )
+    files = vite("export default function App() {\n  return <p />;\n}\n")
+    files |= {"vite.config.ts": config, ".github/workflows/deploy.yml": workflow}
+    changed = fixed(tmp_path, files, bundles.source_maps, "source-maps")
+    assert changed["vite.config.ts"] == (
+        "import { sentryVitePlugin } from '@sentry/vite-plugin';\n" + config
+    ).replace(
+        "[react()]", "[react(), sentryVitePlugin({\n    sourcemaps: { filesToDeleteAfterUpload: ['build/**/*.map'] },\n  })]"
+    ).replace("'build',\n", "'build',\n    sourcemap: 'hidden',\n")
+    assert '"@sentry/vite-plugin": "^5.4.1", "vite"' in changed["package.json"]
+
+
+def test_maps_are_no_longer_published(tmp_path: Path) -> None:
+    files = next_init("", **{"next.config.js": "module.exports = { productionBrowserSourceMaps: true };\n"})
+    write(tmp_path, files)
+    served = [item for item in answers(tmp_path, bundles.source_maps, "source-maps") if isinstance(item, Change)][0]
+    assert served.edits[0].after == "module.exports = { productionBrowserSourceMaps: false };\n"

@@ -6,15 +6,23 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from sentry_audit.fixers.web import NotClear, module_of
-from sentry_audit.javascript.syntax import text_of
+from sentry_audit.javascript.syntax import string_of, text_of, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from sentry_audit.fixers.web import Patch
 
 _RELATIVE = re.compile(r"^(\.|@/|~|#)")
 _TYPES = re.compile(r"^import\s+type\b")
+
+
+def module_node(root: Any, module: str) -> Iterator[Any]:
+    """The strings that name ``module`` in imports, exports and calls of require, import and their like."""
+    for node in walk(root):
+        if node.type == "string" and string_of(node) == module and node.parent is not None:
+            if node.parent.type in {"import_statement", "export_statement", "arguments", "import_require_clause"}:
+                yield node
 
 
 class Imports:
@@ -48,16 +56,20 @@ class Imports:
 
     def hook(self, name: str) -> str:
         """``useEffect``, or ``React.useEffect`` where the file uses React by its name."""
+        return self.by_name("react", name)
+
+    def by_name(self, package: str, name: str) -> str:
+        """A name that is imported by itself, or through what the file calls the package."""
         for local, item in self.patch.source.imports.items():
-            if item.module == "react" and item.name == name:
+            if item.module == package and item.name == name and not self._is_type(package, local):
                 return local
-        if (listed := self._named("react")) is not None:
+        if (listed := self._named(package)) is not None:
             return self._add(listed, name)
         for local, item in self.patch.source.imports.items():
-            if item.module == "react" and item.name in {"*", "default"} and not self._is_type("react", local):
+            if item.module == package and item.name in {"*", "default"} and not self._is_type(package, local):
                 return f"{local}.{name}"
         self._free(name)
-        self._statement("react", f"{{ {name} }}", f"{{ {name} }}")
+        self._statement(package, f"{{ {name} }}", f"{{ {name} }}")
         return name
 
     def flush(self) -> None:
