@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from sentry_audit.fixers.imports import Imports
-from sentry_audit.fixers.web import NotClear, Patch, package_of, parsed
+from sentry_audit.fixers.js_imports import Imports
+from sentry_audit.fixers.js_web import NotClear, Patch, package_of, parsed
 from sentry_audit.javascript.syntax import FUNCTIONS, text_of, walk
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def _effect(function: Any, error: str) -> Any:
 
 
 def _into(patch: Patch, block: Any, statement: str) -> None:
-    from sentry_audit.fixers.boundaries import first_statement
+    from sentry_audit.fixers.js_boundaries import first_statement
 
     first_statement(patch, block, statement)
 

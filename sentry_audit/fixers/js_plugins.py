@@ -10,9 +10,9 @@ from posixpath import join
 from typing import TYPE_CHECKING, Any
 
 from sentry_audit.facts import SourceMaps
-from sentry_audit.fixers.imports import Imports
-from sentry_audit.fixers.packages import PLUGIN, added, refreshed, ranged
-from sentry_audit.fixers.web import (
+from sentry_audit.fixers.js_imports import Imports
+from sentry_audit.fixers.js_packages import PLUGIN, added, refreshed, ranged
+from sentry_audit.fixers.js_web import (
     NotClear,
     Patch,
     add_entry,

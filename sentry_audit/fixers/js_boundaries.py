@@ -10,9 +10,9 @@ from posixpath import basename
 from typing import TYPE_CHECKING, Any
 
 from sentry_audit.facts import ErrorBoundary
-from sentry_audit.fixers import pages
-from sentry_audit.fixers.imports import Imports
-from sentry_audit.fixers.web import NotClear, Patch, add_entry, analysis_of, answered, bad_of, named, package_of, parsed
+from sentry_audit.fixers import js_pages as pages
+from sentry_audit.fixers.js_imports import Imports
+from sentry_audit.fixers.js_web import NotClear, Patch, add_entry, analysis_of, answered, bad_of, named, package_of, parsed
 from sentry_audit.javascript.captures import attribute
 from sentry_audit.javascript.syntax import FUNCTIONS, entries, line_of, text_of, walk
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from sentry_audit.fixers.imports import module_node
-from sentry_audit.fixers.web import NotClear, Patch, analysis_of, answered, parsed
+from sentry_audit.fixers.js_imports import module_node
+from sentry_audit.fixers.js_web import NotClear, Patch, analysis_of, answered, parsed
 from sentry_audit.fixing import Edit
 from sentry_audit.javascript.names import is_test
 from sentry_audit.javascript.packages import is_browser_sdk

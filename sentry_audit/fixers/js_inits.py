@@ -6,7 +6,7 @@ import re
 from posixpath import dirname, join
 from typing import TYPE_CHECKING
 
-from sentry_audit.fixers.web import (
+from sentry_audit.fixers.js_web import (
     NotClear,
     Patch,
     analysis_of,
@@ -71,7 +71,7 @@ def present(case: Case) -> Change | Refusal:
         framework = analysis.frontend.framework
         dead = analysis.inits[0].source.path if analysis.inits else ""
         if framework == "nextjs":
-            from sentry_audit.fixers.nextjs import client
+            from sentry_audit.fixers.js_nextjs import client
 
             edits = client(analysis)
         elif framework in {"vite", "cra"}:

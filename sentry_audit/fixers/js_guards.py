@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from sentry_audit.fixers.web import NotClear, Patch, analysis_of, answered, bad_of
+from sentry_audit.fixers.js_web import NotClear, Patch, analysis_of, answered, bad_of
 from sentry_audit.guard import judge
 from sentry_audit.javascript.conditions import Condition, guards
 from sentry_audit.javascript.syntax import line_of, options_of, text_of, walk

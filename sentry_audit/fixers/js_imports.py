@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from sentry_audit.fixers.web import NotClear, module_of
+from sentry_audit.fixers.js_web import NotClear, module_of
 from sentry_audit.javascript.syntax import string_of, text_of, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from sentry_audit.fixers.web import Patch
+    from sentry_audit.fixers.js_web import Patch
 
 _RELATIVE = re.compile(r"^(\.|@/|~|#)")
 _TYPES = re.compile(r"^import\s+type\b")

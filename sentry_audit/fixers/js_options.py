@@ -6,10 +6,10 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from sentry_audit.facts import Deployment, EnvVar, FrontendEnabled, FrontendTracing, Image, Release, SampleRate
-from sentry_audit.fixers.dsn_guards import _bare, _is_asked, _terms
-from sentry_audit.fixers.imports import Imports
-from sentry_audit.fixers.inits import ENVIRONMENT, RATE
-from sentry_audit.fixers.web import (
+from sentry_audit.fixers.js_guards import _bare, _is_asked, _terms
+from sentry_audit.fixers.js_imports import Imports
+from sentry_audit.fixers.js_inits import ENVIRONMENT, RATE
+from sentry_audit.fixers.js_web import (
     NotClear,
     Patch,
     add_entry,
@@ -140,7 +140,7 @@ def release(case: Case) -> Change | Refusal:
             )
         known = next(iter(_public(case, analysis, _RELEASES)), "")
         if given is None and not known:
-            from sentry_audit.fixers.bundles import plugged
+            from sentry_audit.fixers.js_plugins import plugged
 
             if not analysis.plugins:
                 edits, tool = plugged(analysis)

@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sentry_audit.fixers import boundaries, browser_options, bundles, dsn_guards, inits, nextjs, packages
+from sentry_audit.fixers import js_boundaries as boundaries
+from sentry_audit.fixers import js_guards as dsn_guards
+from sentry_audit.fixers import js_inits as inits
+from sentry_audit.fixers import js_nextjs as nextjs
+from sentry_audit.fixers import js_options as browser_options
+from sentry_audit.fixers import js_packages as packages
+from sentry_audit.fixers import js_plugins as bundles
 from sentry_audit.fixing import Change, Refusal
 from tests.fixing import answers, fixed
 from tests.trees import write

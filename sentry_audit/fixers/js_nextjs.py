@@ -10,9 +10,9 @@ import re
 from posixpath import basename, dirname, join, normpath, relpath, splitext
 from typing import TYPE_CHECKING
 
-from sentry_audit.fixers.imports import Imports
-from sentry_audit.fixers.inits import options_text
-from sentry_audit.fixers.web import (
+from sentry_audit.fixers.js_imports import Imports
+from sentry_audit.fixers.js_inits import options_text
+from sentry_audit.fixers.js_web import (
     NotClear,
     Patch,
     analysis_of,
@@ -98,7 +98,7 @@ def _exported(analysis: Analysis, path: str) -> Edit:
         names = [re.split(r"[:=?]", text_of(item))[0].strip() for item in listed.named_children] if listed else []
         if body is None or body.type != "statement_block" or len(names) != 3 or any(not name.isidentifier() for name in names):
             raise NotClear(f"onRequestError in {path} does not take what it would hand on", _REQUEST)
-        from sentry_audit.fixers.boundaries import first_statement
+        from sentry_audit.fixers.js_boundaries import first_statement
 
         call = f"{imports.of(_SDK, 'captureRequestError')}({', '.join(names)})"
         first_statement(patch, body, f"{call}{style.semicolon}")
