@@ -1,0 +1,511 @@
+"""Fixers of front ends: each closes its gap, opens no other, and leaves all else as it was."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sentry_audit.fixers import js_boundaries as boundaries
+from sentry_audit.fixers import js_guards as dsn_guards
+from sentry_audit.fixers import js_inits as inits
+from sentry_audit.fixers import js_nextjs as nextjs
+from sentry_audit.fixers import js_options as browser_options
+from sentry_audit.fixers import js_packages as packages
+from sentry_audit.fixers import js_plugins as bundles
+from sentry_audit.fixing import Change, Refusal
+from tests.fixing import answers, fixed
+from tests.trees import write
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NEXT = '{"scripts": {"build": "next build"}, "dependencies": {"next": "15.3.0", "react": "19.0.0", "@sentry/nextjs": "^10.20.0"}}'
+VITE = (
+    '{"scripts": {"build": "vite build"}, "dependencies": {"react": "19.0.0", "@sentry/react": "^10.20.0"},'
+    ' "devDependencies": {"vite": "7.0.0"}}'
+)
+#: What can be judged only where an init runs.
+OF_INIT = frozenset(
+    {"frontend-dsn-provided", "frontend-dsn-at-build", "deploy-environment-declared", "release-set", "source-maps"}
+)
+PAGE = '<script type="module" src="/src/main.tsx"></script>'
+INIT = """\
+import * as Sentry from '@sentry/nextjs';
+
+Sentry.init({
+  dsn: process.env.NEXT_PUBLIC_SENTRY_DSN,
+});
+"""
+
+
+def guarded(condition: str, before: str = "", init: str = "{ dsn }") -> str:
+    return (
+        "import * as Sentry from '@sentry/nextjs';\n"
+        f"const dsn = process.env.NEXT_PUBLIC_SENTRY_DSN;\n{before}"
+        f"if ({condition}) {{\n  Sentry.init({init});\n}}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("condition", "left"),
+    [
+        ("dsn && dsn.includes('@sentry.io')", "if (dsn) {"),
+        ("dsn.includes('@sentry.io')", "if (dsn) {"),
+        ("dsn?.startsWith('https://') && dsn.includes('@sentry.io')", "if (dsn) {"),
+        ("typeof window !== 'undefined' && dsn && /@sentry\\.io/.test(dsn)", "if (typeof window !== 'undefined' && dsn) {"),
+        ("dsn.includes('@sentry.io') && process.env.NODE_ENV === 'production'",
+         "if (dsn && process.env.NODE_ENV === 'production') {"),
+        ("!(!dsn || !dsn.includes('@sentry.io'))", "if (!(!dsn)) {"),
+        ("dsn &&\n  dsn.startsWith('https://') &&\n  dsn.includes('@sentry.io')", "if (dsn) {"),
+    ],
+)  # fmt: skip
+def test_a_guard_asks_only_whether_a_dsn_is_set(tmp_path: Path, condition: str, left: str) -> None:
+    files = {"package.json": NEXT, "instrumentation-client.ts": guarded(condition)}
+    changed = fixed(tmp_path, files, dsn_guards.fix, "frontend-dsn-guard")
+    assert changed == {"instrumentation-client.ts": guarded(condition).replace(f"if ({condition}) {{", left)}
+
+
+def test_an_early_return_and_a_helper_of_another_file(tmp_path: Path) -> None:
+    helper = (
+        "export function isRealDsn(value?: string): boolean {\n  if (!value) return false;\n"
+        "  return value.startsWith('https://') && value.includes('@sentry.io');\n}\n"
+    )
+    client = (
+        "import * as Sentry from '@sentry/nextjs';\nimport { isRealDsn } from './lib/dsn';\n\nfunction start() {\n"
+        "  const dsn = process.env.NEXT_PUBLIC_SENTRY_DSN;\n  if (!isRealDsn(dsn)) {\n    return;\n  }\n"
+        "  Sentry.init({ dsn });\n}\n\nstart();\n"
+    )
+    files = {"package.json": NEXT, "instrumentation-client.ts": client, "lib/dsn.ts": helper}
+    changed = fixed(tmp_path, files, dsn_guards.fix, "frontend-dsn-guard")
+    assert changed == {
+        "lib/dsn.ts": helper.replace("value.startsWith('https://') && value.includes('@sentry.io')", "Boolean(value)")
+    }
+
+
+def test_a_constant_and_the_option_enabled_stay_true_or_false(tmp_path: Path) -> None:
+    before = "const isLive = dsn && dsn.includes('@sentry.io');\n"
+    files = {"package.json": NEXT, "instrumentation-client.ts": guarded("dsn", before, "{ dsn, enabled: isLive }")}
+    changed = fixed(tmp_path, files, dsn_guards.fix, "frontend-dsn-guard")
+    assert "const isLive = Boolean(dsn);\n" in changed["instrumentation-client.ts"]
+
+
+def test_line_ends_stay(tmp_path: Path) -> None:
+    text = guarded("dsn && dsn.includes('@sentry.io')").replace("\n", "\r\n")
+    write(tmp_path, {"package.json": NEXT})
+    (tmp_path / "instrumentation-client.ts").write_bytes(text.encode())
+    [answer] = answers(tmp_path, dsn_guards.fix, "frontend-dsn-guard")
+    assert not isinstance(answer, Refusal)
+    assert answer.edits[0].after == text.replace(" && dsn.includes('@sentry.io')", "")
+
+
+# --- boundaries ---------------------------------------------------------------------------------------
+
+CAPTURES = "frontend-error-boundary-captures"
+
+
+def test_an_error_page_captures_in_the_effect_that_it_has(tmp_path: Path) -> None:
+    page = (
+        '"use client";\n\nimport { useEffect } from "react";\n\n'
+        "export default function Failed({ error, reset }: { error: Error; reset: () => void }) {\n"
+        "  useEffect(() => {\n    console.error(error);\n  }, [error]);\n  return <button onClick={reset}>Again</button>;\n}\n"
+    )
+    files = {"package.json": NEXT, "app/error.tsx": page}
+    changed = fixed(tmp_path, files, boundaries.capture, CAPTURES)
+    after = page.replace('import { use', 'import * as Sentry from "@sentry/nextjs";\nimport { use')
+    after = after.replace("    console", "    Sentry.captureException(error);\n    console")
+    assert changed == {"app/error.tsx": after}
+
+
+def test_an_error_page_gets_an_effect_and_what_it_needs(tmp_path: Path) -> None:
+    page = (
+        "'use client'\n\nexport default function Failed({\n  reset,\n}: {\n  reset: () => void\n}) {\n"
+        "  return <button onClick={reset}>Again</button>\n}\n"
+    )
+    other = "'use client';\nconst Failed = ({ error }) => <p>{error.message}</p>;\nexport default Failed;\n"
+    last = "'use client';\nimport React from 'react';\nexport default function Failed(props) {\n  return <p />;\n}\n"
+    files = {"package.json": NEXT, "app/error.tsx": page, "app/a/error.jsx": other, "app/b/error.jsx": last}
+    changed = fixed(tmp_path, files, boundaries.capture, CAPTURES)
+    assert changed["app/error.tsx"] == (
+        "'use client'\n\nimport * as Sentry from '@sentry/nextjs'\nimport { useEffect } from 'react'\n\n"
+        "export default function Failed({\n  error,\n  reset,\n}: {\n  error: Error & { digest?: string };\n"
+        "  reset: () => void\n}) {\n  useEffect(() => {\n    Sentry.captureException(error)\n  }, [error])\n\n"
+        "  return <button onClick={reset}>Again</button>\n}\n"
+    )
+    assert changed["app/a/error.jsx"] == (
+        "'use client';\n\nimport * as Sentry from '@sentry/nextjs';\nimport { useEffect } from 'react';\n\n"
+        "const Failed = ({ error }) => {\n  useEffect(() => {\n    Sentry.captureException(error);\n  }, [error]);\n\n"
+        "  return <p>{error.message}</p>;\n};\nexport default Failed;\n"
+    )
+    assert "React.useEffect(() => {\n    Sentry.captureException(props.error);\n  }, [props.error]);" in changed["app/b/error.jsx"]
+
+
+def vite(app: str, **more: str) -> dict[str, str]:
+    main = (
+        "import * as Sentry from '@sentry/react';\nimport { createRoot } from 'react-dom/client';\nimport App from './App';\n\n"
+        "Sentry.init({ dsn: import.meta.env.VITE_SENTRY_DSN });\ncreateRoot(document.body).render(<App />);\n"
+    )
+    return {"package.json": VITE, "index.html": PAGE, "src/main.tsx": main, "src/App.tsx": app, **more}
+
+
+def test_a_class_captures_with_the_stack_of_components(tmp_path: Path) -> None:
+    app = (
+        "import { Component, type ReactNode } from 'react';\n\n"
+        "class Boundary extends Component<{ children: ReactNode }> {\n  state = { failed: false };\n\n"
+        "  static getDerivedStateFromError() {\n    return { failed: true };\n  }\n\n"
+        "  componentDidCatch(error: Error) {\n    console.error(error);\n  }\n\n"
+        "  render() {\n    return this.state.failed ? null : this.props.children;\n  }\n}\n\n"
+        "export default function App() {\n  return <Boundary><p /></Boundary>;\n}\n"
+    )
+    changed = fixed(tmp_path, vite(app), boundaries.capture, CAPTURES)
+    assert changed["src/App.tsx"] == app.replace(
+        "import { C", "import * as Sentry from '@sentry/react';\nimport { C"
+    ).replace(
+        "(error: Error) {\n",
+        "(error: Error, info: { componentStack?: string | null }) {\n"
+        "    Sentry.captureException(error, { contexts: { react: { componentStack: info.componentStack } } });\n",
+    )
+
+
+def test_a_class_that_only_shows_a_page_gets_a_method(tmp_path: Path) -> None:
+    app = (
+        "import React from 'react';\n\nclass Boundary extends React.Component {\n"
+        "  static getDerivedStateFromError() {\n    return { failed: true };\n  }\n\n"
+        "  render() {\n    return this.props.children;\n  }\n}\n\n"
+        "export default function App() {\n  return <Boundary><p /></Boundary>;\n}\n"
+    )
+    changed = fixed(tmp_path, vite(app), boundaries.capture, CAPTURES)
+    method = (
+        "\n\n  componentDidCatch(error: Error, info: React.ErrorInfo) {\n"
+        "    Sentry.captureException(error, { contexts: { react: { componentStack: info.componentStack } } });\n  }\n\n  render"
+    )
+    assert method in changed["src/App.tsx"]
+
+
+@pytest.mark.parametrize(
+    ("given", "left"),
+    [
+        ("<ErrorBoundary fallback={null}>",
+         "<ErrorBoundary fallback={null} onError={(error, info) => Sentry.captureException(error, "
+         "{ contexts: { react: { componentStack: info.componentStack } } })}>"),
+        ("<ErrorBoundary fallback={null} onError={(error) => console.error(error)}>",
+         "<ErrorBoundary fallback={null} onError={(error, info: { componentStack?: string | null }) => {\n"
+         "    Sentry.captureException(error, { contexts: { react: { componentStack: info.componentStack } } });\n"
+         "    console.error(error);\n  }}>"),
+    ],
+)  # fmt: skip
+def test_a_boundary_of_the_library_is_given_a_handler(tmp_path: Path, given: str, left: str) -> None:
+    app = (
+        "import { ErrorBoundary } from 'react-error-boundary';\n\nexport default function App() {\n"
+        f"  return {given}<p /></ErrorBoundary>;\n}}\n"
+    )
+    changed = fixed(tmp_path, vite(app), boundaries.capture, CAPTURES)
+    assert left in changed["src/App.tsx"]
+
+
+def test_a_route_captures_the_error_of_the_router(tmp_path: Path) -> None:
+    app = (
+        "import { useRouteError } from 'react-router-dom';\n\nexport function Failed() {\n  const error = useRouteError();\n"
+        "  return <p>{String(error)}</p>;\n}\nexport default function App() {\n  return <Failed />;\n}\n"
+    )
+    changed = fixed(tmp_path, vite(app), boundaries.capture, CAPTURES)
+    assert "const error = useRouteError();\n\n  useEffect(() => {\n    Sentry.captureException(error);\n  }, [error]);\n" in (
+        changed["src/App.tsx"]
+    )
+
+
+def test_what_is_captured_alone_gets_the_stack(tmp_path: Path) -> None:
+    app = (
+        "import React from 'react';\nimport { captureException } from '@sentry/react';\n\n"
+        "class Boundary extends React.Component {\n  componentDidCatch(error) {\n    captureException(error);\n  }\n"
+        "  render() {\n    return this.props.children;\n  }\n}\n\n"
+        "export default function App() {\n  return <Boundary><p /></Boundary>;\n}\n"
+    )
+    changed = fixed(tmp_path, vite(app), boundaries.context, "frontend-error-boundary-context")
+    assert "captureException(error, { contexts: { react: { componentStack: info.componentStack } } });" in changed["src/App.tsx"]
+    assert "componentDidCatch(error, info: React.ErrorInfo)" in changed["src/App.tsx"]
+
+
+def test_a_boundary_that_nothing_renders_is_left_to_a_person(tmp_path: Path) -> None:
+    dead = (
+        "import React from 'react';\nimport * as Sentry from '@sentry/react';\nexport class Boundary extends React.Component {\n"
+        "  componentDidCatch(error) {\n    Sentry.captureException(error);\n  }\n}\n"
+    )
+    write(tmp_path, vite("export default function App() {\n  return <p />;\n}\n", **{"src/Boundary.tsx": dead}))
+    [answer] = answers(tmp_path, boundaries.capture, CAPTURES)
+    assert isinstance(answer, Refusal)
+    assert "nothing renders it" in answer.reason
+
+
+# --- files that Next.js loads -------------------------------------------------------------------------
+
+LAYOUT = "export default function Layout({ children }) {\n  return <html>{children}</html>;\n}\n"
+REQUESTS = "frontend-request-errors-captured"
+
+
+def test_instrumentation_is_made_beside_the_folder_of_the_app(tmp_path: Path) -> None:
+    files = {"package.json": NEXT, "tsconfig.json": "{}", "src/app/layout.tsx": LAYOUT, "src/instrumentation-client.ts": INIT}
+    changed = fixed(tmp_path, files, nextjs.request_errors, REQUESTS)
+    assert changed == {
+        "src/instrumentation.ts": "import * as Sentry from '@sentry/nextjs';\n\nexport function register() {\n  Sentry.init({\n"
+        "    dsn: process.env.NEXT_PUBLIC_SENTRY_DSN,\n  });\n}\n\nexport const onRequestError = Sentry.captureRequestError;\n"
+    }
+
+
+def test_instrumentation_loads_the_configurations_that_are_there(tmp_path: Path) -> None:
+    files = {
+        "package.json": NEXT, "app/layout.jsx": LAYOUT, "instrumentation-client.js": INIT,
+        "sentry.server.config.js": INIT, "sentry.edge.config.js": INIT,
+    }  # fmt: skip
+    changed = fixed(tmp_path, files, nextjs.request_errors, REQUESTS)
+    assert changed == {
+        "instrumentation.js": "import * as Sentry from '@sentry/nextjs';\n\nexport async function register() {\n"
+        "  if (process.env.NEXT_RUNTIME === 'nodejs') {\n    await import('./sentry.server.config');\n  }\n"
+        "  if (process.env.NEXT_RUNTIME === 'edge') {\n    await import('./sentry.edge.config');\n  }\n}\n\n"
+        "export const onRequestError = Sentry.captureRequestError;\n"
+    }
+
+
+def test_instrumentation_that_is_there_exports_the_handler(tmp_path: Path) -> None:
+    text = "export async function register() {\n  await import('./sentry.server.config');\n}\n"
+    files = {"package.json": NEXT, "app/layout.tsx": LAYOUT, "instrumentation.ts": text, "instrumentation-client.ts": INIT}
+    changed = fixed(tmp_path, files, nextjs.request_errors, REQUESTS)
+    assert changed["instrumentation.ts"] == (
+        f"import * as Sentry from '@sentry/nextjs';\n\n{text}\nexport const onRequestError = Sentry.captureRequestError;\n"
+    )
+
+
+def test_a_page_for_errors_of_the_root_layout(tmp_path: Path) -> None:
+    files = {"package.json": NEXT, "tsconfig.json": "{}", "app/layout.tsx": LAYOUT, "instrumentation-client.ts": INIT}
+    changed = fixed(tmp_path, files, nextjs.global_error, "frontend-global-error-present")
+    assert list(changed) == ["app/global-error.tsx"]
+    assert "{ error }: { error: Error & { digest?: string } }" in changed["app/global-error.tsx"]
+
+
+def test_an_init_that_turbopack_ignores_is_moved(tmp_path: Path) -> None:
+    config = "import * as Sentry from '@sentry/nextjs';\nimport { tags } from './src/lib/tags';\n\nSentry.init({\n" \
+        "  dsn: process.env.NEXT_PUBLIC_SENTRY_DSN,\n  initialScope: { tags },\n});\n"  # fmt: skip
+    files = {
+        "package.json": NEXT.replace("15.3.0", "16.0.1"), "src/app/layout.tsx": LAYOUT, "sentry.client.config.ts": config,
+        "src/lib/tags.ts": "export const tags = {};\n",
+    }  # fmt: skip
+    changed = fixed(
+        tmp_path, files, nextjs.moved, "frontend-init-ignored-by-bundler",
+        judged_now=OF_INIT,
+    )  # fmt: skip
+    assert not (tmp_path / "sentry.client.config.ts").exists()
+    assert changed["src/instrumentation-client.ts"] == config.replace("./src/lib", "./lib") + (
+        "\nexport const onRouterTransitionStart = Sentry.captureRouterTransitionStart;\n"
+    )
+
+
+@pytest.mark.parametrize("typed", [True, False])
+def test_next_gets_an_init(tmp_path: Path, typed: bool) -> None:
+    files = {"package.json": NEXT, "src/app/layout.tsx": LAYOUT, **({"tsconfig.json": "{}"} if typed else {})}
+    files |= {"src/app/layout.jsx": LAYOUT} if not typed else {}
+    files = {path: text for path, text in files.items() if typed or path != "src/app/layout.tsx"}
+    changed = fixed(tmp_path, files, inits.present, "frontend-init-present", judged_now=OF_INIT)
+    path = "src/instrumentation-client.ts" if typed else "src/instrumentation-client.js"
+    assert "dsn: process.env.NEXT_PUBLIC_SENTRY_DSN," in changed[path]
+
+
+def test_an_application_of_one_page_gets_an_init_that_runs_first(tmp_path: Path) -> None:
+    main = "import { createRoot } from 'react-dom/client';\n\ncreateRoot(document.body).render(null);\n"
+    files = {"package.json": VITE, "index.html": PAGE, "src/main.tsx": main, "tsconfig.json": "{}"}
+    changed = fixed(tmp_path, files, inits.present, "frontend-init-present", judged_now=OF_INIT)
+    assert changed["src/main.tsx"] == f"import './instrument';\n{main}"
+    assert changed["src/instrument.ts"] == (
+        "import * as Sentry from '@sentry/react';\n\nSentry.init({\n  dsn: import.meta.env.VITE_SENTRY_DSN,\n"
+        "  environment: import.meta.env.VITE_SENTRY_ENVIRONMENT,\n"
+        "  tracesSampleRate: Number(import.meta.env.VITE_SENTRY_TRACES_SAMPLE_RATE || '0.1'),\n"
+        "  integrations: [Sentry.browserTracingIntegration()],\n});\n"
+    )
+
+
+# --- options of init ----------------------------------------------------------------------------------
+
+
+def next_init(options: str, **more: str) -> dict[str, str]:
+    text = f"import * as Sentry from '@sentry/nextjs';\n\nSentry.init({{\n  dsn: process.env.NEXT_PUBLIC_SENTRY_DSN,\n{options}}});\n"
+    return {"package.json": NEXT, "instrumentation-client.ts": text, **more}
+
+
+def test_a_rate_is_read_from_a_variable(tmp_path: Path) -> None:
+    files = next_init("  tracesSampleRate: 1.0, // all of them\n")
+    changed = fixed(tmp_path, files, browser_options.sampling, "sampling-per-environment")
+    assert "  tracesSampleRate: Number(process.env.NEXT_PUBLIC_SENTRY_TRACES_SAMPLE_RATE || '0.1'), // all of them\n" in (
+        changed["instrumentation-client.ts"]
+    )
+
+
+def test_a_rate_in_a_constant_keeps_its_value(tmp_path: Path) -> None:
+    main = (
+        "import * as Sentry from '@sentry/react';\nconst RATE = 0.25;\nSentry.init({ dsn: import.meta.env.VITE_SENTRY_DSN, "
+        "integrations: [Sentry.browserTracingIntegration()], tracesSampleRate: RATE });\n"
+    )
+    files = {"package.json": VITE, "index.html": PAGE, "src/main.tsx": main}
+    changed = fixed(tmp_path, files, browser_options.sampling, "sampling-per-environment")
+    assert "const RATE = Number(import.meta.env.VITE_SENTRY_TRACES_SAMPLE_RATE || '0.25');\n" in changed["src/main.tsx"]
+
+
+BUILT = (
+    "FROM node:22\nWORKDIR /app\nCOPY . .\nARG NEXT_PUBLIC_SENTRY_DSN\nARG NEXT_PUBLIC_APP_ENV\nARG NEXT_PUBLIC_GIT_SHA\n"
+    "RUN npm run build\nCMD [\"npm\", \"start\"]\n"
+)  # fmt: skip
+BUILDS = (
+    "docker build --build-arg NEXT_PUBLIC_SENTRY_DSN=$DSN --build-arg NEXT_PUBLIC_APP_ENV=staging"
+    " --build-arg NEXT_PUBLIC_GIT_SHA=$COMMIT_SHA -t eu.gcr.io/p/web .\n"
+    "gcloud run deploy web-staging --image eu.gcr.io/p/web\n"
+)
+
+
+def test_events_get_the_environment_that_the_build_has(tmp_path: Path) -> None:
+    files = next_init("", Dockerfile=BUILT, **{"deploy.sh": BUILDS})
+    changed = fixed(tmp_path, files, browser_options.environment, "deploy-environment-declared")
+    assert "  environment: process.env.NEXT_PUBLIC_APP_ENV,\n" in changed["instrumentation-client.ts"]
+
+
+def test_what_every_build_is_called_stays_as_what_is_left(tmp_path: Path) -> None:
+    files = next_init("  environment: process.env.NODE_ENV,\n", Dockerfile=BUILT, **{"deploy.sh": BUILDS})
+    changed = fixed(tmp_path, files, browser_options.environment, "deploy-environment-declared")
+    assert "  environment: process.env.NEXT_PUBLIC_APP_ENV || process.env.NODE_ENV,\n" in changed["instrumentation-client.ts"]
+
+
+def test_events_get_the_release_that_the_build_has(tmp_path: Path) -> None:
+    files = next_init("", Dockerfile=BUILT, **{"deploy.sh": BUILDS})
+    changed = fixed(tmp_path, files, browser_options.release, "release-set")
+    assert "  release: process.env.NEXT_PUBLIC_GIT_SHA,\n" in changed["instrumentation-client.ts"]
+
+
+def test_a_variable_that_nothing_gives_the_build_is_for_the_pipeline(tmp_path: Path) -> None:
+    write(tmp_path, next_init("  environment: process.env.NEXT_PUBLIC_ENV ?? 'x',\n", Dockerfile=BUILT, **{"deploy.sh": BUILDS}))
+    [answer] = answers(tmp_path, browser_options.environment, "deploy-environment-declared")
+    assert isinstance(answer, Refusal)
+    assert answer.commands == ("NEXT_PUBLIC_ENV=staging",)
+
+
+@pytest.mark.parametrize(
+    ("options", "left"),
+    [
+        ("tracesSampleRate: 0.1", "tracesSampleRate: 0.1, integrations: [Sentry.browserTracingIntegration()]"),
+        ("integrations: [], tracesSampleRate: 0.1", "integrations: [Sentry.browserTracingIntegration()], tracesSampleRate: 0.1"),
+        ("integrations: [Sentry.browserTracingIntegration()], replaysOnErrorSampleRate: 1",
+         "integrations: [Sentry.browserTracingIntegration(), Sentry.replayIntegration()], replaysOnErrorSampleRate: 1"),
+    ],
+)  # fmt: skip
+def test_what_is_sampled_is_recorded(tmp_path: Path, options: str, left: str) -> None:
+    main = f"import * as Sentry from '@sentry/react';\n\nSentry.init({{ dsn: import.meta.env.VITE_SENTRY_DSN, {options} }});\n"
+    files = {"package.json": VITE, "index.html": PAGE, "src/main.tsx": main}
+    changed = fixed(tmp_path, files, browser_options.tracing, "frontend-tracing")
+    assert left in changed["src/main.tsx"]
+
+
+@pytest.mark.parametrize(
+    ("condition", "left"),
+    [
+        ("process.env.NODE_ENV === 'staging'", "if (dsn) {"),
+        ("dsn && process.env.NODE_ENV === 'staging'", "if (dsn) {"),
+        ("process.env.NODE_ENV === 'test' && typeof window !== 'undefined'", "if (dsn && typeof window !== 'undefined') {"),
+    ],
+)
+def test_init_runs_wherever_there_is_a_dsn(tmp_path: Path, condition: str, left: str) -> None:
+    files = {"package.json": NEXT, "instrumentation-client.ts": guarded(condition)}
+    changed = fixed(tmp_path, files, browser_options.enabled, "frontend-init-enabled")
+    assert left in changed["instrumentation-client.ts"]
+
+
+# --- packages and bundlers ----------------------------------------------------------------------------
+
+MANIFEST = (
+    '{\n    "name": "web",\n    "scripts": {\n        "build": "next build"\n    },\n    "dependencies": {\n'
+    '        "next": "15.3.0",\n        "react": "19.0.0"\n    },\n    "devDependencies": {}\n}\n'
+)
+
+
+def test_the_sdk_is_added_as_the_neighbours_are(tmp_path: Path) -> None:
+    files = {"package.json": MANIFEST, "pnpm-lock.yaml": "lockfileVersion: '9.0'\n"}
+    changed = fixed(tmp_path, files, packages.declared, "frontend-sdk-declared", judged_now=OF_INIT)
+    line = '        "@sentry/nextjs": "10.78.0",\n        "next"'
+    assert changed["package.json"] == MANIFEST.replace('        "next"', line, 1)
+    write(tmp_path, files)
+    [answer] = answers(tmp_path, packages.declared, "frontend-sdk-declared")
+    assert "then run pnpm install and commit its lock file" in getattr(answer, "summary", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "after"),
+    [
+        ('{"dependencies": {"next": "1"}}', '{"dependencies": {"@sentry/x": "^2", "next": "1"}}'),
+        ('{"dependencies": {"a": "1", "b": "2"}}', '{"dependencies": {"@sentry/x": "^2", "a": "1", "b": "2"}}'),
+        ('{"dependencies": {"b": "1", "a": "2"}}', '{"dependencies": {"b": "1", "a": "2", "@sentry/x": "^2"}}'),
+        ('{\r\n\t"name": "a"\r\n}\r\n', '{\r\n\t"name": "a",\r\n\t"dependencies": {\r\n\t\t"@sentry/x": "^2"\r\n\t}\r\n}\r\n'),
+        ('{"x": {"dependencies": {"q": "1"}}, "dependencies": {}}', '{"x": {"dependencies": {"q": "1"}}, "dependencies": {"@sentry/x": "^2"}}'),
+    ],
+)  # fmt: skip
+def test_a_manifest_keeps_its_form(text: str, after: str) -> None:
+    assert packages.added(text, "dependencies", "@sentry/x", "^2") == after
+
+
+def test_the_sdk_of_another_framework_is_replaced_everywhere(tmp_path: Path) -> None:
+    files = {
+        "package.json": NEXT.replace("@sentry/nextjs", "@sentry/react"),
+        "instrumentation-client.ts": INIT.replace("@sentry/nextjs", "@sentry/react"),
+        "app/report.ts": "import { captureException } from '@sentry/react';\nexport const report = captureException;\n",
+    }
+    changed = fixed(tmp_path, files, packages.matching, "frontend-sdk-matches-framework")
+    assert set(changed) == set(files)
+    assert not [text for text in changed.values() if "@sentry/react" in text]
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "left"),
+    [
+        ("next.config.ts", "import type { NextConfig } from 'next';\n\nconst config: NextConfig = {};\n\nexport default config;\n",
+         "export default withSentryConfig(config, {\n  org: process.env.SENTRY_ORG,\n"),
+        ("next.config.js", "module.exports = {\n  reactStrictMode: true,\n};\n",
+         "module.exports = withSentryConfig({\n  reactStrictMode: true,\n}, {\n  org: process.env.SENTRY_ORG,\n"),
+        ("", "", "export default withSentryConfig({}, {\n  org: process.env.SENTRY_ORG,\n"),
+    ],
+)  # fmt: skip
+def test_next_uploads_its_source_maps(tmp_path: Path, name: str, config: str, left: str) -> None:
+    image = (
+        "FROM node:22\nWORKDIR /app\nCOPY . .\nARG NEXT_PUBLIC_SENTRY_DSN\nARG SENTRY_PROJECT\nARG SENTRY_RELEASE\n"
+        "RUN --mount=type=secret,id=SENTRY_AUTH_TOKEN,env=SENTRY_AUTH_TOKEN npm run build\nCMD [\"npm\", \"start\"]\n"
+    )  # fmt: skip
+    build = (
+        "docker build --build-arg NEXT_PUBLIC_SENTRY_DSN=$DSN --build-arg SENTRY_PROJECT=web --build-arg SENTRY_RELEASE=$COMMIT_SHA"
+        " --secret id=SENTRY_AUTH_TOKEN -t eu.gcr.io/p/web .\ngcloud run deploy web-staging --image eu.gcr.io/p/web\n"
+    )
+    files = next_init("", Dockerfile=image, **{"deploy.sh": build})
+    changed = fixed(tmp_path, files | ({name: config} if name else {}), bundles.source_maps, "source-maps")
+    [text] = changed.values()
+    assert left in text
+    assert answers(tmp_path, browser_options.release, "release-set") == []
+
+
+def test_vite_uploads_its_source_maps(tmp_path: Path) -> None:
+    config = (
+        "import react from '@vitejs/plugin-react';\nimport { defineConfig } from 'vite';\n\n"
+        "export default defineConfig({\n  plugins: [react()],\n  build: {\n    outDir: 'build',\n  },\n});\n"
+    )
+    workflow = (
+        "on: push\njobs:\n  deploy:\n    environment: staging\n    runs-on: ubuntu-latest\n    steps:\n      - uses: actions/checkout@v4\n"
+        "      - run: npm run build\n        env:\n          VITE_SENTRY_DSN: ${{ secrets.DSN }}\n"
+        "          SENTRY_AUTH_TOKEN: ${{ secrets.SENTRY_AUTH_TOKEN }}\n          SENTRY_PROJECT: web\n"
+    )
+    files = vite("export default function App() {\n  return <p />;\n}\n")
+    files |= {"vite.config.ts": config, ".github/workflows/deploy.yml": workflow}
+    changed = fixed(tmp_path, files, bundles.source_maps, "source-maps")
+    assert changed["vite.config.ts"] == (
+        "import { sentryVitePlugin } from '@sentry/vite-plugin';\n" + config
+    ).replace(
+        "[react()]", "[react(), sentryVitePlugin({\n    sourcemaps: { filesToDeleteAfterUpload: ['build/**/*.map'] },\n  })]"
+    ).replace("'build',\n", "'build',\n    sourcemap: 'hidden',\n")
+    assert '"@sentry/vite-plugin": "^5.4.1", "vite"' in changed["package.json"]
+
+
+def test_maps_are_no_longer_published(tmp_path: Path) -> None:
+    files = next_init("", **{"next.config.js": "module.exports = { productionBrowserSourceMaps: true };\n"})
+    write(tmp_path, files)
+    served = [item for item in answers(tmp_path, bundles.source_maps, "source-maps") if isinstance(item, Change)][0]
+    assert served.edits[0].after == "module.exports = { productionBrowserSourceMaps: false };\n"
