@@ -93,13 +93,15 @@ def _dsn(case: Case, names: tuple[str, ...], targets: Sequence[Deployment]) -> C
     secrets: list[str] = []
 
     def ask(spelling: Spelling) -> Given | Refusal:
-        secret = spelling.secret(names)
+        agreed = secrets[0] if secrets and "$" not in secrets[0] else ""
+        secret = (spelling.here(agreed) if agreed else "") or spelling.secret(names)
         if not secret:
             where = f"{spelling.deployment.path}:{spelling.deployment.line}"
             return Refusal(reason=f"{where} deploys to several environments, and nothing in it names the one that it deploys to")
         secrets.append(rendered(secret, case.environment))
         return Given(name, secret)
 
+    targets = sorted(targets, key=lambda item: not any(one.secret for one in item.settings))
     placed = given_to(case, targets, ask)
     if isinstance(placed, Refusal):
         return Refusal(reason=placed.reason, commands=placed.commands or paste)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from sentry_audit.fixers.texts import indent_at, line_at, row_end, row_start
+from sentry_audit.fixers.texts import indent_at, line_at, row_at, row_end, row_start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _PROGRAM = re.compile(r"(?<![\w./-])(?:gcloud|docker|podman)(?= )")
 _ASSIGNED = r"(?m)^[ \t]*(?:-?[ \t]*run:[ \t]*)?(?:(?:export|local|readonly|declare(?:[ \t]+-\w+)*)[ \t]+)?{name}=(\()?"
 _VARIABLE = re.compile(r"^\"?\$\$?\{?(\w+)(?:\[@\]|\[\*\])?\}?\"?$")
+#: A command that would be longer goes on in a row of its own.
+WIDEST = 120
 _REDIRECTION = re.compile(r"^\d*[<>]")
 
 
@@ -211,5 +213,6 @@ def added(command: Command, flag: str, value: str, beside: Sequence[str] = ()) -
     rows = [word for word in command.words if word.raw.startswith("--") and line_at(text, word.start) > line_at(text, command.words[0].start)]
     word = f"{flag}{' ' if spaced else '='}" + (f'"{value}"' if quoted else value)
     if not rows:
-        return at, f" {word}"
+        broken = not command.folded and len(row_at(text, at)) + len(word) >= WIDEST
+        return at, f" \\\n{indent_at(text, at)}  {word}" if broken else f" {word}"
     return at, ("\n" if command.folded else " \\\n") + indent_at(text, rows[0].start) + word

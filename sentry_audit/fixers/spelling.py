@@ -28,11 +28,18 @@ class Spelling(Struct, frozen=True):
     case: Case
     deployment: Deployment
     raw: str
+    around: str = ""
 
     @property
     def parameter(self) -> str:
-        """What stands for the environment's name in it, as written (``$environment``, ``${{ inputs.env }}``), or ``""``."""
-        return parameter_in(self.raw)
+        """What stands for the environment's name in it, as written (``$environment``, ``${{ inputs.env }}``), or ``""``.
+
+        A variable that has a name may also stand elsewhere in the script (``around``), where nothing else tells.
+        """
+        found = parameter_in(self.raw)
+        if not found and not self.deployment.environment:
+            found = parameter_in(self.around)
+        return found
 
     @property
     def shared(self) -> bool:
@@ -78,8 +85,13 @@ class Spelling(Struct, frozen=True):
         known = self._known(names)
         if known:
             return known
-        mine = [item for item in self.deployment.settings if item.secret]
-        return self._like([item.secret for item in mine])
+        mine = [item.secret for item in self.deployment.settings if item.secret]
+        return self._like(mine or self._others())
+
+    def _others(self) -> list[str]:
+        """The secrets that other deployments in this environment name."""
+        found = (item for item in self.case.scanned if isinstance(item, Deployment) and item.environment == self.deployment.environment)
+        return [one.secret for item in found for one in item.settings if one.secret]
 
     def _known(self, names: Sequence[str]) -> str:
         environment = self.case.environment
@@ -90,15 +102,15 @@ class Spelling(Struct, frozen=True):
                     path = setting.path or item.path
                     if path == self.deployment.path and (written := _written(self.case.files.text(path) or "", setting)):
                         return written
-                    if name := self._here(rendered(setting.secret, environment)):
+                    if name := self.here(rendered(setting.secret, environment)):
                         return name
         for fact in self.case.scanned:
             if isinstance(fact, SecretDeclared) and names_dsn(fact.name) and speaks_of(fact.environment, environment):
-                if name := self._here(rendered(fact.name, environment)):
+                if name := self.here(rendered(fact.name, environment)):
                     return name
         return ""
 
-    def _here(self, name: str) -> str:
+    def here(self, name: str) -> str:
         """A name that holds in this environment, with the definition's variable in place of the environment's name."""
         if "$" in name or not self.shared:
             return "" if "$" in name else name
@@ -137,12 +149,13 @@ def _prefix(names: Sequence[str], separator: str) -> str:
 
 
 def parameter_in(raw: str) -> str:
-    """The first variable in ``raw`` that holds the name of an environment, as it is written."""
+    """The first variable in ``raw`` that holds the name of an environment, as it is written; a script's ``$1`` if no other."""
+    found = []
     for match in _PARAMETER.finditer(raw):
         name = next(group for group in match.groups() if group)
-        if is_parameter(name) or is_parameter(name.rpartition(".")[2]):
-            return match[0]
-    return ""
+        if (is_parameter(name) or is_parameter(name.rpartition(".")[2])) and name not in _MODES:
+            found.append((name.isdigit(), match[0]))
+    return min(found, key=lambda pair: pair[0])[1] if found else ""
 
 
 def _value(raw: str, item: Setting) -> str:
