@@ -14,5 +14,8 @@ gcloud run deploy "shop-worker-$environment" --source worker \
   --set-secrets="SENTRY_DSN=sentry-dsn-$environment:latest"
 
 # The DSN comes too late here: next build has compiled the page before.
-gcloud run deploy "shop-web-$environment" --source web \
+web="europe-west1-docker.pkg.dev/shop-$environment/shop/web"
+docker build --tag "$web" web
+docker push "$web"
+gcloud run deploy "shop-web-$environment" --image "$web" \
   --set-secrets="NEXT_PUBLIC_SENTRY_DSN=sentry-dsn-$environment:latest"

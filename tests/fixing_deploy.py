@@ -1,0 +1,105 @@
+"""Run one fixer on the gaps of its check, write what it changes, and audit again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from sentry_audit import app, engine
+from sentry_audit.app import Request
+from sentry_audit.fixing import Case, Change, Refusal
+from tests.trees import write
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sentry_audit.fixing import Fixer
+    from sentry_audit.model import Report
+
+BAD = {"gap", "unknown", "error"}
+
+
+def cases(root: Path, check_id: str, environment: str = "staging") -> list[Case]:
+    """A case for each gap of one check."""
+    request = Request(root=root, environments=(environment,))
+    tree, settings = app._tree(request)
+    collected, deriver = app._collect(tree, settings, request)
+    parts = app._components(collected, ())
+    audited = app._audited(deriver, parts, environment)
+    components = [*(item.fact for item in parts[0]), *(item.fact for item in parts[1])]
+    checks = app.shipped_checks(examples=False)
+    report = app.report(collected, deriver, components, checks, audited, None, request, settings)
+    [check] = [item for item in checks if item.id == check_id]
+    by_name = {item.name: item for item in components}
+    return [
+        Case(
+            finding=finding,
+            bad=engine.bad_facts(check, audited.facts, finding.component),
+            component=by_name[finding.component],
+            environment=environment,
+            facts=tuple(fact for fact in audited.facts if fact.component == finding.component),
+            scanned=deriver.facts,
+            program=deriver.program,
+            table=deriver.table,
+        )
+        for finding in report.findings
+        if finding.check == check_id and finding.status.value == "gap"
+    ]
+
+
+def audited(root: Path, environment: str = "staging") -> Report:
+    [report] = app.check(Request(root=root, environments=(environment,)))
+    return report
+
+
+def bad(report: Report) -> set[tuple[str, str]]:
+    return {(item.check, item.component) for item in report.findings if item.status.value in BAD}
+
+
+def apply(root: Path, change: Change) -> dict[str, str]:
+    """Write the edits; what was written, by path."""
+    for edit in change.edits:
+        assert edit.after is not None
+        (root / edit.path).parent.mkdir(parents=True, exist_ok=True)
+        with (root / edit.path).open("w", encoding="utf-8", newline="") as stream:
+            stream.write(edit.after)
+    return {edit.path: edit.after or "" for edit in change.edits}
+
+
+def fixed(
+    root: Path, files: Mapping[str, str], check_id: str, fixer: Fixer, environment: str = "staging", rounds: int = 6
+) -> dict[str, str]:
+    """The files that ``fixer`` changes until no gap of the check is left; nothing else becomes bad."""
+    write(root, files)
+    return fixed_in(root, check_id, fixer, environment, rounds)
+
+
+def fixed_in(root: Path, check_id: str, fixer: Fixer, environment: str = "staging", rounds: int = 6) -> dict[str, str]:
+    before = bad(audited(root, environment))
+    written: dict[str, str] = {}
+    assert cases(root, check_id, environment), f"{check_id} is no gap here"
+    for _ in range(rounds):
+        case = next(iter(cases(root, check_id, environment)), None)
+        if case is None:
+            break
+        change = fixer(case)
+        assert isinstance(change, Change), change
+        assert change.edits
+        written |= apply(root, change)
+    report = audited(root, environment)
+    assert not [item for item in report.findings if item.check == check_id and item.status.value in BAD]
+    assert bad(report) <= before, bad(report) - before
+    return written
+
+
+def refused(root: Path, files: Mapping[str, str], check_id: str, fixer: Fixer, environment: str = "staging") -> Refusal:
+    """The refusal of the first gap."""
+    write(root, files)
+    result = fixer(cases(root, check_id, environment)[0])
+    assert isinstance(result, Refusal), result
+    return result
+
+
+__all__ = ["apply", "audited", "bad", "cases", "fixed", "fixed_in", "refused", "replace"]
