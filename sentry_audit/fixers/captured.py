@@ -163,9 +163,10 @@ def _socket_class(source: Source, function: FunctionNode | None, clause: ast.Exc
     if "Disconnect" in "".join(ast.unparse(item) for item in clause.body):
         return ""
     for name in ("WebSocket", "WebSocketDisconnect", "FastAPI", "APIRouter"):
-        item = source.module.aliases.get(name)
-        if item is not None and not item.level and item.module.partition(".")[0] in {"fastapi", "starlette"}:
-            return item.module if "websockets" in item.module or item.module == "fastapi" else "starlette.websockets"
+        known = source.module.aliases.get(name)
+        if known is not None and not known.level and known.module.partition(".")[0] in {"fastapi", "starlette"}:
+            own = known.module == "fastapi" or "websockets" in known.module
+            return known.module if own else "starlette.websockets"
     return "starlette.websockets"
 
 
