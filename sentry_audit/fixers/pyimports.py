@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from sentry_audit.fixers.pysource import Source, _is_docstring
+from sentry_audit.fixers.pysource import Source, is_docstring
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -156,7 +156,7 @@ def _leading(body: Sequence[ast.stmt]) -> list[_Imported]:
         elif found and not (isinstance(statement, ast.Try | ast.If) and _only_imports(statement)):
             if any(not _is_future(item) for item in found):
                 break
-        elif not found and not _is_docstring(statement):
+        elif not found and not is_docstring(statement):
             if not isinstance(statement, ast.Assign | ast.Try | ast.If):
                 break
     return found
@@ -223,7 +223,7 @@ def _place(source: Source, program: Program, run: list[_Imported], module: str, 
 
     wanted = _section(program, source.module.path, module)
     if not run:
-        _first(source, line)
+        _first(source, wanted, line)
         return
     mine = [item for item in run if section(item) == wanted]
     if mine:
@@ -237,10 +237,12 @@ def _place(source: Source, program: Program, run: list[_Imported], module: str, 
         more = [item for item in run if item.lineno > last.lineno]
         # Sections that are not parted by blank lines are not parted by a new one either.
         parted = not (more and following.strip() and more[0].lineno == last.end_lineno + 1)
-        source.insert_lines(last.end_lineno + 1, ["", line] if parted else [line])
+        if parted:
+            source.section(last.end_lineno + 1, wanted, line, above=False)
+        else:
+            source.insert_lines(last.end_lineno + 1, [line])
     else:
-        number = source.above(run[0])
-        source.insert_lines(number, [line, ""])
+        source.section(source.above(run[0]), wanted, line, above=True)
 
 
 def _section(program: Program, path: str, module: str) -> int:
@@ -250,14 +252,14 @@ def _section(program: Program, path: str, module: str) -> int:
     return _FIRST if program.locate(module, path) or program.locate(top, path) else _THIRD
 
 
-def _first(source: Source, line: str) -> None:
-    """The only import of a file: after its docstring, before its code."""
+def _first(source: Source, kind: int, line: str) -> None:
+    """The only imports of a file: after its docstring, before its code."""
     body = source.module.tree.body
-    if body and _is_docstring(body[0]):
+    if body and is_docstring(body[0]):
         assert body[0].end_lineno is not None
-        source.insert_lines(body[0].end_lineno + 1, ["", line])
+        source.section(body[0].end_lineno + 1, kind, line, above=False)
     elif body:
-        source.insert_lines(source.above(body[0]), [line, ""])
+        source.section(source.above(body[0]), kind, line, above=True)
     else:
         source.insert_lines(1, [line])
 

@@ -42,6 +42,7 @@ class Source:
         self.newline = next(iter(_LINE_END.findall(self.text)), "\n")
         self._starts = [0, *(match.end() for match in _LINE_END.finditer(self.text))]
         self._patches: list[_Patch] = []
+        self._sections: dict[tuple[int, int], list[str]] = {}
 
     # --- positions ------------------------------------------------------------------------------
 
@@ -152,6 +153,47 @@ class Source:
         lead = "\n" if offset and not self.text[offset - 1 : offset].endswith(("\n", "\r")) else ""
         self.insert(offset, lead + "".join(f"{line}\n" for line in lines))
 
+    def section(self, number: int, kind: int, line: str, *, above: bool) -> None:
+        """Begin a section of imports before line ``number``, or add to the one of its ``kind`` that was begun there.
+
+        ``above``: what follows the section is parted from it by a blank line, and not what precedes it.
+        """
+        begun = self._sections.get((number, kind))
+        lines = sorted([*(begun or ()), line], key=_import_order)
+        self._sections[number, kind] = lines
+        if begun is not None:
+            old = _section_text(begun, above=above)
+            self._patches = [
+                _Patch(item.start, item.end, item.text.replace(old, _section_text(lines, above=above)))
+                if item.start == self.line_start(number)
+                else item
+                for item in self._patches
+            ]
+        else:
+            lead = "" if above or number <= len(self._starts) or self.text.endswith(("\n", "\r")) else "\n"
+            self.insert(self.line_start(number), lead + _section_text(lines, above=above))
+
+    def top_level(self, node: ast.AST) -> ast.stmt:
+        """The statement of the module that ``node`` stands in."""
+        chain = [node, *self.module.ancestors(node)]
+        return next(item for item in reversed(chain) if isinstance(item, ast.stmt))
+
+    def define_above(self, node: ast.AST, lines: Sequence[str], *, constants: bool = False) -> None:
+        """Put a definition in above the statement of the module that ``node`` stands in, parted by blank lines.
+
+        ``constants``: it begins with one, which two blank lines part only from a function or a class before it.
+        """
+        top = self.top_level(node)
+        body = self.module.tree.body
+        before = body[body.index(top) - 1] if body.index(top) else None
+        number = self.above(top)
+        defined = isinstance(before, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        wanted = 0 if before is None else 1 if constants and not defined else 2
+        have = 0
+        while have < wanted and number - 1 - have >= 1 and not self.line(number - 1 - have).strip():
+            have += 1
+        self.insert_lines(number, [*[""] * (wanted - have), *lines, "", ""])
+
     def into_body(self, body: Sequence[ast.stmt], lines: Sequence[str]) -> None:
         """Put statements in at the beginning of a block, after its docstring; a lone ``pass`` gives way to them."""
         first = body[0]
@@ -159,7 +201,7 @@ class Source:
             indent = self.indent(first.lineno)
             self.replace(self.start(first), self.end(first), f"\n{indent}".join(lines))
             return
-        if _is_docstring(first):
+        if is_docstring(first):
             if len(body) == 1:
                 assert first.end_lineno is not None
                 self.insert_lines(first.end_lineno + 1, [self.indent(first.lineno) + line for line in lines])
@@ -218,7 +260,18 @@ class Source:
         return Edit(self.module.path, text)
 
 
-def _is_docstring(statement: ast.stmt) -> bool:
+def _import_order(line: str) -> tuple[bool, str]:
+    words = line.split()
+    return words[0] == "from", words[1].lower()
+
+
+def _section_text(lines: Sequence[str], *, above: bool) -> str:
+    text = "".join(f"{line}\n" for line in lines)
+    return f"{text}\n" if above else f"\n{text}"
+
+
+def is_docstring(statement: ast.stmt) -> bool:
+    """Whether ``statement`` is a text and nothing else."""
     return (
         isinstance(statement, ast.Expr)
         and isinstance(statement.value, ast.Constant)

@@ -19,7 +19,6 @@ from sentry_audit.fixers.pycalls import add_arguments, argument, replace_value
 from sentry_audit.fixers.pyimports import add_import
 from sentry_audit.fixing import Refusal
 from sentry_audit.python.integrations import LLMS, PACKAGE
-from sentry_audit.python.module import FunctionNode
 from sentry_audit.python.options import DATABASES
 from sentry_audit.sdk_table import key
 
@@ -184,25 +183,12 @@ def _sampler(case: Case, source: Source, init: InitCall, probes: tuple[str, ...]
         f"{step}{step}return float(parent)",
         f'{step}return {sdk_name}.get_client().options["traces_sample_rate"] or 0.0',
     ]
-    top = _top_level(source, init.call)
-    number = source.above(top)
-    body = source.module.tree.body
-    before = body[body.index(top) - 1] if body.index(top) else None
-    lead = _missing_blanks(source, number, 2 if isinstance(before, FunctionNode | ast.ClassDef) else 1)
-    source.insert_lines(number, [*lead, *(_quoted(source, line) for line in lines), "", ""])
+    source.define_above(init.call, [_quoted(source, line) for line in lines], constants=True)
     return f"traces_sampler={name}"
 
 
 def _quoted(source: Source, line: str) -> str:
     return line if '"""' in line else source.quoted(line)
-
-
-def _missing_blanks(source: Source, number: int, wanted: int) -> list[str]:
-    """What is missing to so many blank lines above line ``number``."""
-    have = 0
-    while have < wanted and number - 1 - have >= 1 and not source.line(number - 1 - have).strip():
-        have += 1
-    return [""] * (wanted - have)
 
 
 def _tuple(source: Source, name: str, items: list[str]) -> list[str]:
@@ -228,12 +214,6 @@ def _path(framework: str) -> list[str] | None:
             'path = scope.get("path") or environ.get("PATH_INFO", "")',
         ]
     return None
-
-
-def _top_level(source: Source, node: ast.AST) -> ast.stmt:
-    """The statement of the module that ``node`` stands in."""
-    chain = [node, *source.module.ancestors(node)]
-    return next(item for item in reversed(chain) if isinstance(item, ast.stmt))
 
 
 # --- spans ------------------------------------------------------------------------------------------
