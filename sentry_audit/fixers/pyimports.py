@@ -80,24 +80,51 @@ def add_import(source: Source, program: Program, module: str, name: str = "", ne
     gets it as a neighbour.
     """
     scope = source.module.function_of(near) if near is not None else None
-    for statement in _visible(source.module, scope):
-        for item in statement.names:
-            if isinstance(statement, ast.Import) and not name and item.name == module:
-                return item.asname or item.name
-            if isinstance(statement, ast.ImportFrom) and name and (statement.module, item.name) == (module, name):
-                if not statement.level:
+    if not name:
+        for statement in _visible(source.module, scope):
+            for item in statement.names if isinstance(statement, ast.Import) else ():
+                if item.name == module:
                     return item.asname or item.name
-    line = f"from {module} import {name}" if name else f"import {module}"
-    if near is not None and (beside := _neighbour(source.module, module.partition(".")[0], scope)) is not None:
-        _beside(source, beside, module, name, line)
-        return name or module
+        if (module, "") in source.imported:
+            return module
+        source.imported.add((module, ""))
+        _add(source, program, module, [], scope, near is not None)
+        return module
+    return add_names(source, program, module, [name], near)[0]
+
+
+def add_names(
+    source: Source, program: Program, module: str, names: Sequence[str], near: ast.AST | None = None
+) -> list[str]:
+    """The same for several names of ``module``, in one statement."""
+    scope = source.module.function_of(near) if near is not None else None
+    known = {
+        item.name: item.asname or item.name
+        for statement in _visible(source.module, scope)
+        if isinstance(statement, ast.ImportFrom) and statement.module == module and not statement.level
+        for item in statement.names
+    }
+    missing = [name for name in names if name not in known and (module, name) not in source.imported]
+    source.imported |= {(module, name) for name in missing}
+    if missing:
+        _add(source, program, module, missing, scope, near is not None)
+    return [known.get(name, name) for name in names]
+
+
+def _add(
+    source: Source, program: Program, module: str, names: Sequence[str], scope: ast.AST | None, beside: bool
+) -> None:
+    line = f"from {module} import {', '.join(names)}" if names else f"import {module}"
+    neighbours = _neighbour(source.module, module.partition(".")[0], scope) if beside else None
+    if neighbours is not None:
+        _beside(source, neighbours, module, names, line)
+        return
     run = _leading(source.module.tree.body)
     same = next((item for item in run if isinstance(item, ast.ImportFrom) and item.module == module), None)
-    if name and same is not None and not same.level and same.names[0].name != "*":
-        _join(source, same, name)
+    if names and same is not None and not same.level and same.names[0].name != "*":
+        _join(source, same, names)
     else:
         _place(source, program, run, module, line)
-    return name or module
 
 
 def _visible(module: Module, scope: ast.AST | None) -> list[_Imported]:
@@ -129,12 +156,12 @@ def _neighbour(module: Module, package: str, scope: ast.AST | None) -> list[_Imp
     return None
 
 
-def _beside(source: Source, beside: list[_Imported], module: str, name: str, line: str) -> None:
+def _beside(source: Source, beside: list[_Imported], module: str, names: Sequence[str], line: str) -> None:
     same = next((item for item in beside if isinstance(item, ast.ImportFrom) and item.module == module), None)
-    if name and same is not None:
-        _join(source, same, name)
+    if names and same is not None:
+        _join(source, same, names)
         return
-    before = [item for item in beside if isinstance(item, ast.Import) or (name and (item.module or "") < module)]
+    before = [item for item in beside if isinstance(item, ast.Import) or (names and (item.module or "") < module)]
     if before:
         source.after(before[-1], [line])
     else:
@@ -175,39 +202,35 @@ def _sort_key(name: str) -> tuple[int, str]:
     return (0 if name.isupper() and len(name) > 1 else 1 if name[:1].isupper() else 2, name)
 
 
-def _join(source: Source, statement: ast.ImportFrom, name: str) -> None:
-    """Add ``name`` to ``from module import …``, in its order."""
+def _join(source: Source, statement: ast.ImportFrom, names: Sequence[str]) -> None:
+    """Add ``names`` to ``from module import …``, in their order."""
     present = [item.name for item in statement.names]
-    following = next((item for item in statement.names if _sort_key(item.name) > _sort_key(name)), None)
-    if present != sorted(present, key=_sort_key):
-        following = None
+    ordered = present == sorted(present, key=_sort_key)
     text = source.source(statement)
     if statement.lineno == statement.end_lineno:
-        names = [ast.unparse(item) for item in statement.names]
-        names.insert(statement.names.index(following) if following else len(names), name)
-        head = f"{'.' * statement.level}{statement.module or ''}"
+        written = {item.name: ast.unparse(item) for item in statement.names}
+        both = [*present, *names]
+        whole = [written.get(name, name) for name in (sorted(both, key=_sort_key) if ordered else both)]
+        head = f"from {'.' * statement.level}{statement.module or ''} import "
         indent = source.indent(statement.lineno)
-        line = f"from {head} import {', '.join(names)}"
+        line = head + (f"({', '.join(whole)})" if "(" in text else ", ".join(whole))
         if len(indent + line) > source.length:
-            rows = "".join(f"{indent}{source.unit}{each},\n" for each in names)
-            line = f"from {head} import (\n{rows}{indent})"
-        elif "(" in text:
-            line = f"from {head} import ({', '.join(names)})"
+            rows = "".join(f"{indent}{source.unit}{each},\n" for each in whole)
+            line = f"{head}(\n{rows}{indent})"
         source.replace(source.start(statement), source.end(statement), line)
         return
     last = statement.names[-1]
     one_each = last.lineno > statement.lineno and last.lineno != statement.end_lineno
-    anchor = following or last
-    position = source.offset(anchor.lineno, anchor.col_offset)
-    gap = f"\n{source.indent(anchor.lineno)}" if one_each else " "
-    if following is not None:
-        source.insert(position, f"{name},{gap}")
-        return
-    assert last.end_lineno is not None
-    assert last.end_col_offset is not None
-    end = source.offset(last.end_lineno, last.end_col_offset)
-    comma = "," if source.text[end:].lstrip()[:1] == "," else ""
-    source.insert(end, f",{gap}{name}" if comma else f",{gap}{name}" + ("," if one_each else ""))
+    for name in sorted(names, key=_sort_key):
+        following = next((item for item in statement.names if _sort_key(item.name) > _sort_key(name)), None)
+        anchor = following if ordered and following is not None else last
+        gap = f"\n{source.indent(anchor.lineno)}" if one_each else " "
+        if anchor is following:
+            source.insert(source.offset(anchor.lineno, anchor.col_offset), f"{name},{gap}")
+            continue
+        assert last.end_lineno is not None
+        assert last.end_col_offset is not None
+        source.insert(source.offset(last.end_lineno, last.end_col_offset), f",{gap}{name}")
 
 
 def _place(source: Source, program: Program, run: list[_Imported], module: str, line: str) -> None:

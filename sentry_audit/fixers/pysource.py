@@ -41,6 +41,7 @@ class Source:
         self.length = length
         self.newline = next(iter(_LINE_END.findall(self.text)), "\n")
         self._starts = [0, *(match.end() for match in _LINE_END.finditer(self.text))]
+        self.imported: set[tuple[str, str]] = set()
         self._patches: list[_Patch] = []
         self._sections: dict[tuple[int, int], list[str]] = {}
 
