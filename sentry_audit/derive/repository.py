@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from sentry_audit.facts import Fact
     from sentry_audit.python.analysis import Analysed
 
-_PROBE = re.compile(
+#: Options of init that can leave transactions out.
+SAMPLED = frozenset({"traces_sampler", "before_send_transaction", "ignore_transactions", "ignore_spans"})
+PROBE = re.compile(
     r"[\"'](/(?:[\w-]+/)*(?:health|healthz|healthcheck|health-check|livez|readyz|liveness|readiness|ping|_ah/health)/?)[\"']"
 )
 
@@ -97,13 +99,13 @@ def health_checks(analysed: Analysed) -> list[Fact]:
         text = files.text(path) or ""
         if "health" not in text and "ping" not in text and "livez" not in text and "ready" not in text:
             continue
-        for match in _PROBE.finditer(text):
+        for match in PROBE.finditer(text):
             line = text.count("\n", 0, match.start()) + 1
             found.setdefault(match[1], Evidence(path, line, None, None, match[1]))
     if not found:
         return []
     options = {name for item in analysed.reached for name in item.init.options}
-    filtered = bool(options & {"traces_sampler", "before_send_transaction", "ignore_transactions", "ignore_spans"})
+    filtered = bool(options & SAMPLED)
     return [
         HealthChecks(component=analysed.name, probes=tuple(found), traced=not filtered, evidence=tuple(found.values()))
     ]

@@ -139,7 +139,7 @@ class _Reader:
 
     def _handler(self, function: FunctionNode, handles: str, node: ast.expr | None) -> list[ErrorHandler]:
         name = handles.rsplit(".", 1)[-1]
-        statuses = self._statuses(function.body)
+        statuses = answered_with(function.body)
         answers = max(statuses, default=0)
         broad = name in {"Exception", "BaseException"}
         seen_before = name in {"500", "InternalServerError", "INTERNAL_SERVER_ERROR"} or (broad and not self.flask)
@@ -198,7 +198,7 @@ class _Reader:
                     ErrorHandler(
                         where="middleware",
                         handles="Exception",
-                        answers=str(max(self._statuses(clause.body), default="")),
+                        answers=str(max(answered_with(clause.body), default="")),
                         captures=fate.heard,
                         problem="" if fate.heard else f"{problem}: Sentry never hears of them",
                         unknown=fate.unknown,
@@ -209,7 +209,7 @@ class _Reader:
 
     def _process_exception(self, function: FunctionNode) -> list[ErrorHandler]:
         answered = [node for node in ast.walk(function) if isinstance(node, ast.Return) and not _nothing(node.value)]
-        if not answered or max(self._statuses(function.body), default=500) < 500:
+        if not answered or max(answered_with(function.body), default=500) < 500:
             return []
         fate = self._fate(function.body)
         name = _owner(self.module, function)
@@ -263,7 +263,7 @@ class _Reader:
             for clause in attempt.handlers:
                 if not _catches_all(clause):
                     continue
-                if where == "route" and max(self._statuses(clause.body), default=0) < 500:
+                if where == "route" and max(answered_with(clause.body), default=0) < 500:
                     continue
                 if where == "worker" and not _main_part(function, attempt):
                     continue
@@ -334,7 +334,7 @@ class _Reader:
         if self.flask:
             return text in _WERKZEUG or text == "HTTPException"
         if text == "HTTPException":
-            statuses = self._statuses([node])
+            statuses = answered_with([node])
             return bool(statuses) and max(statuses) < 500
         return False
 
@@ -360,22 +360,21 @@ class _Reader:
                     return self, item
         return None
 
-    def _statuses(self, body: Sequence[ast.stmt]) -> list[int]:
-        """The literal HTTP statuses that ``body`` answers with; ``abort(500)`` counts."""
-        found: list[int] = []
-        for node in (inner for statement in body for inner in ast.walk(statement)):
-            if isinstance(node, ast.Call):
-                name = ast.unparse(node.func).rsplit(".", 1)[-1]
-                if name == "HttpResponseServerError":
-                    found.append(500)
-                found += [
-                    _status(keyword.value) for keyword in node.keywords if keyword.arg in {"status_code", "status"}
-                ]
-                if name in {"HTTPException", "abort", "Response", "JSONResponse"} and node.args:
-                    found += [_status(argument) for argument in node.args[:2]]
-            elif isinstance(node, ast.Return) and isinstance(node.value, ast.Tuple) and len(node.value.elts) > 1:
-                found.append(_status(node.value.elts[1]))
-        return [status for status in found if status]
+
+def answered_with(body: Sequence[ast.stmt]) -> list[int]:
+    """The literal HTTP statuses that ``body`` answers with; ``abort(500)`` counts."""
+    found: list[int] = []
+    for node in (inner for statement in body for inner in ast.walk(statement)):
+        if isinstance(node, ast.Call):
+            name = ast.unparse(node.func).rsplit(".", 1)[-1]
+            if name == "HttpResponseServerError":
+                found.append(500)
+            found += [_status(keyword.value) for keyword in node.keywords if keyword.arg in {"status_code", "status"}]
+            if name in {"HTTPException", "abort", "Response", "JSONResponse"} and node.args:
+                found += [_status(argument) for argument in node.args[:2]]
+        elif isinstance(node, ast.Return) and isinstance(node.value, ast.Tuple) and len(node.value.elts) > 1:
+            found.append(_status(node.value.elts[1]))
+    return [status for status in found if status]
 
 
 def _status(node: ast.expr) -> int:

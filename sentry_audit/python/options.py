@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _RATES = ("sample_rate", "traces_sample_rate", "profiles_sample_rate", "profile_session_sample_rate")
 _HOOKS = ("before_send", "before_send_transaction", "before_send_log", "before_send_span")
 #: Distribution → the integration that makes its spans; ``""`` when the SDK has none.
-_DATABASES = {
+DATABASES = {
     "sqlalchemy": "sqlalchemy.SqlalchemyIntegration",
     "sqlmodel": "sqlalchemy.SqlalchemyIntegration",
     "asyncpg": "asyncpg.AsyncPGIntegration",
@@ -178,7 +178,7 @@ def tracing(
             component=name, area="tracing", enabled=on, problem=problem, unknown=unknown, evidence=(item.init.evidence,)
         )
     ]
-    for area, libraries in (("database", _DATABASES), ("llm", LLMS)):
+    for area, libraries in (("database", DATABASES), ("llm", LLMS)):
         for library, integration in libraries.items():
             if library not in installed or not on:
                 continue
