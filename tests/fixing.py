@@ -48,7 +48,11 @@ def answers(root: Path, fixer: Fixer, check_id: str, environment: str = "staging
 
 
 def fixed(
-    root: Path, files: Mapping[str, str], fixer: Fixer, check_id: str, environment: str = "staging",
+    root: Path,
+    files: Mapping[str, str],
+    fixer: Fixer,
+    check_id: str,
+    environment: str = "staging",
     judged_now: frozenset[str] = frozenset(),
 ) -> dict[str, str]:
     """The texts that the fixer changed, after it closed every gap of its check and opened no other.

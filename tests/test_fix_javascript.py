@@ -112,7 +112,7 @@ def test_an_error_page_captures_in_the_effect_that_it_has(tmp_path: Path) -> Non
     )
     files = {"package.json": NEXT, "app/error.tsx": page}
     changed = fixed(tmp_path, files, boundaries.capture, CAPTURES)
-    after = page.replace('import { use', 'import * as Sentry from "@sentry/nextjs";\nimport { use')
+    after = page.replace("import { use", 'import * as Sentry from "@sentry/nextjs";\nimport { use')
     after = after.replace("    console", "    Sentry.captureException(error);\n    console")
     assert changed == {"app/error.tsx": after}
 
@@ -137,7 +137,10 @@ def test_an_error_page_gets_an_effect_and_what_it_needs(tmp_path: Path) -> None:
         "const Failed = ({ error }) => {\n  useEffect(() => {\n    Sentry.captureException(error);\n  }, [error]);\n\n"
         "  return <p>{error.message}</p>;\n};\nexport default Failed;\n"
     )
-    assert "React.useEffect(() => {\n    Sentry.captureException(props.error);\n  }, [props.error]);" in changed["app/b/error.jsx"]
+    assert (
+        "React.useEffect(() => {\n    Sentry.captureException(props.error);\n  }, [props.error]);"
+        in changed["app/b/error.jsx"]
+    )
 
 
 def vite(app: str, **more: str) -> dict[str, str]:
@@ -209,8 +212,9 @@ def test_a_route_captures_the_error_of_the_router(tmp_path: Path) -> None:
         "  return <p>{String(error)}</p>;\n}\nexport default function App() {\n  return <Failed />;\n}\n"
     )
     changed = fixed(tmp_path, vite(app), boundaries.capture, CAPTURES)
-    assert "const error = useRouteError();\n\n  useEffect(() => {\n    Sentry.captureException(error);\n  }, [error]);\n" in (
-        changed["src/App.tsx"]
+    assert (
+        "const error = useRouteError();\n\n  useEffect(() => {\n    Sentry.captureException(error);\n  }, [error]);\n"
+        in (changed["src/App.tsx"])
     )
 
 
@@ -222,7 +226,10 @@ def test_what_is_captured_alone_gets_the_stack(tmp_path: Path) -> None:
         "export default function App() {\n  return <Boundary><p /></Boundary>;\n}\n"
     )
     changed = fixed(tmp_path, vite(app), boundaries.context, "frontend-error-boundary-context")
-    assert "captureException(error, { contexts: { react: { componentStack: info.componentStack } } });" in changed["src/App.tsx"]
+    assert (
+        "captureException(error, { contexts: { react: { componentStack: info.componentStack } } });"
+        in changed["src/App.tsx"]
+    )
     assert "componentDidCatch(error, info: React.ErrorInfo)" in changed["src/App.tsx"]
 
 
@@ -244,7 +251,12 @@ REQUESTS = "frontend-request-errors-captured"
 
 
 def test_instrumentation_is_made_beside_the_folder_of_the_app(tmp_path: Path) -> None:
-    files = {"package.json": NEXT, "tsconfig.json": "{}", "src/app/layout.tsx": LAYOUT, "src/instrumentation-client.ts": INIT}
+    files = {
+        "package.json": NEXT,
+        "tsconfig.json": "{}",
+        "src/app/layout.tsx": LAYOUT,
+        "src/instrumentation-client.ts": INIT,
+    }
     changed = fixed(tmp_path, files, nextjs.request_errors, REQUESTS)
     assert changed == {
         "src/instrumentation.ts": "import * as Sentry from '@sentry/nextjs';\n\nexport function register() {\n  Sentry.init({\n"
@@ -268,7 +280,12 @@ def test_instrumentation_loads_the_configurations_that_are_there(tmp_path: Path)
 
 def test_instrumentation_that_is_there_exports_the_handler(tmp_path: Path) -> None:
     text = "export async function register() {\n  await import('./sentry.server.config');\n}\n"
-    files = {"package.json": NEXT, "app/layout.tsx": LAYOUT, "instrumentation.ts": text, "instrumentation-client.ts": INIT}
+    files = {
+        "package.json": NEXT,
+        "app/layout.tsx": LAYOUT,
+        "instrumentation.ts": text,
+        "instrumentation-client.ts": INIT,
+    }
     changed = fixed(tmp_path, files, nextjs.request_errors, REQUESTS)
     assert changed["instrumentation.ts"] == (
         f"import * as Sentry from '@sentry/nextjs';\n\n{text}\nexport const onRequestError = Sentry.captureRequestError;\n"
@@ -333,8 +350,9 @@ def next_init(options: str, **more: str) -> dict[str, str]:
 def test_a_rate_is_read_from_a_variable(tmp_path: Path) -> None:
     files = next_init("  tracesSampleRate: 1.0, // all of them\n")
     changed = fixed(tmp_path, files, browser_options.sampling, "sampling-per-environment")
-    assert "  tracesSampleRate: Number(process.env.NEXT_PUBLIC_SENTRY_TRACES_SAMPLE_RATE || '0.1'), // all of them\n" in (
-        changed["instrumentation-client.ts"]
+    assert (
+        "  tracesSampleRate: Number(process.env.NEXT_PUBLIC_SENTRY_TRACES_SAMPLE_RATE || '0.1'), // all of them\n"
+        in (changed["instrumentation-client.ts"])
     )
 
 
@@ -350,7 +368,7 @@ def test_a_rate_in_a_constant_keeps_its_value(tmp_path: Path) -> None:
 
 BUILT = (
     "FROM node:22\nWORKDIR /app\nCOPY . .\nARG NEXT_PUBLIC_SENTRY_DSN\nARG NEXT_PUBLIC_APP_ENV\nARG NEXT_PUBLIC_GIT_SHA\n"
-    "RUN npm run build\nCMD [\"npm\", \"start\"]\n"
+    'RUN npm run build\nCMD ["npm", "start"]\n'
 )  # fmt: skip
 BUILDS = (
     "docker build --build-arg NEXT_PUBLIC_SENTRY_DSN=$DSN --build-arg NEXT_PUBLIC_APP_ENV=staging"
@@ -368,7 +386,10 @@ def test_events_get_the_environment_that_the_build_has(tmp_path: Path) -> None:
 def test_what_every_build_is_called_stays_as_what_is_left(tmp_path: Path) -> None:
     files = next_init("  environment: process.env.NODE_ENV,\n", Dockerfile=BUILT, **{"deploy.sh": BUILDS})
     changed = fixed(tmp_path, files, browser_options.environment, "deploy-environment-declared")
-    assert "  environment: process.env.NEXT_PUBLIC_APP_ENV || process.env.NODE_ENV,\n" in changed["instrumentation-client.ts"]
+    assert (
+        "  environment: process.env.NEXT_PUBLIC_APP_ENV || process.env.NODE_ENV,\n"
+        in changed["instrumentation-client.ts"]
+    )
 
 
 def test_events_get_the_release_that_the_build_has(tmp_path: Path) -> None:
@@ -378,7 +399,10 @@ def test_events_get_the_release_that_the_build_has(tmp_path: Path) -> None:
 
 
 def test_a_variable_that_nothing_gives_the_build_is_for_the_pipeline(tmp_path: Path) -> None:
-    write(tmp_path, next_init("  environment: process.env.NEXT_PUBLIC_ENV ?? 'x',\n", Dockerfile=BUILT, **{"deploy.sh": BUILDS}))
+    write(
+        tmp_path,
+        next_init("  environment: process.env.NEXT_PUBLIC_ENV ?? 'x',\n", Dockerfile=BUILT, **{"deploy.sh": BUILDS}),
+    )
     [answer] = answers(tmp_path, browser_options.environment, "deploy-environment-declared")
     assert isinstance(answer, Refusal)
     assert answer.commands == ("NEXT_PUBLIC_ENV=staging",)
@@ -405,7 +429,10 @@ def test_what_is_sampled_is_recorded(tmp_path: Path, options: str, left: str) ->
     [
         ("process.env.NODE_ENV === 'staging'", "if (dsn) {"),
         ("dsn && process.env.NODE_ENV === 'staging'", "if (dsn) {"),
-        ("process.env.NODE_ENV === 'test' && typeof window !== 'undefined'", "if (dsn && typeof window !== 'undefined') {"),
+        (
+            "process.env.NODE_ENV === 'test' && typeof window !== 'undefined'",
+            "if (dsn && typeof window !== 'undefined') {",
+        ),
     ],
 )
 def test_init_runs_wherever_there_is_a_dsn(tmp_path: Path, condition: str, left: str) -> None:
@@ -470,7 +497,7 @@ def test_the_sdk_of_another_framework_is_replaced_everywhere(tmp_path: Path) -> 
 def test_next_uploads_its_source_maps(tmp_path: Path, name: str, config: str, left: str) -> None:
     image = (
         "FROM node:22\nWORKDIR /app\nCOPY . .\nARG NEXT_PUBLIC_SENTRY_DSN\nARG SENTRY_PROJECT\nARG SENTRY_RELEASE\n"
-        "RUN --mount=type=secret,id=SENTRY_AUTH_TOKEN,env=SENTRY_AUTH_TOKEN npm run build\nCMD [\"npm\", \"start\"]\n"
+        'RUN --mount=type=secret,id=SENTRY_AUTH_TOKEN,env=SENTRY_AUTH_TOKEN npm run build\nCMD ["npm", "start"]\n'
     )  # fmt: skip
     build = (
         "docker build --build-arg NEXT_PUBLIC_SENTRY_DSN=$DSN --build-arg SENTRY_PROJECT=web --build-arg SENTRY_RELEASE=$COMMIT_SHA"
@@ -496,10 +523,9 @@ def test_vite_uploads_its_source_maps(tmp_path: Path) -> None:
     files = vite("export default function App() {\n  return <p />;\n}\n")
     files |= {"vite.config.ts": config, ".github/workflows/deploy.yml": workflow}
     changed = fixed(tmp_path, files, bundles.source_maps, "source-maps")
-    assert changed["vite.config.ts"] == (
-        "import { sentryVitePlugin } from '@sentry/vite-plugin';\n" + config
-    ).replace(
-        "[react()]", "[react(), sentryVitePlugin({\n    sourcemaps: { filesToDeleteAfterUpload: ['build/**/*.map'] },\n  })]"
+    assert changed["vite.config.ts"] == ("import { sentryVitePlugin } from '@sentry/vite-plugin';\n" + config).replace(
+        "[react()]",
+        "[react(), sentryVitePlugin({\n    sourcemaps: { filesToDeleteAfterUpload: ['build/**/*.map'] },\n  })]",
     ).replace("'build',\n", "'build',\n    sourcemap: 'hidden',\n")
     assert '"@sentry/vite-plugin": "^5.4.1", "vite"' in changed["package.json"]
 

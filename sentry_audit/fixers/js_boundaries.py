@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, Any
 from sentry_audit.facts import ErrorBoundary
 from sentry_audit.fixers import js_pages as pages
 from sentry_audit.fixers.js_imports import Imports
-from sentry_audit.fixers.js_web import NotClear, Patch, add_entry, analysis_of, answered, bad_of, named, package_of, parsed
+from sentry_audit.fixers.js_web import (
+    NotClear,
+    Patch,
+    add_entry,
+    analysis_of,
+    answered,
+    bad_of,
+    named,
+    package_of,
+    parsed,
+)
 from sentry_audit.javascript.captures import attribute
 from sentry_audit.javascript.syntax import FUNCTIONS, entries, line_of, text_of, walk
 
@@ -279,7 +289,9 @@ def _name_of_holder(holder: Any) -> str:
     if holder.type == "jsx_attribute":
         return text_of(holder.named_children[0])
     return text_of(
-        holder.child_by_field_name("key") or holder.child_by_field_name("property") or holder.child_by_field_name("name")
+        holder.child_by_field_name("key")
+        or holder.child_by_field_name("property")
+        or holder.child_by_field_name("name")
     )
 
 

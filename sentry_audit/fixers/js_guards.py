@@ -104,13 +104,13 @@ class Softening:
             inner, positive = _bare(inner.child_by_field_name("argument")), not positive
         if inner.type == "identifier" and text_of(inner) in source.constants:
             condition = Condition(self.analysis.values, source, names, inner, True)
-            if not condition._is_dsn(inner, source, names):  # noqa: SLF001 - asked as the check asks it
+            if not condition._is_dsn(inner, source, names):
                 return [(source, source.constants[text_of(inner)], True, names)]
         if inner.type != "call_expression":
             return None
         function = inner.child_by_field_name("function")
         condition = Condition(self.analysis.values, source, names, inner, True)
-        where, body = condition._function(text_of(function), source)  # noqa: SLF001
+        where, body = condition._function(text_of(function), source)
         if where is None:
             return None
         return list(self._returned(where, body, inner, condition, source, names))
@@ -124,7 +124,7 @@ class Softening:
         called = frozenset(
             re.split(r"[:=?]", text_of(listed[index]))[0].strip()
             for index, item in enumerate(arguments)
-            if index < len(listed) and condition._is_dsn(item, source, names)  # noqa: SLF001
+            if index < len(listed) and condition._is_dsn(item, source, names)
         )
         body = function.child_by_field_name("body")
         if body.type != "statement_block":
@@ -169,7 +169,7 @@ class Softening:
         condition = Condition(self.analysis.values, source, names, term, True)
         for part in walk(term):
             if part.type in {"identifier", "member_expression"}:
-                if condition._is_dsn(part, source, names):  # noqa: SLF001
+                if condition._is_dsn(part, source, names):
                     return text_of(part).rstrip("!?")
         return ""
 
@@ -199,8 +199,10 @@ def _is_asked(node: Any) -> bool:
         node, parent = parent, parent.parent
     if parent is None:
         return False
-    return parent.type == "if_statement" or parent.type == "expression_statement" or (
-        parent.type == "ternary_expression" and node == parent.child_by_field_name("condition")
+    return (
+        parent.type == "if_statement"
+        or parent.type == "expression_statement"
+        or (parent.type == "ternary_expression" and node == parent.child_by_field_name("condition"))
     )
 
 

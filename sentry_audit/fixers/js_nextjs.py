@@ -71,7 +71,9 @@ def request_errors(case: Case) -> Change | Refusal:
         if path is not None:
             return answered(f"will export onRequestError from {path}", [_exported(analysis, path)])
         edit = _instrumentation(analysis)
-        return answered(f"will add {edit.path}, which initialises the SDK in the server and exports onRequestError", [edit])
+        return answered(
+            f"will add {edit.path}, which initialises the SDK in the server and exports onRequestError", [edit]
+        )
     except NotClear as error:
         return error.refusal
 
@@ -96,7 +98,12 @@ def _exported(analysis: Analysis, path: str) -> Edit:
     if known is not None:
         body, listed = known.child_by_field_name("body"), known.child_by_field_name("parameters")
         names = [re.split(r"[:=?]", text_of(item))[0].strip() for item in listed.named_children] if listed else []
-        if body is None or body.type != "statement_block" or len(names) != 3 or any(not name.isidentifier() for name in names):
+        if (
+            body is None
+            or body.type != "statement_block"
+            or len(names) != 3
+            or any(not name.isidentifier() for name in names)
+        ):
             raise NotClear(f"onRequestError in {path} does not take what it would hand on", _REQUEST)
         from sentry_audit.fixers.js_boundaries import first_statement
 
@@ -147,7 +154,12 @@ def global_error(case: Case) -> Change | Refusal:
         if folder is None:
             raise NotClear("the folder of the app was not found again")
         layout = next(
-            (path for path in analysis.loading.code if dirname(path) == folder and basename(path).startswith("layout.")), ""
+            (
+                path
+                for path in analysis.loading.code
+                if dirname(path) == folder and basename(path).startswith("layout.")
+            ),
+            "",
         )
         typed = is_typed(analysis)
         end = splitext(layout)[1] or (".tsx" if typed else ".jsx")

@@ -28,14 +28,15 @@ from sentry_audit.javascript.variables import PREFIXES, READ
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sentry_audit.facts import Fact
     from sentry_audit.fixing import Case, Change, Refusal
     from sentry_audit.javascript.analysis import Analysis
     from sentry_audit.javascript.inits import Init
 
 _NUMBER = re.compile(r"-?\d*\.?\d+")
 _LABELS = re.compile(r"^(SENTRY_ENVIRONMENT|SENTRY_ENV|APP_ENV|APP_ENVIRONMENT|ENVIRONMENT|ENV|DEPLOY_ENV|STAGE)$")
-_RELEASES = re.compile(r"^(SENTRY_RELEASE|RELEASE|APP_RELEASE|GIT_SHA|GIT_COMMIT|COMMIT_SHA|COMMIT|SHA|BUILD_SHA|VERCEL_GIT_COMMIT_SHA)$")
+_RELEASES = re.compile(
+    r"^(SENTRY_RELEASE|RELEASE|APP_RELEASE|GIT_SHA|GIT_COMMIT|COMMIT_SHA|COMMIT|SHA|BUILD_SHA|VERCEL_GIT_COMMIT_SHA)$"
+)
 _WINDOW = re.compile(r"typeof\s+(window|document|navigator|globalThis)\b|^!?(isBrowser|isServer)$")
 _ADDED = {
     "browserTracingIntegration": "BrowserTracing",
@@ -96,7 +97,9 @@ def environment(case: Case) -> Change | Refusal:
             raise NotClear("the init without a label was not found again")
         item = init_at(analysis, facts[0])
         value = (options_of(item.call) or ({}, False))[0].get("environment")
-        label = next((one for one in analysis.labels if item.evidence in one.evidence or _within(item, one.evidence)), None)
+        label = next(
+            (one for one in analysis.labels if item.evidence in one.evidence or _within(item, one.evidence)), None
+        )
         if label is not None and label.variables:
             names = " or ".join(label.variables)
             raise NotClear(
@@ -113,7 +116,9 @@ def environment(case: Case) -> Change | Refusal:
             patch.replace(value, f"{variable} || {text_of(value)}")
         else:
             patch.replace(value, f"{variable} || {text_of(value)}" if value.type == "member_expression" else variable)
-        summary = f"will label events of {item.source.path} with {variable.rpartition('.')[2]}, which the build must be given"
+        summary = (
+            f"will label events of {item.source.path} with {variable.rpartition('.')[2]}, which the build must be given"
+        )
         return answered(summary, [patch.edit()], "review")
     except NotClear as error:
         return error.refusal
@@ -136,7 +141,8 @@ def release(case: Case) -> Change | Refusal:
         if facts[0].variables:
             name = facts[0].variables[0]
             raise NotClear(
-                f"init reads {name} already: give the build of {case.environment} the commit in it", f"{name}=$(git rev-parse HEAD)"
+                f"init reads {name} already: give the build of {case.environment} the commit in it",
+                f"{name}=$(git rev-parse HEAD)",
             )
         known = next(iter(_public(case, analysis, _RELEASES)), "")
         if given is None and not known:
@@ -144,7 +150,9 @@ def release(case: Case) -> Change | Refusal:
 
             if not analysis.plugins:
                 edits, tool = plugged(analysis)
-                return answered(f"will let {tool} put the release, and its source maps, into what it builds", edits, "review")
+                return answered(
+                    f"will let {tool} put the release, and its source maps, into what it builds", edits, "review"
+                )
             if "SENTRY_RELEASE" in case.finding.message:
                 raise NotClear(
                     f"{analysis.plugins[0].name} takes the release from SENTRY_RELEASE: give the build the commit in it",
@@ -159,7 +167,9 @@ def release(case: Case) -> Change | Refusal:
             patch.replace(given, variable)
         else:
             raise NotClear(f"where the release at {item.evidence} comes from was not followed")
-        return answered(f"will give events of {item.source.path} the release {variable.rpartition('.')[2]}", [patch.edit()])
+        return answered(
+            f"will give events of {item.source.path} the release {variable.rpartition('.')[2]}", [patch.edit()]
+        )
     except NotClear as error:
         return error.refusal
 
@@ -279,7 +289,8 @@ def _drop(analysis: Analysis, patch: Patch, item: Init, node: Any, wanted: bool,
         origins = [
             analysis.values.origin(part, item.source)
             for part in walk(term)
-            if part.type in {"identifier", "member_expression"} and (READ.match(text_of(part)) or part.type == "identifier")
+            if part.type in {"identifier", "member_expression"}
+            and (READ.match(text_of(part)) or part.type == "identifier")
         ]
         names = {name for origin in origins for name, _ in origin.variables}
         if names and not names & known and not _WINDOW.search(text_of(term)):

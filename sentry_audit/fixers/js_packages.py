@@ -28,7 +28,9 @@ _LOCKS = {
     "package-lock.json": "npm install", "npm-shrinkwrap.json": "npm install",
 }  # fmt: skip
 #: The SDKs that are published together, and must be of one version.
-_TOGETHER = re.compile(r"^@sentry/(core|node|browser|bun|cloudflare|vercel-edge|profiling-node|opentelemetry|browser-utils)$")
+_TOGETHER = re.compile(
+    r"^@sentry/(core|node|browser|bun|cloudflare|vercel-edge|profiling-node|opentelemetry|browser-utils)$"
+)
 _TOKEN = re.compile(r'"(?:\\.|[^"\\])*"|[{}\[\],:]|[^\s{}\[\],:"]+')
 
 
@@ -61,7 +63,9 @@ def declared(case: Case) -> Change | Refusal:
             return answered(summary, [Edit(path, after)])
         major = analysis.major("next") if frontend.framework == "nextjs" else None
         if major is not None and major < 14:
-            raise NotClear(f"Next.js {analysis.version('next')} needs an older SDK than is written by itself: see its requirements")
+            raise NotClear(
+                f"Next.js {analysis.version('next')} needs an older SDK than is written by itself: see its requirements"
+            )
         version = next((known[name][0] for name in known if _TOGETHER.match(name)), "") or ranged(analysis, SDK)
         after = added(text, "dependencies", frontend.sdk, version)
         return answered(f"will add {frontend.sdk} {version} to {path}{refreshed(analysis)}", [Edit(path, after)])
@@ -77,7 +81,9 @@ def matching(case: Case) -> Change | Refusal:
         frontend = analysis.frontend
         old, new = analysis.package, frontend.sdk
         if old != "@sentry/react" or old not in frontend.manifest.dependencies:
-            raise NotClear(f"what {old} has and {new} has not was not compared", f"npm uninstall {old} && npm install {new}")
+            raise NotClear(
+                f"what {old} has and {new} has not was not compared", f"npm uninstall {old} && npm install {new}"
+            )
         specifier, section, _ = frontend.manifest.dependencies[old]
         edits = [Edit(path, added(removed(text, section, old), section, new, specifier))]
         for user in analysis.files.search([old]):
@@ -117,7 +123,9 @@ def ranged(analysis: Analysis, version: str) -> str:
     exact = sum(bool(re.match(r"\d+\.\d+\.\d+", item)) for item in given)
     caret = sum(item.startswith("^") for item in given)
     tilde = sum(item.startswith("~") for item in given)
-    sentry = next((item[0] for name, item in analysis.frontend.manifest.dependencies.items() if name.startswith("@sentry/")), "")
+    sentry = next(
+        (item[0] for name, item in analysis.frontend.manifest.dependencies.items() if name.startswith("@sentry/")), ""
+    )
     if sentry:
         return f"{sentry[0] if sentry[0] in '^~' else ''}{version}"
     return version if exact > caret + tilde else f"~{version}" if tilde > caret else f"^{version}"
@@ -203,7 +211,7 @@ def _gap(text: str, found: _Section) -> str:
     if len(found.entries) > 1:
         return text[found.entries[0].end : found.entries[1].start].lstrip(",")
     before = text[found.start + 1 : found.entries[0].start]
-    return before if before else " "
+    return before or " "
 
 
 def _lead(text: str, at: int) -> str:
@@ -223,7 +231,9 @@ def _section(text: str, name: str) -> _Section | None:
         kind = token[0]
         if kind in "{[":
             depth += 1
-            named = not name or (index > 1 and depth == 2 and tokens[index - 1][0] == ":" and tokens[index - 2][0] == f'"{name}"')
+            named = not name or (
+                index > 1 and depth == 2 and tokens[index - 1][0] == ":" and tokens[index - 2][0] == f'"{name}"'
+            )
             if open_ is None and kind == "{" and depth == wanted and named:
                 open_, key = token.start(), None
                 continue

@@ -250,7 +250,9 @@ def add_entry(patch: Patch, node: Any, entry: str, after: str = "") -> None:
         last = remark  # what is said of an entry stays on its line
     if comma is None:
         patch.insert(anchor.end_byte, ",")
-    patch.insert(last.end_byte, f"{gap}{entry}" + ("," if comma is not None and (lined or anchor != children[-1]) else ""))
+    patch.insert(
+        last.end_byte, f"{gap}{entry}" + ("," if comma is not None and (lined or anchor != children[-1]) else "")
+    )
 
 
 def answered(summary: str, edits: Iterable[Edit], safety: str = "safe") -> Change:

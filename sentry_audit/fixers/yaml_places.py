@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from sentry_audit.fixers.texts import row_at, row_end
-from sentry_audit.scanners.nodes import children, compose, items, line_of, text_of
+from sentry_audit.scanners.nodes import children, compose, items, line_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,4 +107,3 @@ def quoted_like(node: Any, value: str) -> str:
 def is_block(node: Any) -> bool:
     """Whether a list or mapping is written over lines, not in brackets."""
     return node is not None and isinstance(node.value, list) and bool(node.value) and not node.flow_style
-
