@@ -84,15 +84,31 @@ class _Offer(Struct, frozen=True):
 
 
 def fixers() -> dict[str, Fixer]:
-    """Every fixer, by its check; raises LookupError where two modules fix one check."""
+    """Every fixer, by its check; where several modules fix one check, the first that has a change is taken."""
     from sentry_audit.plugins import discover
 
     found: dict[str, Fixer] = {}
-    for name, given in discover("sentry_audit.fixers", "FIXERS").items():
-        if twice := found.keys() & given.keys():
-            raise LookupError(f"{name} fixes {', '.join(sorted(twice))}, which another module fixes")
-        found.update(given)
+    for given in discover("sentry_audit.fixers", "FIXERS").values():
+        for check, fixer in given.items():
+            found[check] = _either(found[check], fixer) if check in found else fixer
     return found
+
+
+def _either(one: Fixer, other: Fixer) -> Fixer:
+    """What ``one`` changes, else what ``other`` does; a refusal of both gives both reasons."""
+
+    def ask(case: Case) -> Change | Refusal:
+        first = one(case)
+        if isinstance(first, Change):
+            return first
+        second = other(case)
+        if isinstance(second, Change):
+            return second
+        reasons = dict.fromkeys((first.reason, second.reason))
+        commands = dict.fromkeys((*first.commands, *second.commands))
+        return Refusal(reason="; ".join(reasons), commands=tuple(commands))
+
+    return ask
 
 
 def plan(ground: Ground, known: Mapping[str, Fixer], scope: Scope, environment: str, tool_version: str) -> Plan:
