@@ -177,8 +177,8 @@ def start_grep(root: str, tokens: Sequence[str], suffix: str) -> Job | None:
 
 
 def ignores(root: str, path: str) -> bool:
-    """Whether git would not list a new file at ``path``; False where git cannot say."""
-    job = start(root, "check-ignore", "--", path) if checkout(root) is not None else None
+    """Whether git would not list a new file at ``path`` of a checkout; False where git cannot say."""
+    job = start(root, "check-ignore", "--", path)
     return job is not None and bool(job.output(allowed=(0, 1)))
 
 

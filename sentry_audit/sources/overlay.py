@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sentry_audit.paths import Paths
 from sentry_audit.sources import git
 from sentry_audit.sources.tree import Tree
-from sentry_audit.sources.walk import FOREIGN, ours
+from sentry_audit.sources.walk import FOREIGN, ours, passes_over
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -128,4 +128,5 @@ def _new(tree: Tree, base: str, path: str, after: str | None) -> str:
         folder = dirname(folder)
     if folder and not os.path.isdir(f"{base}/{folder}"):  # noqa: PTH112
         return f"{folder} is a file, not a folder"
-    return "git ignores a file of this name" if git.ignores(base, path) else ""
+    passed = git.ignores(base, path) if git.checkout(base) is not None else passes_over(base, path)
+    return "a file of this name is ignored (.gitignore), and would not be audited" if passed else ""

@@ -88,6 +88,22 @@ def walk(root: str, top: str | None) -> Listing:
     return Listing(frozenset(files), frozenset(links), tuple(sorted(nested)), tuple(sorted(notes)))
 
 
+def passes_over(root: str, path: str) -> bool:
+    """Whether ``walk`` would not list a new file at ``path``, where no checkout is at or above ``root``."""
+    rules: Rules = []
+    folder = root
+    for name in path.split("/"):
+        if spec := _spec(f"{folder}/.gitignore"):
+            rules = [(f"{folder}/", spec), *rules]
+        folder = f"{folder}/{name}"
+        whole = folder == f"{root}/{path}"
+        if _ignored(rules, folder if whole else f"{folder}/"):
+            return True
+        if not whole and name in _WALKED_BY | PRODUCTS:
+            return True
+    return False
+
+
 def ours(paths: Collection[str], exclude: Sequence[str]) -> frozenset[str]:
     """``paths`` without what lies in foreign folders or matches ``exclude`` (patterns as in ``.gitignore``)."""
     text = "\0".join(paths)
