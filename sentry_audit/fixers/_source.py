@@ -86,8 +86,13 @@ class Source:
     @property
     def quote(self) -> str:
         """The quote that most of the file's strings have."""
-        single = len(re.findall(r"(?<!')'(?!')[^'\"\n]*'", self.text))
-        double = len(re.findall(r'(?<!")"(?!")[^"\'\n]*"', self.text))
+        texts = [
+            self.written(node).lstrip("rbfuRBFU")
+            for node in ast.walk(self.tree)
+            if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes)
+        ]
+        short = [text for text in texts if not text.startswith(('"""', "'''"))]
+        single, double = (sum(text.startswith(quote) for text in short) for quote in ("'", '"'))
         return "'" if single > double else '"'
 
     def lines_of(self, first: ast.stmt, last: ast.stmt | None = None) -> tuple[int, int]:

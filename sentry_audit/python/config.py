@@ -16,12 +16,13 @@ from sentry_audit.python.values import ClassRef, Scope, Value, place
 if TYPE_CHECKING:
     from sentry_audit.python.analysis import Analysed, Reached
 
-_DSN = re.compile(r"sentry_?(?:.*_)?dsn|^dsn$", re.IGNORECASE)
+#: Names of fields that hold the DSN, and of those that switch Sentry on.
+DSN_FIELD = re.compile(r"sentry_?(?:.*_)?dsn|^dsn$", re.IGNORECASE)
 _ENVIRONMENT = re.compile(
     r"^(sentry_)?env(ironment)?(_name)?$|^app_env(ironment)?$|^stage$|^(.*_)?environment$", re.IGNORECASE
 )
 _PYDANTIC = frozenset({"pydantic.BaseSettings", "pydantic_settings.BaseSettings", "pydantic.v1.BaseSettings"})
-_ENABLED = re.compile(r"sentry_?(?:is_)?(enabled|active|on)|(enable|use)_sentry", re.IGNORECASE)
+ENABLED_FIELD = re.compile(r"sentry_?(?:is_)?(enabled|active|on)|(enable|use)_sentry", re.IGNORECASE)
 
 
 def config_classes(analysed: Analysed) -> list[ConfigClass]:
@@ -97,7 +98,7 @@ def _describe(analysed: Analysed, value: Value) -> ConfigClass:
     assert value.cls is not None
     ref = value.cls
     fields = _fields(analysed, ref)
-    dsn = next((name for name in fields if _DSN.search(name)), "")
+    dsn = next((name for name in fields if DSN_FIELD.search(name)), "")
     environment = next((name for name in fields if _ENVIRONMENT.search(name)), "")
     unmapped, places, unknown = [], [], ""
     if dsn:
@@ -116,7 +117,7 @@ def _describe(analysed: Analysed, value: Value) -> ConfigClass:
         name=ref.node.name,
         has_dsn=bool(dsn),
         has_environment=bool(environment) or _labels_itself(analysed),
-        has_enabled=any(_ENABLED.search(name) for name in fields) or not _wants_flag(analysed),
+        has_enabled=any(ENABLED_FIELD.search(name) for name in fields) or not _wants_flag(analysed),
         mapped=not unmapped,
         unmapped=tuple(unmapped),
         unused=tuple(_unused(analysed, ref, fields)),
@@ -138,7 +139,7 @@ def _wants_flag(analysed: Analysed) -> bool:
     """Whether a condition in front of init reads an enabled flag."""
     from sentry_audit.facts import SdkInit
 
-    return any(isinstance(fact, SdkInit) and _ENABLED.search(fact.condition) for fact in analysed.facts)
+    return any(isinstance(fact, SdkInit) and ENABLED_FIELD.search(fact.condition) for fact in analysed.facts)
 
 
 def _unused(analysed: Analysed, ref: ClassRef, fields: dict[str, Evidence]) -> list[str]:

@@ -301,6 +301,12 @@ def _declared(resolver: Resolver, family: Ancestry, name: str, base: Value) -> V
     return None
 
 
+def field_names(family: Ancestry) -> list[str]:
+    """The fields that the bodies of a class and of its bases declare, nearest class first."""
+    targets = (_field(statement)[0] for ref in family.classes for statement in ref.node.body)
+    return list(dict.fromkeys(name for name in targets if name))
+
+
 def _field(statement: ast.stmt) -> tuple[str | None, ast.expr | None, ast.expr | None]:
     if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
         return statement.target.id, statement.annotation, statement.value
@@ -359,7 +365,7 @@ def _variable(
 ) -> Value:
     names = _aliases(default, annotation)
     if not names:
-        names = (f"{_prefix(family)}{name}".upper(),)
+        names = (f"{prefix_of(family)}{name}".upper(),)
     value: Value | None = None
     if default is not None:
         is_field = isinstance(default, ast.Call) and ref.module.qualify(default.func).rsplit(".", 1)[-1] == "Field"
@@ -389,7 +395,8 @@ def _aliases(default: ast.expr | None, annotation: ast.expr) -> tuple[str, ...]:
     return tuple(item.upper() for item in found)
 
 
-def _prefix(family: Ancestry) -> str:
+def prefix_of(family: Ancestry) -> str:
+    """What stands in front of the names of variables that a BaseSettings class reads (``env_prefix``)."""
     for ref in family.classes:
         for statement in ref.node.body:
             if isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:
