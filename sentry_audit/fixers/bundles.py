@@ -14,7 +14,7 @@ from sentry_audit.fixers import yaml_places as places
 from sentry_audit.fixers.definitions import command_of, edits
 from sentry_audit.fixers.images import takes
 from sentry_audit.fixers.spelling import Spelling
-from sentry_audit.fixers.texts import indent_at, row_start
+from sentry_audit.fixers.texts import indent_at, row_at, row_start
 from sentry_audit.fixing import Change, Refusal
 from sentry_audit.scanners.nodes import at, children, items, text_of
 
@@ -162,7 +162,7 @@ def build_argument(command: shell_words.Command, pair: str) -> tuple[int, str]:
     at_ = others[-1].end if others else build.end
     rows = [item for item in command.words if item.start > build.end and "\n" in text[build.end : item.start]]
     if not rows:
-        row = shell_words.row_at(text, at_)
+        row = row_at(text, at_)
         if command.folded or len(row) + len(word) < shell_words.WIDEST:
             return at_, f" {word}"
         indent = indent_at(text, at_)

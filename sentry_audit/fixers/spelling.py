@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sentry_audit.facts import Setting
     from sentry_audit.fixing import Case
 
-_PARAMETER = re.compile(r"\$\{\{\s*([\w.]+)\s*\}\}|\$\$?\{(\w+)[^{}]*\}|\$\$?(\w+)|\$\((\w+)\)|\{([\w.]+)\}")
+_PARAMETER = re.compile(r"\$\{\{\s*([\w.]+)\s*\}\}|\$\$?\{([\w.]+)[^{}]*\}|\$\$?(\w+)|\$\((\w+)\)|\{([\w.]+)\}")
 _MODES = frozenset({"NODE_ENV", "RAILS_ENV", "RACK_ENV", "MIX_ENV", "FLASK_ENV", "BABEL_ENV", "PYTHON_ENV"})
 _WORD = re.compile(r"[A-Za-z]+")
 
@@ -67,7 +67,8 @@ class Spelling(Struct, frozen=True):
     def label(self) -> str:
         """The value of a variable that holds the environment's name, or ``""`` if the definition does not tell it."""
         wanted = canonical(self.case.environment)
-        for item in self.deployment.settings:
+        terraform = self.deployment.origin == "terraform"
+        for item in () if terraform and self.shared else self.deployment.settings:
             if not is_parameter(item.name) or item.name in _MODES or item.build:
                 continue
             if canonical(rendered(item.value, self.case.environment)) == wanted and (value := _value(self.raw, item)):
@@ -87,6 +88,10 @@ class Spelling(Struct, frozen=True):
             return known
         mine = [item.secret for item in self.deployment.settings if item.secret]
         return self._like(mine or self._others())
+
+    def named_like(self, others: Sequence[str], names: Sequence[str]) -> str:
+        """Likewise among the secrets ``others``, which a definition creates."""
+        return self._known(names) or self._like(others)
 
     def _others(self) -> list[str]:
         """The secrets that other deployments in this environment name."""
