@@ -1,0 +1,78 @@
+"""Each fixable check on each of its own failing examples: closed, nothing else opened, idle afterwards, taken back."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sentry_audit.app import Request, shipped_checks
+from sentry_audit.applying import apply, undo
+from sentry_audit.fixing import Plan
+from sentry_audit.model import Status
+from sentry_audit.planning import fixers
+from sentry_audit.rehearsing import plan as planned
+from tests.trees import write
+
+BAD = {Status.GAP, Status.UNKNOWN, Status.ERROR}
+#: Examples that only a person can mend, each with what its refusal says.
+LEFT = {
+}  # fmt: skip
+
+
+def _examples() -> list[Any]:
+    known = fixers()
+    found = []
+    for check in shipped_checks():
+        if check.id not in known or check.subject in {"secret"}:
+            continue
+        for number, example in enumerate(check.examples.get("fail", [])):
+            if "files" in example:
+                found.append(pytest.param(check.id, example["files"], id=f"{check.id}-{number}"))
+    return found
+
+
+def snapshot(root: Path) -> dict[str, tuple[int, bytes]]:
+    found = {}
+    for folder, names, files in os.walk(root):
+        names[:] = [name for name in names if name not in {".git", ".sentry-audit"}]
+        for name in files:
+            path = Path(folder, name)
+            found[str(path.relative_to(root))] = (path.stat().st_mode, path.read_bytes())
+    return found
+
+
+def plan(root: Path, check_id: str, environment: str) -> Plan:
+    request = Request(root=root, environments=(environment,))
+    return planned(request, (check_id,), repo=True, cloud=False, unproven=False, progress=None).plan
+
+
+def bad(root: Path, environment: str) -> set[tuple[str, str]]:
+    from sentry_audit.app import check
+
+    [report] = check(Request(root=root, environments=(environment,)))
+    return {(item.check, item.component) for item in report.findings if item.status in BAD}
+
+
+@pytest.mark.parametrize(("check_id", "files"), _examples())
+def test_a_fix_closes_its_check_opens_no_other_and_can_be_taken_back(
+    tmp_path: Path, check_id: str, files: dict[str, str]
+) -> None:
+    write(tmp_path, files)
+    environment = "production"
+    before, gaps = snapshot(tmp_path), bad(tmp_path, environment)
+    assert check_id in {check for check, _ in gaps}
+    made = plan(tmp_path, check_id, environment)
+    if not made.steps:
+        assert made.left
+        assert all(item.reason for item in made.left)
+        pytest.skip(f"left: {made.left[0].reason}")
+    apply(tmp_path, made, cloud=None, dsn=None, allow_dirty=True, reporter=lambda _: None)
+    after = bad(tmp_path, environment)
+    assert check_id not in {check for check, _ in after}
+    assert after <= gaps
+    assert not plan(tmp_path, check_id, environment).steps
+    undo(tmp_path, cloud=None, reporter=lambda _: None)
+    assert snapshot(tmp_path) == before
