@@ -83,18 +83,6 @@ class _Offer(Struct, frozen=True):
         return Closed(self.key[0], self.key[1])
 
 
-def fixers() -> dict[str, Fixer]:
-    """Every fixer, by its check; raises LookupError where two modules fix one check."""
-    from sentry_audit.plugins import discover
-
-    found: dict[str, Fixer] = {}
-    for name, given in discover("sentry_audit.fixers", "FIXERS").items():
-        if twice := found.keys() & given.keys():
-            raise LookupError(f"{name} fixes {', '.join(sorted(twice))}, which another module fixes")
-        found.update(given)
-    return found
-
-
 def plan(ground: Ground, known: Mapping[str, Fixer], scope: Scope, environment: str, tool_version: str) -> Plan:
     """What ``known`` fixers do about the gaps of ``ground``, as far as a new audit bears it out."""
     planner = _Planner(ground, known, scope)
@@ -313,14 +301,15 @@ class _Planner:
             return self.dropped[key], commands
         if key in self.halves:
             return "its files are edited; Google Cloud is left as it is (--repo)", commands
+        advice = remedy.summary if remedy is not None else case.finding.title
         if key in self.answers:
-            return self.answers[key].reason, self.answers[key].commands or commands
+            return self.answers[key].reason or advice, self.answers[key].commands or commands
         if case.finding.check in self.known and self.scope.repo and self.scope.cloud:
             return "there was too much to be planned at once: apply this, and plan again", commands
         if case.finding.check in self.known:
             where = "the repository (--cloud)" if not self.scope.repo else "Google Cloud (--repo)"
             return f"its fix changes {where}, which was left out", commands
-        return remedy.summary if remedy is not None else case.finding.title, commands
+        return advice, commands
 
     # --- small questions ----------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from sentry_audit import cli, rehearsing, repairing
 from sentry_audit.cloud_facts import CloudRunEnv
 from sentry_audit.errors import AuditError, FixFailed, NothingAudited, Stale, UsageError
 from sentry_audit.fixing import Case, Change, Edit, Operation, Plan, Refusal
+from sentry_audit.reporters.plan import CLASSES
 from tests.gcp_server.server import GcpServer
 from tests.trees import FASTAPI, IMAGE, write
 from tests.worlds import FILES as LIVE
@@ -120,7 +121,7 @@ def test_a_plan_is_saved_and_that_one_is_applied(root: Path, tmp_path: Path, app
         run("fix", root, "--offline", "--plan", file, "--env", "production")
     code, text = run("fix", root, "--offline", "--plan", file)
     assert code == 1
-    assert applied == [repairing.CLASSES]
+    assert applied == [CLASSES]
     assert (root / "requirements.txt").read_text() == "fastapi\nsentry-sdk>=2.64,<3\n"
     with pytest.raises(Stale, match=r"requirements\.txt was changed") as caught:
         run("fix", root, "--offline", "--plan", file)
@@ -136,7 +137,7 @@ def test_a_plan_that_cannot_be_saved(root: Path, tmp_path: Path) -> None:
 
 def test_yes_agrees_to_all_classes_and_what_stays_open_decides(root: Path, applied: list[Collection[str]]) -> None:
     assert run("fix", root, "--offline", "--yes", "--only", "backend-sdk-declared") == (0, "\n1 safe\n")
-    assert applied == [repairing.CLASSES]
+    assert applied == [CLASSES]
     assert run("fix", root, "--offline", "--yes", "--only", "backend-init-present")[0] == 1
     assert len(applied) == 1
 
