@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 from typer.testing import CliRunner
 
 from sentry_audit import cli, rehearsing, repairing
@@ -58,11 +59,11 @@ def applied(monkeypatch: pytest.MonkeyPatch) -> list[Collection[str]]:
 
     def apply(
         request: Request, wishes: repairing.Wishes, plan: Plan, options: RenderOptions, agreed: Collection[str]
-    ) -> Plan:
+    ) -> tuple[Plan, str]:
         del wishes, options
         seen.append(agreed)
         write(request.root, {item.path: item.after or "" for step in plan.steps for item in step.files})
-        return plan
+        return plan, "r1" if plan.steps else ""
 
     monkeypatch.setattr(repairing, "apply_agreed", apply)
     return seen
@@ -136,7 +137,10 @@ def test_a_plan_that_cannot_be_saved(root: Path, tmp_path: Path) -> None:
 
 
 def test_yes_agrees_to_all_classes_and_what_stays_open_decides(root: Path, applied: list[Collection[str]]) -> None:
-    assert run("fix", root, "--offline", "--yes", "--only", "backend-sdk-declared") == (0, "\n1 safe\n")
+    assert run("fix", root, "--offline", "--yes", "--only", "backend-sdk-declared") == (
+        0,
+        "\n1 safe\nmade in run r1; take it back with: sentry-audit undo r1\n",
+    )
     assert applied == [CLASSES]
     assert run("fix", root, "--offline", "--yes", "--only", "backend-init-present")[0] == 1
     assert len(applied) == 1
@@ -148,10 +152,18 @@ def test_without_yes_nothing_is_agreed_to_before(root: Path, applied: list[Colle
 
 
 def test_what_is_applied_and_stays_open_is_a_failure(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(repairing, "apply_agreed", lambda request, wishes, plan, options, agreed: plan)
+    monkeypatch.setattr(repairing, "apply_agreed", lambda request, wishes, plan, options, agreed: (plan, "r1"))
     with pytest.raises(FixFailed, match=r"do not close backend-sdk-declared \(app\)") as caught:
         run("fix", root, "--offline", "--yes")
-    assert caught.value.exit_code == 5
+    assert (caught.value.exit_code, caught.value.hint) == (5, "take them back with: sentry-audit undo r1")
+
+
+def test_where_nothing_is_agreed_to_nothing_is_changed(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        repairing, "apply_agreed", lambda request, wishes, plan, options, agreed: (replace(plan, steps=()), "")
+    )
+    code, text = run("fix", root, "--offline")
+    assert (code, text.splitlines()[-1]) == (1, "nothing was changed")
 
 
 def test_check_can_go_on_to_fix(root: Path, applied: list[Collection[str]]) -> None:
@@ -170,6 +182,7 @@ def test_check_can_go_on_to_fix(root: Path, applied: list[Collection[str]]) -> N
     ("flags", "words"),
     [
         (["--repo", "--cloud"], "exclude each other"),
+        (["--resume", "--dry-run"], "--resume goes on"),
         (["--cloud", "--offline"], "--cloud changes Google Cloud"),
         (["--offline", "--evidence", "x.json"], "exclude each other"),
     ],
