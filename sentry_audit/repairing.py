@@ -241,7 +241,7 @@ def _changer(options: CloudOptions | None) -> Iterator[Changer | None]:
     from sentry_audit.sources.gcp.changing import Changer as Changing
 
     with Changing(options) as changing:
-        yield cast("Changer", changing)  # its verify says whether it had to wait, which nobody asks here
+        yield cast("Changer", changing)  # what its verify gives is not asked: a new audit tells
 
 
 def _undo(run: str) -> str:
