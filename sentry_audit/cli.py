@@ -199,6 +199,9 @@ def fix(
     allow_dirty: Annotated[
         bool, typer.Option("--allow-dirty", help="Also edit files that have uncommitted changes.")
     ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a run that was ended in the middle; nothing is planned.")
+    ] = False,
     dsn_from: Annotated[
         str,
         typer.Option(
@@ -265,6 +268,7 @@ def fix(
         yes=yes,
         unsafe=unsafe,
         allow_dirty=allow_dirty,
+        resume=resume,
         dsn_from=dsn_from,
         confirmed=_split(confirm_project),
     )

@@ -83,34 +83,6 @@ class _Offer(Struct, frozen=True):
         return Closed(self.key[0], self.key[1])
 
 
-def fixers() -> dict[str, Fixer]:
-    """Every fixer, by its check; where several modules fix one check, the first that has a change is taken."""
-    from sentry_audit.plugins import discover
-
-    found: dict[str, Fixer] = {}
-    for given in discover("sentry_audit.fixers", "FIXERS").values():
-        for check, fixer in given.items():
-            found[check] = _either(found[check], fixer) if check in found else fixer
-    return found
-
-
-def _either(one: Fixer, other: Fixer) -> Fixer:
-    """What ``one`` changes, else what ``other`` does; a refusal of both gives both reasons."""
-
-    def ask(case: Case) -> Change | Refusal:
-        first = one(case)
-        if isinstance(first, Change):
-            return first
-        second = other(case)
-        if isinstance(second, Change):
-            return second
-        reasons = dict.fromkeys((first.reason, second.reason))
-        commands = dict.fromkeys((*first.commands, *second.commands))
-        return Refusal(reason="; ".join(reasons), commands=tuple(commands))
-
-    return ask
-
-
 def plan(ground: Ground, known: Mapping[str, Fixer], scope: Scope, environment: str, tool_version: str) -> Plan:
     """What ``known`` fixers do about the gaps of ``ground``, as far as a new audit bears it out."""
     planner = _Planner(ground, known, scope)
@@ -329,14 +301,15 @@ class _Planner:
             return self.dropped[key], commands
         if key in self.halves:
             return "its files are edited; Google Cloud is left as it is (--repo)", commands
+        advice = remedy.summary if remedy is not None else case.finding.title
         if key in self.answers:
-            return self.answers[key].reason, self.answers[key].commands or commands
+            return self.answers[key].reason or advice, self.answers[key].commands or commands
         if case.finding.check in self.known and self.scope.repo and self.scope.cloud:
             return "there was too much to be planned at once: apply this, and plan again", commands
         if case.finding.check in self.known:
             where = "the repository (--cloud)" if not self.scope.repo else "Google Cloud (--repo)"
             return f"its fix changes {where}, which was left out", commands
-        return remedy.summary if remedy is not None else case.finding.title, commands
+        return advice, commands
 
     # --- small questions ----------------------------------------------------------------------------
 

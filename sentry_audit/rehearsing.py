@@ -23,8 +23,9 @@ from sentry_audit.auditing import (
 )
 from sentry_audit.errors import NothingAudited, UsageError
 from sentry_audit.fixing import Case
+from sentry_audit.known_fixers import fixers
 from sentry_audit.model import Status
-from sentry_audit.planning import Audit, Scope, fixers
+from sentry_audit.planning import Audit, Scope
 from sentry_audit.planning import plan as planned
 from sentry_audit.sources.overlay import Overlay, refusal
 

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import contextmanager
 from pathlib import Path  # noqa: TC003 - msgspec reads the types
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from sentry_audit import __version__
 from sentry_audit.errors import FixFailed, UsageError
-from sentry_audit.fixing import Closed
+from sentry_audit.fixing import Closed, Plan
 from sentry_audit.model import Status
 from sentry_audit.reporters.plan import CLASSES, groups, render_plan, render_rest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterator
 
     from sentry_audit.app import Request
-    from sentry_audit.fixing import Plan
+    from sentry_audit.applying import Changer
+    from sentry_audit.cloud import CloudOptions
     from sentry_audit.model import Report
     from sentry_audit.rehearsing import Planned
     from sentry_audit.reporters.base import RenderOptions
@@ -39,6 +41,7 @@ class Wishes(Struct, frozen=True, kw_only=True):
     yes: bool = False
     unsafe: bool = False
     allow_dirty: bool = False
+    resume: bool = False
     dsn_from: str = ""
     confirmed: tuple[str, ...] = ()
 
@@ -52,6 +55,8 @@ def fix(
     where a change failed, and what an audit raises.
     """
     _refuse(request, wishes)
+    if wishes.resume:
+        return _resume(request, wishes, options, progress)
     if wishes.file is not None and wishes.file.exists():
         plan = _load(request, wishes.file)
         request = replace(request, environments=(plan.environment,), all_environments=False)
@@ -81,6 +86,8 @@ def fix_selected(
 
 
 def _refuse(request: Request, wishes: Wishes) -> None:
+    if wishes.resume and (wishes.dry_run or wishes.file is not None or wishes.only or wishes.repo or wishes.cloud):
+        raise UsageError("--resume goes on with the run that there is, as it was planned", "leave the other flags out")
     if wishes.repo and wishes.cloud:
         raise UsageError("--repo and --cloud exclude each other", "leave both out to fix both")
     if wishes.cloud and request.cloud is None:
@@ -151,36 +158,94 @@ def _carry_out(
     """Ask, apply, audit again, and say what is still open."""
     from sentry_audit.app import check
 
-    done = apply_agreed(request, wishes, plan, options, agreed)
+    done, run = apply_agreed(request, wishes, plan, options, agreed)
+    if not run:
+        sys.stdout.write(render_rest(done, options) + "nothing was changed\n")
+        return 1
     [after] = check(request, progress=progress)
-    sys.stdout.write(render_rest(done, options, after, wanted))
+    sys.stdout.write(
+        render_rest(done, options, after, wanted) + f"made in run {run}; take it back with: {_undo(run)}\n"
+    )
     gaps = {Closed(item.check, item.component) for item in after.findings if item.status is Status.GAP}
     told = {item.finding for item in done.left}
     promised = {item for step in done.steps if step.safety != "unproven" for item in step.closes}
     if failed := sorted(f"{item.check} ({item.component})" for item in promised & gaps - told):
         raise FixFailed(
-            f"the changes are made, but do not close {', '.join(failed)}", "take them back with: sentry-audit undo"
+            f"the changes are made, but do not close {', '.join(failed)}", f"take them back with: {_undo(run)}"
         )
     return _code(request, after, wanted)
 
 
-def apply_agreed(request: Request, wishes: Wishes, plan: Plan, options: RenderOptions, agreed: Collection[str]) -> Plan:
-    """Ask for the classes that are not ``agreed``, and make the changes; gives the plan as far as it was made."""
-    from contextlib import nullcontext
+def apply_agreed(
+    request: Request, wishes: Wishes, plan: Plan, options: RenderOptions, agreed: Collection[str]
+) -> tuple[Plan, str]:
+    """Ask for the classes that are not ``agreed``, and make the changes; gives the plan as agreed to, and the run's name.
 
+    The name is empty where nothing was agreed to. Raises what ``applying.apply`` raises.
+    """
     from sentry_audit.applying import apply
     from sentry_audit.applying.consent import Group, consent, terminal
-    from sentry_audit.applying.dsn_source import dsn_source
-    from sentry_audit.sources.gcp.changing import Changer
 
     person = terminal()
-    source = dsn_source(wishes.dsn_from, person.say) if wishes.dsn_from else None
-    shown = [Group(safety=item.safety, count=item.count, shown=item.text) for item in groups(plan, options)]
+    shown = [Group(safety=item.safety, count=item.count, shown=f"{item.text}\n") for item in groups(plan, options)]
     plan = consent(plan, shown, agreed=agreed, confirmed=wishes.confirmed, person=person)
-    live = request.cloud if any(step.operation is not None for step in plan.steps) else None
-    with Changer(live) if live is not None else nullcontext() as cloud:
-        apply(request.root, plan, cloud=cloud, dsn=source, allow_dirty=wishes.allow_dirty, reporter=person.say)
-    return plan
+    live = any(step.operation is not None for step in plan.steps)
+    with _changer(request.cloud if live else None) as cloud:
+        source = _dsn(wishes, person.say)
+        outcome = apply(
+            request.root, plan, cloud=cloud, dsn=source, allow_dirty=wishes.allow_dirty, reporter=person.say
+        )
+    for note in outcome.notes:
+        person.say(f"note: {note}")
+    return plan, outcome.run
+
+
+def _resume(
+    request: Request, wishes: Wishes, options: RenderOptions, progress: Callable[[int, int, str], None] | None
+) -> int:
+    """Bring a run that was ended in the middle to its end, forward or back, and audit."""
+    from sentry_audit.app import check
+    from sentry_audit.applying import resume, unfinished
+    from sentry_audit.applying.consent import terminal
+    from sentry_audit.applying.telling import undone
+
+    person = terminal()
+    run = unfinished(request.root)
+    with _changer(request.cloud) as cloud:
+        outcome = resume(request.root, cloud=cloud, dsn=_dsn(wishes, person.say), reporter=person.say)
+    if outcome.taken is not None:
+        sys.stdout.write(undone(outcome.run, outcome.taken))
+    if run is not None and run.header is not None:
+        request = replace(request, environments=(run.header.environment,), all_environments=False)
+    [after] = check(request, progress=progress)
+    sys.stdout.write(render_rest(Plan(tool_version=__version__, environment=after.environment), options, after))
+    if outcome.taken is not None and outcome.taken.left:
+        raise FixFailed(
+            f"run {outcome.run} is only partly taken back", f"look at what is left, then: {_undo(outcome.run)}"
+        )
+    return _code(request, after, ())
+
+
+def _dsn(wishes: Wishes, say: Callable[[str], None]) -> Callable[[], str] | None:
+    from sentry_audit.applying.dsn_source import dsn_source
+
+    return dsn_source(wishes.dsn_from, say) if wishes.dsn_from else None
+
+
+@contextmanager
+def _changer(options: CloudOptions | None) -> Iterator[Changer | None]:
+    """What changes Google Cloud; None, and nothing is loaded for it, without ``options``."""
+    if options is None:
+        yield None
+        return
+    from sentry_audit.sources.gcp.changing import Changer as Changing
+
+    with Changing(options) as changing:
+        yield cast("Changer", changing)  # what its verify gives is not asked: a new audit tells
+
+
+def _undo(run: str) -> str:
+    return f"sentry-audit undo {run}"
 
 
 def _code(request: Request, report: Report, wanted: Collection[str]) -> int:

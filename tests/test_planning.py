@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sentry_audit import plugins
 from sentry_audit.cloud_facts import Secret
 from sentry_audit.facts import Component
 from sentry_audit.fixing import Case, Change, Closed, Edit, Operation, Plan, Refusal
+from sentry_audit.known_fixers import fixers
 from sentry_audit.model import Evidence, Finding, Remedy, Severity, Status
-from sentry_audit.planning import Audit, Scope, fixers, plan
+from sentry_audit.planning import Audit, Scope, plan
 from sentry_audit.python.program import Program
 from tests.trees import Texts
 
@@ -368,6 +370,35 @@ def test_what_an_edit_shows_of_the_cloud_is_not_held_against_it() -> None:
     assert not found.left
     assert not make(Ground(one="a!"), known | {"drift": lambda _: Refusal(reason="no")}, deployed_later=drift).steps
     assert [step.closes[0].check for step in make(Ground(one="drift!"), known, deployed_later=drift).steps] == ["drift"]
+
+
+def test_fixers_of_one_check_are_asked_by_the_ecosystem_of_the_component(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+
+    def refuses(name: str, *commands: str) -> Fixer:
+        def fixer(case: Case) -> Refusal:
+            seen.append(name)
+            return Refusal(reason=f"{name} refuses", commands=commands)
+
+        return fixer
+
+    modules: dict[str, dict[str, object]] = {
+        "FIXERS": {
+            "any": {"a": refuses("any"), "b": edits("b!", "b.")},
+            "npm": {"a": edits("a!", "a."), "b": edits("b!", "b!!"), "c": edits("c!", "c.")},
+            "pypi": {"a": refuses("pypi", "pip install")},
+        },
+        "ECOSYSTEM": {"npm": "npm", "pypi": "pypi"},
+    }
+    monkeypatch.setattr(plugins, "discover", lambda package, attribute: modules[attribute])
+    ground = Ground(one="a! b! c!")
+    found = make(ground, fixers())
+    assert written(ground, found) == {"one": "a! b. c!"}
+    assert {item.finding.check: (item.reason, item.commands[0]) for item in found.left} == {
+        "a": ("pypi refuses", "pip install"),
+        "c": ("Mend c", "sentry-audit explain c"),
+    }
+    assert seen[:2] == ["pypi", "any"]
 
 
 def test_fixers_are_found_by_folder_and_fix_checks_that_exist() -> None:
