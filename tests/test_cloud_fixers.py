@@ -12,6 +12,7 @@ from sentry_audit.sources.gcp.changing import Changer
 from tests import test_live
 from tests.cloud_fixing import answers, perform, states
 from tests.gcp_server import messages
+from tests.gcp_server.building import route
 from tests.gcp_server.messages import SecretRef
 from tests.gcp_server.server import GcpServer
 from tests.gcp_server.state import Rollout
@@ -134,7 +135,7 @@ def test_traffic_is_not_moved_to_a_revision_without_the_dsn(world: World) -> Non
     world.deploy(world.env(SENTRY_DSN=None))
     new = world.staging.services[API].latest_ready_revision.rpartition("/")[2]
     world.deploy()
-    test_live.route(world.staging, API, test_live.to_revision(new))
+    route(world.staging, API, messages.to_revision(new))
     world.deploy(world.env(MORE="1"), rollout=Rollout(outcome="failed"))
     [*found] = answers(world.root, world.server, "cloud-run-serving-revision")
     assert old != new
