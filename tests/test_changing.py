@@ -137,6 +137,14 @@ def test_a_secret_of_another_run_is_not_this_ones(changer: Changer, project: Pro
     assert "sentry-new" in project.secrets
 
 
+def test_a_secret_that_was_made_anew_since_stays(changer: Changer, project: Project) -> None:
+    inverse = changer.perform(create(), None, RUN)
+    del project.secrets["sentry-new"]
+    changer.perform(create(), None, "run-2")
+    assert "stays" in changer.revert(inverse, RUN)
+    assert "sentry-new" in project.secrets
+
+
 @pytest.mark.parametrize("used", ["version", "member"])
 def test_a_created_secret_that_others_use_stays(changer: Changer, project: Project, used: str) -> None:
     inverses = [changer.perform(item, STAGING, RUN) for item in (create(), add())]
@@ -193,8 +201,10 @@ def test_a_note_on_anothers_secret_goes_with_the_change(changer: Changer, projec
     held.add("wrong")
     inverse = changer.perform(add(HELD), STAGING, RUN)
     assert held.annotations["owner"] == "team"
-    changer.revert(inverse, RUN)
+    assert "nothing falls back" in changer.revert(inverse, RUN)
     assert held.annotations == {"owner": "team"}
+    held.add(STAGING)
+    assert "falls back" not in changer.revert(inverse, RUN)
 
 
 def test_without_the_right_to_read_there_is_still_one_version(
