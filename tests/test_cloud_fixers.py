@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from sentry_audit.cloud import CloudOptions
-from sentry_audit.fixing import Change, Refusal
+from sentry_audit import engine
+from sentry_audit.cloud import CloudOptions, DsnSeen, Grant, Snapshot, Template
+from sentry_audit.fixers.cloud import FIXERS
+from sentry_audit.fixing import Case, Change, Refusal
 from sentry_audit.sources.gcp.changing import Changer
-from tests import test_live
+from tests import snapshots, test_live
 from tests.cloud_fixing import answers, perform, states
 from tests.gcp_server import messages
+from tests.gcp_server.building import route
 from tests.gcp_server.messages import SecretRef
 from tests.gcp_server.server import GcpServer
 from tests.gcp_server.state import Rollout
@@ -21,6 +24,10 @@ from tests.worlds import API, FILES, KEY, STAGING, World, everything_right
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from sentry_audit.model import Finding
+    from sentry_audit.python.program import Program
+    from sentry_audit.sdk_table import SdkTable
 
 
 @pytest.fixture
@@ -134,7 +141,7 @@ def test_traffic_is_not_moved_to_a_revision_without_the_dsn(world: World) -> Non
     world.deploy(world.env(SENTRY_DSN=None))
     new = world.staging.services[API].latest_ready_revision.rpartition("/")[2]
     world.deploy()
-    test_live.route(world.staging, API, test_live.to_revision(new))
+    route(world.staging, API, messages.to_revision(new))
     world.deploy(world.env(MORE="1"), rollout=Rollout(outcome="failed"))
     [*found] = answers(world.root, world.server, "cloud-run-serving-revision")
     assert old != new
@@ -179,3 +186,156 @@ def test_a_secret_of_another_project_is_named_in_full(world: World) -> None:
     [granted, given] = change.operations
     assert granted.resource == "projects/shop-production/secrets/sentry-dsn-production"
     assert given.variables == (("SENTRY_DSN", "projects/shop-production/secrets/sentry-dsn-production", "latest"),)
+
+
+# --- what was only seen in part -------------------------------------------------------------------
+
+
+def _case(seen: Snapshot, finding: Finding) -> Case:
+    """A case of what was seen."""
+    facts = snapshots.derived(seen)
+    [check] = [item for item in snapshots.CHECKS if item.id == finding.check]
+    return Case(
+        finding=finding,
+        bad=engine.bad_facts(check, facts, "api"),
+        component=snapshots.API,
+        environment="staging",
+        facts=tuple(facts),
+        scanned=(),
+        program=cast("Program", None),
+        table=cast("SdkTable", None),
+        snapshot=seen,
+        targets=seen.targets,
+    )
+
+
+def _fixed(seen: Snapshot, check_id: str) -> Change | Refusal:
+    [finding] = snapshots.findings(seen, check_id)
+    return FIXERS[check_id](_case(seen, finding))
+
+
+def _without(**project: Any) -> Snapshot:
+    """A service without the variable."""
+    service = snapshots.service(snapshots.LABEL, etag='"1"')
+    return snapshots.snapshot(snapshots.project(services=(service,), **project))
+
+
+def _does(change: Change | Refusal) -> list[str]:
+    assert isinstance(change, Change)
+    return [item.does for item in change.operations]
+
+
+def test_a_secret_that_is_all_right_is_only_passed() -> None:
+    change = _fixed(_without(), "cloud-run-dsn-env")
+    assert _does(change) == ["update-service"]
+    assert isinstance(change, Change)
+    assert change.operations[0].variables == (("SENTRY_DSN", "sentry-dsn-staging", "latest"),)
+    assert change.operations[0].etag == '"1"'
+
+
+def test_a_secret_that_is_not_there_is_created_filled_and_granted_first() -> None:
+    change = _fixed(_without(secrets=()), "cloud-run-dsn-env")
+    assert _does(change) == ["create-secret", "add-version", "grant", "update-service"]
+
+
+@pytest.mark.parametrize(
+    ("version", "does"),
+    [
+        ({"state": "DISABLED", "dsn": None}, ["add-version", "update-service"]),
+        ({"state": "MISSING", "number": "", "dsn": None}, ["add-version", "update-service"]),
+        ({"dsn": DsnSeen(shown="", valid=False, problem="it is empty")}, ["add-version", "update-service"]),
+        ({"dsn": None, "unread": snapshots.DENIED}, ["update-service"]),
+    ],
+)
+def test_a_version_is_added_only_where_the_newest_is_no_use(version: dict[str, Any], does: list[str]) -> None:
+    secret = snapshots.secret(snapshots.version(**version))
+    assert _does(_fixed(_without(secrets=(secret,)), "cloud-run-dsn-env")) == does
+
+
+def test_a_secret_of_which_nothing_is_known_is_not_touched() -> None:
+    secret = snapshots.secret(exists=None, versions=(), grants=None, failure=snapshots.DENIED)
+    refusal = _fixed(_without(secrets=(secret,)), "cloud-run-dsn-env")
+    assert isinstance(refusal, Refusal)
+    assert "whether the secret sentry-dsn-staging exists is not known" in refusal.reason
+    assert any("--update-secrets=SENTRY_DSN=sentry-dsn-staging:latest" in command for command in refusal.commands)
+
+
+def test_an_account_without_its_number_is_granted_nothing() -> None:
+    account = "PROJECT_NUMBER-compute@developer.gserviceaccount.com"
+    service = snapshots.service(template=snapshots.template(snapshots.FROM_SECRET, snapshots.LABEL, account=account))
+    seen = snapshots.snapshot(snapshots.project(services=(service,)))
+    refusal = _fixed(seen, "secret-dsn-readable")
+    assert isinstance(refusal, Refusal)
+    assert "projectNumber" in " ".join(refusal.commands)
+
+
+def test_a_role_on_a_condition_is_not_the_role() -> None:
+    held = (Grant(role=snapshots.ACCESSOR, members=(f"serviceAccount:{snapshots.ACCOUNT}",), condition="false"),)
+    seen = _without(secrets=(snapshots.secret(grants=held),))
+    assert _does(_fixed(seen, "cloud-run-dsn-env")) == ["grant", "update-service"]
+
+
+def test_each_container_of_a_job_gets_it_by_its_name() -> None:
+    template = Template(
+        containers=(snapshots.container(snapshots.FROM_SECRET, name="a"), snapshots.container(name="b")),
+        account=snapshots.ACCOUNT,
+    )
+    job = snapshots.service(sort="job", template=template, serving=())
+    seen = snapshots.snapshot(snapshots.project(services=(job,)), targets=(snapshots.target(sort="job"),))
+    change = _fixed(seen, "cloud-run-dsn-env")
+    assert isinstance(change, Change)
+    [operation] = change.operations
+    assert operation.resource == "projects/shop/locations/europe-west1/jobs/shop-api-staging"
+    assert operation.container == "b"
+
+
+def test_a_jobs_plain_value_is_said_to_be_lost() -> None:
+    job = snapshots.service(snapshots.PLAIN, snapshots.LABEL, sort="job", serving=())
+    seen = snapshots.snapshot(snapshots.project(services=(job,)), targets=(snapshots.target(sort="job"),))
+    change = _fixed(seen, "cloud-run-dsn-from-secret")
+    assert isinstance(change, Change)
+    assert "undoing cannot put it back" in change.summary
+
+
+def test_a_new_version_reaches_what_has_the_secret_already() -> None:
+    lacking = snapshots.service(snapshots.LABEL)
+    having = snapshots.service(region="us-central1")
+    seen = snapshots.snapshot(
+        snapshots.project(
+            services=(lacking, having),
+            regions=("europe-west1", "us-central1"),
+            secrets=(snapshots.secret(snapshots.version(state="DISABLED", dsn=None)),),
+        ),
+        targets=(snapshots.target(regions=()),),
+    )
+    change = _fixed(seen, "cloud-run-dsn-env")
+    assert _does(change) == ["add-version", "update-service", "update-service"]
+    assert isinstance(change, Change)
+    assert {item.resource for item in change.operations[1:]} == {lacking.resource, having.resource}
+
+
+def test_each_region_is_a_service_of_its_own() -> None:
+    one = snapshots.service(snapshots.LABEL, etag='"1"')
+    other = snapshots.service(snapshots.LABEL, etag='"2"', region="us-central1")
+    seen = snapshots.snapshot(
+        snapshots.project(services=(one, other), regions=("europe-west1", "us-central1")),
+        targets=(snapshots.target(regions=()),),
+    )
+    found = snapshots.findings(seen, "cloud-run-dsn-env")
+    assert len(found) == 2
+    case = _case(seen, found[1])
+    change = FIXERS["cloud-run-dsn-env"](case)
+    assert isinstance(change, Change)
+    assert [item.resource for item in change.operations] == [other.resource]
+    assert [item.etag for item in change.operations] == ['"2"']
+
+
+def test_a_host_in_a_private_network_is_left_to_a_person() -> None:
+    private = DsnSeen(
+        shown="https://…@sentry.internal/1", valid=True, fingerprint="f", host="sentry.internal", project="1"
+    )
+    secret = snapshots.secret(snapshots.version(dsn=private))
+    refusal = _fixed(snapshots.snapshot(snapshots.project(secrets=(secret,))), "cloud-run-egress")
+    assert isinstance(refusal, Refusal)
+    assert "network" in refusal.reason
+    assert refusal.commands

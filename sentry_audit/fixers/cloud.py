@@ -204,7 +204,10 @@ def _from_secret(case: Case, place: Place, fact: cloud_facts.CloudRunEnv) -> lis
     where = live.named(place.service, container)
     what = f"give {where} {fact.name} from the secret {secret.name}:{secret.version}"
     what += " in place of the plain value" if container.variable(fact.name) is not None else ""
-    return [*filled, *granted, parts.update(case, place, container, (fact.name, named, secret.version), what)]
+    if container.variable(fact.name) is not None and place.service.sort == "job":
+        what += ", which is not kept: undoing cannot put it back"
+    renewed = _renewed(case, secret) if any(item.does == "add-version" for item in filled) else []
+    return [*filled, *granted, *renewed, parts.update(case, place, container, (fact.name, named, secret.version), what)]
 
 
 def environment(case: Case) -> Change | Refusal:

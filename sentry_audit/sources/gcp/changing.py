@@ -103,5 +103,5 @@ class Changer:
             self._access = found
         if self._writers is None:
             self._writers = Writers(self._access)
-        # A rollout may have to be taken back, which is another one; each is waited for twice (operation, service).
-        return Session(self._writers, self._access.identity, 4 * self._patience + BESIDES, hidden)
+        # A rollout may have to be taken back, which is another one.
+        return Session(self._writers, self._access.identity, 2 * self._patience + BESIDES, hidden)

@@ -42,6 +42,7 @@ class Rollouts:
 
     def __init__(self, session: Session, run_id: str, patience: float) -> None:
         self._session, self._writers, self._run, self._patience = session, session.writers, run_id, patience
+        self._until = time.monotonic() + patience
 
     # --- changes -----------------------------------------------------------------------------------
 
@@ -223,14 +224,15 @@ class Rollouts:
                 told = f"{message.name} was changed while this run was about to change it: it is left as it is"
                 raise StaleServiceError(told, _AGAIN)
             raise self._session.error(answer)
+        self._until = time.monotonic() + self._patience
         self._end(answer)
         return self.read(message.name)
 
     def _end(self, operation: Any) -> None:
         """Wait for an operation, as long as a rollout may take; what became of it is then seen in the service."""
-        name, until, pause = operation.name, time.monotonic() + self._patience, FIRST
-        while not operation.done and time.monotonic() < until:
-            time.sleep(min(pause, max(0.0, until - time.monotonic())))
+        name, pause = operation.name, FIRST
+        while not operation.done and time.monotonic() < self._until:
+            time.sleep(min(pause, max(0.0, self._until - time.monotonic())))
             pause = min(pause * 1.5, LONGEST)
             answer = self._session.ask("GetOperation", name, lambda timeout: self._writers.operation(name, timeout))
             if isinstance(answer, Failure):
@@ -239,14 +241,14 @@ class Rollouts:
 
     def _wait(self, message: Any, sort: Sort) -> Any:
         """The message as soon as it is settled and serves as it says, or failed; Slow if that takes too long."""
-        until, pause = time.monotonic() + self._patience, FIRST
+        pause = FIRST
         while True:
             failed = templates.settled(message) and not templates.came_up(message, sort)
             if failed or (templates.settled(message) and templates.serves(message, sort)):
                 return message
-            if time.monotonic() >= until:
+            if time.monotonic() >= self._until:
                 return Slow(self._patience)
-            time.sleep(min(pause, max(0.0, until - time.monotonic())))
+            time.sleep(min(pause, max(0.0, self._until - time.monotonic())))
             pause = min(pause * 1.5, LONGEST)
             message = self.read(message.name)
 

@@ -26,12 +26,13 @@ PASSING = UNSURE | {"ABORTED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION"}
 
 
 class Session:
-    """One change: it may take ``seconds``. ``hidden`` is what no text may show."""
+    """One change: it may take ``seconds``. ``hidden`` is a DSN, which no text may show, nor its key."""
 
     def __init__(self, writers: Writers, identity: str, seconds: float, hidden: str = "") -> None:
         self.writers = writers
         self._caller = Caller(identity, Deadline(seconds))
-        self._hidden = hidden
+        key = hidden.partition("://")[2].partition("@")[0]
+        self._hidden = [item for item in (hidden, key) if item]
 
     def ask(
         self, method: str, resource: str, invoke: Callable[[float], T], *, again: bool = True, account: str = ""
@@ -56,7 +57,9 @@ class Session:
 
     def clean(self, text: str) -> str:
         """``text`` without what is not to be shown."""
-        return text.replace(self._hidden, "…") if self._hidden else text
+        for secret in self._hidden:
+            text = text.replace(secret, "…")
+        return text
 
     def pause(self, attempt: int) -> None:
         """Wait before something is tried again."""

@@ -113,7 +113,7 @@ def put_back(template: Any, was: Iterable[Was], before: Any) -> None:
                 container.env.remove(now)
         elif item.kind == "hidden":
             old = variable(before.containers[item.container], item.name)
-            (now if now is not None else container.env.add()).CopyFrom(old)
+            put(container, item.name, "", old.value)
         elif item.kind == "secret":
             put(container, item.name, item.secret, item.version)
         else:

@@ -148,7 +148,11 @@ class Vault:
                 "DisableSecretVersion", full, lambda timeout: self._writers.disable_version(full, timeout)
             )
         self._forget(done.resource)
-        return f"{full} is disabled: gcloud secrets versions enable brings it back"
+        newest = self._newest(done.resource)
+        told = f"{full} is disabled"
+        if newest is not None and _number(newest) == done.version:
+            told += "; it is the newest, and nothing falls back to an older one"
+        return told
 
     # --- a member ----------------------------------------------------------------------------------
 
@@ -206,8 +210,6 @@ class Vault:
         return self._session.must("SecretPolicy", name, lambda timeout: self._writers.secret_policy(name, timeout))
 
     def _set(self, name: str, policy: Any) -> Failure | None:
-        if any(item.HasField("condition") for item in policy.bindings):
-            policy.version = 3
         answer = self._session.ask(
             "SetSecretPolicy",
             name,
