@@ -10,10 +10,11 @@ from sentry_audit.facts import Dsn, DsnArgument, DsnMatrix, EnvTemplate, EnvVar,
 from sentry_audit.model import Evidence
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from sentry_audit.facts import Fact
     from sentry_audit.python.analysis import Analysed
+    from sentry_audit.python.program import Files
 
 #: Options of init that can leave transactions out.
 SAMPLED = frozenset({"traces_sampler", "before_send_transaction", "ignore_transactions", "ignore_spans"})
@@ -89,19 +90,24 @@ def dsn_matrix(analysed: Analysed, facts: Sequence[Fact]) -> list[Fact]:
     ]
 
 
-def health_checks(analysed: Analysed) -> list[Fact]:
-    """The probe routes of a component whose transactions are sampled, unless a sampler may leave them out."""
-    if not any(isinstance(fact, Tracing) and fact.area == "tracing" and fact.enabled for fact in analysed.facts):
-        return []
+def probe_paths(files: Files, paths: Iterable[str]) -> dict[str, Evidence]:
+    """The routes in ``paths`` that ask whether a service is up, and where they stand."""
     found: dict[str, Evidence] = {}
-    files = analysed.resolver.program.files
-    for path in analysed.closure:
+    for path in paths:
         text = files.text(path) or ""
         if "health" not in text and "ping" not in text and "livez" not in text and "ready" not in text:
             continue
         for match in PROBE.finditer(text):
             line = text.count("\n", 0, match.start()) + 1
             found.setdefault(match[1], Evidence(path, line, None, None, match[1]))
+    return found
+
+
+def health_checks(analysed: Analysed) -> list[Fact]:
+    """The probe routes of a component whose transactions are sampled, unless a sampler may leave them out."""
+    if not any(isinstance(fact, Tracing) and fact.area == "tracing" and fact.enabled for fact in analysed.facts):
+        return []
+    found = probe_paths(analysed.resolver.program.files, analysed.closure)
     if not found:
         return []
     options = {name for item in analysed.reached for name in item.init.options}

@@ -16,8 +16,9 @@ Span = tuple[int, int]
 
 
 def splice(text: str, edits: Iterable[Splice]) -> str:
-    """``text`` with all ``edits`` made; they must not overlap."""
-    for start, end, new in sorted(edits, reverse=True):
+    """``text`` with all ``edits`` made; they must not overlap. What goes to one place goes there in the order given."""
+    ordered = sorted(enumerate(edits), key=lambda item: (item[1][0], item[1][1], item[0]))
+    for _, (start, end, new) in reversed(ordered):
         text = text[:start] + new + text[end:]
     return text
 

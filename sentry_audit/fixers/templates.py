@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from sentry_audit.fixing import Case
 
+#: What a rate is in a template: float() makes nothing of an empty text.
+_RATE = "0.1"
 _ENTRY = re.compile(r"\s*(export\s+)?([A-Za-z_]\w*)\s*=\s*(.*?)\s*$")
 
 
@@ -31,14 +33,14 @@ def complete(case: Case) -> Change | Refusal:
 
 
 def with_names(text: str, names: Sequence[str]) -> str:
-    """``text`` with ``names``, empty: quoted or exported where its other variables are."""
+    """``text`` with ``names``, empty but for rates: quoted or exported where its other variables are."""
     end = line_end(text)
     rows = re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+$", text)
     entries = [(index, match) for index, row in enumerate(rows) if (match := _ENTRY.match(row))]
     exported = sum(bool(match[1]) for _, match in entries) * 2 > len(entries) > 0
     empty = [match[3] for _, match in entries if match[3] in {"", '""', "''"}]
     value = max(sorted(set(empty)), key=empty.count) if empty else ""
-    lines = [f"{'export ' if exported else ''}{name}={value}" for name in names]
+    lines = [f"{'export ' if exported else ''}{name}={_RATE if name.endswith('_RATE') else value}" for name in names]
     related = [index for index, match in entries if match[2].startswith("SENTRY")]
     if related:
         at = related[-1] + 1

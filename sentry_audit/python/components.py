@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from sentry_audit.python.program import Program
 
 APP_TOKENS = APPLICATIONS[:-1]
-_FRAMEWORKS = {
+#: What makes a framework's application object.
+FRAMEWORKS = {
     "fastapi.FastAPI": "fastapi",
     "flask.Flask": "flask",
     "starlette.applications.Starlette": "starlette",
@@ -274,7 +275,7 @@ def _entry_rank(item: _Found) -> tuple[int, int, str]:
 
 def _app_object(module: Module) -> tuple[str, int, str] | None:
     for call in module.calls:
-        framework = _FRAMEWORKS.get(module.qualify(call.func))
+        framework = FRAMEWORKS.get(module.qualify(call.func))
         if framework and not any(isinstance(parent, ast.ClassDef) for parent in module.ancestors(call)):
             return framework, call.lineno, module.source(call, 50)
     for name, item in module.aliases.items():

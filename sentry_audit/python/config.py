@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 #: Names of fields that hold the DSN, and of those that switch Sentry on.
 DSN_FIELD = re.compile(r"sentry_?(?:.*_)?dsn|^dsn$", re.IGNORECASE)
-_ENVIRONMENT = re.compile(
+ENVIRONMENT_FIELD = re.compile(
     r"^(sentry_)?env(ironment)?(_name)?$|^app_env(ironment)?$|^stage$|^(.*_)?environment$", re.IGNORECASE
 )
 _PYDANTIC = frozenset({"pydantic.BaseSettings", "pydantic_settings.BaseSettings", "pydantic.v1.BaseSettings"})
@@ -99,7 +99,7 @@ def _describe(analysed: Analysed, value: Value) -> ConfigClass:
     ref = value.cls
     fields = _fields(analysed, ref)
     dsn = next((name for name in fields if DSN_FIELD.search(name)), "")
-    environment = next((name for name in fields if _ENVIRONMENT.search(name)), "")
+    environment = next((name for name in fields if ENVIRONMENT_FIELD.search(name)), "")
     unmapped, places, unknown = [], [], ""
     if dsn:
         ending = field_value(analysed.resolver, value, dsn, fields[dsn])
