@@ -283,4 +283,5 @@ def _name_of_holder(holder: Any) -> str:
     )
 
 
+ECOSYSTEM = "npm"
 FIXERS = {"frontend-error-boundary-captures": capture, "frontend-error-boundary-context": context}

@@ -204,4 +204,5 @@ def _is_asked(node: Any) -> bool:
     )
 
 
+ECOSYSTEM = "npm"
 FIXERS = {"frontend-dsn-guard": fix}

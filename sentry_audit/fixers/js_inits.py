@@ -109,4 +109,5 @@ def _entry(analysis: Analysis) -> list[Edit]:
     return [Edit(path, style.written("\n".join(rows))), patch.edit()]
 
 
+ECOSYSTEM = "npm"
 FIXERS = {"frontend-init-present": present}

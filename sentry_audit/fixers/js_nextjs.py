@@ -226,6 +226,7 @@ def client(analysis: Analysis) -> list[Edit]:
     return [Edit(path, project_style(analysis).written(text))]
 
 
+ECOSYSTEM = "npm"
 FIXERS = {
     "frontend-request-errors-captured": request_errors,
     "frontend-global-error-present": global_error,

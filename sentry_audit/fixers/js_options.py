@@ -313,6 +313,7 @@ def _subject(dsn: Any, condition: Any, item: Init) -> str:
     raise NotClear(f"how the DSN is called at {item.source.path}:{line_of(condition)} was not followed")
 
 
+ECOSYSTEM = "npm"
 FIXERS = {
     "sampling-per-environment": sampling,
     "deploy-environment-declared": environment,

@@ -242,4 +242,5 @@ def _section(text: str, name: str) -> _Section | None:
     return None
 
 
+ECOSYSTEM = "npm"
 FIXERS = {"frontend-sdk-declared": declared, "frontend-sdk-matches-framework": matching}

@@ -223,4 +223,5 @@ def _hidden(analysis: Analysis, fact: SourceMaps) -> Edit:
     raise NotClear(f"what publishes the maps at {here} was not found again")
 
 
+ECOSYSTEM = "npm"
 FIXERS = {"source-maps": source_maps}
