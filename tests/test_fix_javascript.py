@@ -113,7 +113,7 @@ def test_an_error_page_captures_in_the_effect_that_it_has(tmp_path: Path) -> Non
     )
     files = {"package.json": NEXT, "app/error.tsx": page}
     changed = fixed(tmp_path, files, boundaries.capture, CAPTURES)
-    after = page.replace('import { use', 'import * as Sentry from "@sentry/nextjs";\nimport { use')
+    after = page.replace("import { use", 'import * as Sentry from "@sentry/nextjs";\nimport { use')
     after = after.replace("    console", "    Sentry.captureException(error);\n    console")
     assert changed == {"app/error.tsx": after}
 
@@ -138,7 +138,10 @@ def test_an_error_page_gets_an_effect_and_what_it_needs(tmp_path: Path) -> None:
         "const Failed = ({ error }) => {\n  useEffect(() => {\n    Sentry.captureException(error);\n  }, [error]);\n\n"
         "  return <p>{error.message}</p>;\n};\nexport default Failed;\n"
     )
-    assert "React.useEffect(() => {\n    Sentry.captureException(props.error);\n  }, [props.error]);" in changed["app/b/error.jsx"]
+    assert (
+        "React.useEffect(() => {\n    Sentry.captureException(props.error);\n  }, [props.error]);"
+        in changed["app/b/error.jsx"]
+    )
 
 
 def vite(app: str, **more: str) -> dict[str, str]:
@@ -210,8 +213,9 @@ def test_a_route_captures_the_error_of_the_router(tmp_path: Path) -> None:
         "  return <p>{String(error)}</p>;\n}\nexport default function App() {\n  return <Failed />;\n}\n"
     )
     changed = fixed(tmp_path, vite(app), boundaries.capture, CAPTURES)
-    assert "const error = useRouteError();\n\n  useEffect(() => {\n    Sentry.captureException(error);\n  }, [error]);\n" in (
-        changed["src/App.tsx"]
+    assert (
+        "const error = useRouteError();\n\n  useEffect(() => {\n    Sentry.captureException(error);\n  }, [error]);\n"
+        in (changed["src/App.tsx"])
     )
 
 
@@ -223,7 +227,10 @@ def test_what_is_captured_alone_gets_the_stack(tmp_path: Path) -> None:
         "export default function App() {\n  return <Boundary><p /></Boundary>;\n}\n"
     )
     changed = fixed(tmp_path, vite(app), boundaries.context, "frontend-error-boundary-context")
-    assert "captureException(error, { contexts: { react: { componentStack: info.componentStack } } });" in changed["src/App.tsx"]
+    assert (
+        "captureException(error, { contexts: { react: { componentStack: info.componentStack } } });"
+        in changed["src/App.tsx"]
+    )
     assert "componentDidCatch(error, info: React.ErrorInfo)" in changed["src/App.tsx"]
 
 
@@ -245,7 +252,12 @@ REQUESTS = "frontend-request-errors-captured"
 
 
 def test_instrumentation_is_made_beside_the_folder_of_the_app(tmp_path: Path) -> None:
-    files = {"package.json": NEXT, "tsconfig.json": "{}", "src/app/layout.tsx": LAYOUT, "src/instrumentation-client.ts": INIT}
+    files = {
+        "package.json": NEXT,
+        "tsconfig.json": "{}",
+        "src/app/layout.tsx": LAYOUT,
+        "src/instrumentation-client.ts": INIT,
+    }
     changed = fixed(tmp_path, files, nextjs.request_errors, REQUESTS)
     assert changed == {
         "src/instrumentation.ts": "import * as Sentry from '@sentry/nextjs';\n\nexport function register() {\n  Sentry.init({\n"
@@ -269,7 +281,12 @@ def test_instrumentation_loads_the_configurations_that_are_there(tmp_path: Path)
 
 def test_instrumentation_that_is_there_exports_the_handler(tmp_path: Path) -> None:
     text = "export async function register() {\n  await import('./sentry.server.config');\n}\n"
-    files = {"package.json": NEXT, "app/layout.tsx": LAYOUT, "instrumentation.ts": text, "instrumentation-client.ts": INIT}
+    files = {
+        "package.json": NEXT,
+        "app/layout.tsx": LAYOUT,
+        "instrumentation.ts": text,
+        "instrumentation-client.ts": INIT,
+    }
     changed = fixed(tmp_path, files, nextjs.request_errors, REQUESTS)
     assert changed["instrumentation.ts"] == (
         f"import * as Sentry from '@sentry/nextjs';\n\n{text}\nexport const onRequestError = Sentry.captureRequestError;\n"
@@ -334,8 +351,9 @@ def next_init(options: str, **more: str) -> dict[str, str]:
 def test_a_rate_is_read_from_a_variable(tmp_path: Path) -> None:
     files = next_init("  tracesSampleRate: 1.0, // all of them\n")
     changed = fixed(tmp_path, files, browser_options.sampling, "sampling-per-environment")
-    assert "  tracesSampleRate: Number(process.env.NEXT_PUBLIC_SENTRY_TRACES_SAMPLE_RATE || '0.1'), // all of them\n" in (
-        changed["instrumentation-client.ts"]
+    assert (
+        "  tracesSampleRate: Number(process.env.NEXT_PUBLIC_SENTRY_TRACES_SAMPLE_RATE || '0.1'), // all of them\n"
+        in (changed["instrumentation-client.ts"])
     )
 
 
@@ -351,7 +369,7 @@ def test_a_rate_in_a_constant_keeps_its_value(tmp_path: Path) -> None:
 
 BUILT = (
     "FROM node:22\nWORKDIR /app\nCOPY . .\nARG NEXT_PUBLIC_SENTRY_DSN\nARG NEXT_PUBLIC_APP_ENV\nARG NEXT_PUBLIC_GIT_SHA\n"
-    "RUN npm run build\nCMD [\"npm\", \"start\"]\n"
+    'RUN npm run build\nCMD ["npm", "start"]\n'
 )  # fmt: skip
 BUILDS = (
     "docker build --build-arg NEXT_PUBLIC_SENTRY_DSN=$DSN --build-arg NEXT_PUBLIC_APP_ENV=staging"
@@ -369,7 +387,10 @@ def test_events_get_the_environment_that_the_build_has(tmp_path: Path) -> None:
 def test_what_every_build_is_called_stays_as_what_is_left(tmp_path: Path) -> None:
     files = next_init("  environment: process.env.NODE_ENV,\n", Dockerfile=BUILT, **{"deploy.sh": BUILDS})
     changed = fixed(tmp_path, files, browser_options.environment, "deploy-environment-declared")
-    assert "  environment: process.env.NEXT_PUBLIC_APP_ENV || process.env.NODE_ENV,\n" in changed["instrumentation-client.ts"]
+    assert (
+        "  environment: process.env.NEXT_PUBLIC_APP_ENV || process.env.NODE_ENV,\n"
+        in changed["instrumentation-client.ts"]
+    )
 
 
 def test_events_get_the_release_that_the_build_has(tmp_path: Path) -> None:
@@ -379,7 +400,10 @@ def test_events_get_the_release_that_the_build_has(tmp_path: Path) -> None:
 
 
 def test_a_variable_that_nothing_gives_the_build_is_for_the_pipeline(tmp_path: Path) -> None:
-    write(tmp_path, next_init("  environment: process.env.NEXT_PUBLIC_ENV ?? 'x',\n", Dockerfile=BUILT, **{"deploy.sh": BUILDS}))
+    write(
+        tmp_path,
+        next_init("  environment: process.env.NEXT_PUBLIC_ENV ?? 'x',\n", Dockerfile=BUILT, **{"deploy.sh": BUILDS}),
+    )
     [answer] = answers(tmp_path, browser_options.environment, "deploy-environment-declared")
     assert isinstance(answer, Refusal)
     assert answer.commands == ("NEXT_PUBLIC_ENV=staging",)
@@ -406,7 +430,10 @@ def test_what_is_sampled_is_recorded(tmp_path: Path, options: str, left: str) ->
     [
         ("process.env.NODE_ENV === 'staging'", "if (dsn) {"),
         ("dsn && process.env.NODE_ENV === 'staging'", "if (dsn) {"),
-        ("process.env.NODE_ENV === 'test' && typeof window !== 'undefined'", "if (dsn && typeof window !== 'undefined') {"),
+        (
+            "process.env.NODE_ENV === 'test' && typeof window !== 'undefined'",
+            "if (dsn && typeof window !== 'undefined') {",
+        ),
     ],
 )
 def test_init_runs_wherever_there_is_a_dsn(tmp_path: Path, condition: str, left: str) -> None:
@@ -471,7 +498,7 @@ def test_the_sdk_of_another_framework_is_replaced_everywhere(tmp_path: Path) -> 
 def test_next_uploads_its_source_maps(tmp_path: Path, name: str, config: str, left: str) -> None:
     image = (
         "FROM node:22\nWORKDIR /app\nCOPY . .\nARG NEXT_PUBLIC_SENTRY_DSN\nARG SENTRY_PROJECT\nARG SENTRY_RELEASE\n"
-        "RUN --mount=type=secret,id=SENTRY_AUTH_TOKEN,env=SENTRY_AUTH_TOKEN npm run build\nCMD [\"npm\", \"start\"]\n"
+        'RUN --mount=type=secret,id=SENTRY_AUTH_TOKEN,env=SENTRY_AUTH_TOKEN npm run build\nCMD ["npm", "start"]\n'
     )  # fmt: skip
     build = (
         "docker build --build-arg NEXT_PUBLIC_SENTRY_DSN=$DSN --build-arg SENTRY_PROJECT=web --build-arg SENTRY_RELEASE=$COMMIT_SHA"
@@ -497,10 +524,9 @@ def test_vite_uploads_its_source_maps(tmp_path: Path) -> None:
     files = vite("export default function App() {\n  return <p />;\n}\n")
     files |= {"vite.config.ts": config, ".github/workflows/deploy.yml": workflow}
     changed = fixed(tmp_path, files, bundles.source_maps, "source-maps")
-    assert changed["vite.config.ts"] == (
-        "import { sentryVitePlugin } from '@sentry/vite-plugin';\n" + config
-    ).replace(
-        "[react()]", "[react(), sentryVitePlugin({\n    sourcemaps: { filesToDeleteAfterUpload: ['build/**/*.map'] },\n  })]"
+    assert changed["vite.config.ts"] == ("import { sentryVitePlugin } from '@sentry/vite-plugin';\n" + config).replace(
+        "[react()]",
+        "[react(), sentryVitePlugin({\n    sourcemaps: { filesToDeleteAfterUpload: ['build/**/*.map'] },\n  })]",
     ).replace("'build',\n", "'build',\n    sourcemap: 'hidden',\n")
     assert '"@sentry/vite-plugin": "^5.4.1", "vite"' in changed["package.json"]
 
@@ -572,7 +598,10 @@ def test_a_browser_samples_as_its_api_does(tmp_path: Path) -> None:
         ("allow_headers=['baggage']", "allow_headers=['baggage', 'sentry-trace']"),
         ("allow_headers=[]", "allow_headers=['sentry-trace', 'baggage']"),
         ("allow_methods=['*']", "allow_methods=['*'], allow_headers=['sentry-trace', 'baggage']"),
-        ("\n    allow_headers=[\n        'X-A',\n    ],\n", "        'X-A',\n        'sentry-trace',\n        'baggage',\n    ],\n"),
+        (
+            "\n    allow_headers=[\n        'X-A',\n    ],\n",
+            "        'X-A',\n        'sentry-trace',\n        'baggage',\n    ],\n",
+        ),
     ],
 )
 def test_the_headers_of_a_trace_are_allowed(tmp_path: Path, headers: str, left: str) -> None:
@@ -604,7 +633,7 @@ def test_django_allows_them_over_the_list_of_the_library(tmp_path: Path) -> None
     assert "\nCORS_ALLOW_HEADERS = (*default_headers, 'sentry-trace', 'baggage')\n" in changed["api/site/settings.py"]
 
 
-NGINX = "server {\n  listen 8080;\n  location / {\n    add_header Content-Security-Policy \"POLICY\" always;\n  }\n}\n"
+NGINX = 'server {\n  listen 8080;\n  location / {\n    add_header Content-Security-Policy "POLICY" always;\n  }\n}\n'
 
 
 @pytest.mark.parametrize(
@@ -617,7 +646,12 @@ NGINX = "server {\n  listen 8080;\n  location / {\n    add_header Content-Securi
 )  # fmt: skip
 def test_pages_may_connect_to_sentry(tmp_path: Path, policy: str, left: str) -> None:
     main = "import * as Sentry from '@sentry/react';\nSentry.init({ dsn: import.meta.env.VITE_SENTRY_DSN });\n"
-    files = {"package.json": VITE, "index.html": PAGE, "src/main.tsx": main, "nginx.conf": NGINX.replace("POLICY", policy)}
+    files = {
+        "package.json": VITE,
+        "index.html": PAGE,
+        "src/main.tsx": main,
+        "nginx.conf": NGINX.replace("POLICY", policy),
+    }
     changed = fixed(tmp_path, files, csp.fix, "frontend-csp-allows-sentry")
     assert left in changed["nginx.conf"]
 
@@ -665,7 +699,13 @@ def test_whose_events_they_are_is_not_guessed(tmp_path: Path) -> None:
 def test_the_dsn_is_read_under_the_prefix_of_the_bundler(tmp_path: Path) -> None:
     main = "import * as Sentry from '@sentry/react';\nSentry.init({ dsn: process.env.SENTRY_DSN });\n"
     types = "interface ImportMetaEnv {\n  readonly SENTRY_DSN: string;\n}\n"
-    files = {"package.json": VITE, "index.html": PAGE, "src/main.tsx": main, "src/env.d.ts": types, ".env.example": "SENTRY_DSN=\n"}
+    files = {
+        "package.json": VITE,
+        "index.html": PAGE,
+        "src/main.tsx": main,
+        "src/env.d.ts": types,
+        ".env.example": "SENTRY_DSN=\n",
+    }
     changed = fixed(tmp_path, files, js_public.public, "frontend-dsn-public", judged_now=OF_INIT)
     assert changed == {
         "src/main.tsx": main.replace("process.env.SENTRY_DSN", "import.meta.env.VITE_SENTRY_DSN"),
@@ -675,7 +715,12 @@ def test_the_dsn_is_read_under_the_prefix_of_the_bundler(tmp_path: Path) -> None
 
 def test_a_variable_that_others_use_keeps_its_name(tmp_path: Path) -> None:
     main = "import * as Sentry from '@sentry/react';\nSentry.init({ dsn: import.meta.env.SENTRY_DSN });\n"
-    files = {"package.json": VITE, "index.html": PAGE, "src/main.tsx": main, "deploy.sh": "gcloud run deploy x --set-secrets=SENTRY_DSN=a:latest\n"}
+    files = {
+        "package.json": VITE,
+        "index.html": PAGE,
+        "src/main.tsx": main,
+        "deploy.sh": "gcloud run deploy x --set-secrets=SENTRY_DSN=a:latest\n",
+    }
     write(tmp_path, files)
     [answer] = answers(tmp_path, js_public.public, "frontend-dsn-public")
     assert isinstance(answer, Refusal)

@@ -9,36 +9,34 @@ import ast
 from typing import TYPE_CHECKING
 
 from sentry_audit.facts import TracePropagation
-from sentry_audit.fixers.js_web import NotClear, answered, bad_of
+from sentry_audit.fixers.js_web import NotClear, answered, bad_of, refusing
 from sentry_audit.fixing import Edit
 from sentry_audit.python.cors import HEADERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sentry_audit.fixing import Case, Change, Refusal
+    from sentry_audit.fixing import Case, Change
 
 _PASTE = 'allow_headers=[..., "sentry-trace", "baggage"]'
 
 
-def fix(case: Case) -> Change | Refusal:
+@refusing
+def fix(case: Case) -> Change:
     """Allow ``sentry-trace`` and ``baggage`` in each configuration that does not."""
-    try:
-        facts = [fact for fact in bad_of(case) if isinstance(fact, TracePropagation)]
-        if not facts:
-            raise NotClear("the configuration of CORS was not found again", _PASTE)
-        if facts[0].side != "cors":
-            raise NotClear(f"{facts[0].problem}: its init must sample traces first", "sentry-audit explain backend-tracing")
-        missing = [name for name in HEADERS if name in facts[0].problem.partition(": ")[0]]
-        places = [(here.path, here.line) for here in facts[0].evidence if here.path and here.line]
-        edits = []
-        for path in dict.fromkeys(path for path, _ in places):
-            lines = {line for at, line in places if at == path}
-            edits.append(_allowed(case, path or "", {line or 0 for line in lines}, missing))
-        where = ", ".join(edit.path for edit in edits)
-        return answered(f"will let browsers send {' and '.join(missing)} to {where}", edits, "review")
-    except NotClear as error:
-        return error.refusal
+    facts = [fact for fact in bad_of(case) if isinstance(fact, TracePropagation)]
+    if not facts:
+        raise NotClear("the configuration of CORS was not found again", _PASTE)
+    if facts[0].side != "cors":
+        raise NotClear(f"{facts[0].problem}: its init must sample traces first", "sentry-audit explain backend-tracing")
+    missing = [name for name in HEADERS if name in facts[0].problem.partition(": ")[0]]
+    places = [(here.path, here.line) for here in facts[0].evidence if here.path and here.line]
+    edits = []
+    for path in dict.fromkeys(path for path, _ in places):
+        lines = {line for at, line in places if at == path}
+        edits.append(_allowed(case, path or "", {line or 0 for line in lines}, missing))
+    where = ", ".join(edit.path for edit in edits)
+    return answered(f"will let browsers send {' and '.join(missing)} to {where}", edits, "review")
 
 
 class _Text:
@@ -83,7 +81,11 @@ def _allowed(case: Case, path: str, lines: set[int], missing: list[str]) -> Edit
     for node in ast.walk(text.tree):
         if isinstance(node, ast.Call) and node.lineno in lines and _is_cors(node):
             _call(text, node, missing)
-        elif isinstance(node, ast.Assign | ast.AnnAssign) and node.lineno in lines and _named(node) == "CORS_ALLOW_HEADERS":
+        elif (
+            isinstance(node, ast.Assign | ast.AnnAssign)
+            and node.lineno in lines
+            and _named(node) == "CORS_ALLOW_HEADERS"
+        ):
             _append(text, node.value, missing)
     if not text.parts and "corsheaders" in whole and "CORS_ALLOW_HEADERS" not in whole:
         _django(text, missing)
@@ -137,7 +139,9 @@ def _append(text: _Text, value: ast.expr | None, missing: list[str]) -> None:
     quote = _quote(text, value)
     names = [f"{quote}{name}{quote}" for name in missing]
     if not value.elts:
-        text.parts[text.begin(value) + 1] = ", ".join(names) + ("," if isinstance(value, ast.Tuple) and len(names) == 1 else "")
+        text.parts[text.begin(value) + 1] = ", ".join(names) + (
+            "," if isinstance(value, ast.Tuple) and len(names) == 1 else ""
+        )
         return
     last = value.elts[-1]
     lined = last.lineno != value.lineno
@@ -147,7 +151,11 @@ def _append(text: _Text, value: ast.expr | None, missing: list[str]) -> None:
 
 def _django(text: _Text, missing: list[str]) -> None:
     """``CORS_ALLOW_HEADERS`` behind the last setting of CORS, over the library's own list."""
-    settings = [node for node in text.tree.body if isinstance(node, ast.Assign | ast.AnnAssign) and _named(node).startswith("CORS_")]
+    settings = [
+        node
+        for node in text.tree.body
+        if isinstance(node, ast.Assign | ast.AnnAssign) and _named(node).startswith("CORS_")
+    ]
     if not settings:
         raise NotClear(
             f"{text.path} has no setting of CORS to put it beside",

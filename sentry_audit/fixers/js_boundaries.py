@@ -12,30 +12,39 @@ from typing import TYPE_CHECKING, Any
 from sentry_audit.facts import ErrorBoundary
 from sentry_audit.fixers import js_pages as pages
 from sentry_audit.fixers.js_imports import Imports
-from sentry_audit.fixers.js_web import NotClear, Patch, add_entry, analysis_of, answered, bad_of, named, package_of, parsed
+from sentry_audit.fixers.js_web import (
+    NotClear,
+    Patch,
+    add_entry,
+    analysis_of,
+    answered,
+    bad_of,
+    named,
+    package_of,
+    parsed,
+    refusing,
+)
 from sentry_audit.javascript.captures import attribute
 from sentry_audit.javascript.syntax import FUNCTIONS, entries, line_of, text_of, walk
 
 if TYPE_CHECKING:
-    from sentry_audit.fixing import Case, Change, Edit, Refusal
+    from sentry_audit.fixing import Case, Change, Edit
     from sentry_audit.javascript.analysis import Analysis
     from sentry_audit.javascript.syntax import Source
 
 _STACK = "{{ contexts: {{ react: {{ componentStack: {info}.componentStack }} }} }}"
 
 
-def capture(case: Case) -> Change | Refusal:
+@refusing
+def capture(case: Case) -> Change:
     """Call captureException in the boundaries of the finding."""
-    try:
-        analysis = analysis_of(case)
-        package_of(analysis)
-        edits = [edit for fact in bad_of(case) if isinstance(fact, ErrorBoundary) for edit in _edits(analysis, fact)]
-        if not edits:
-            raise NotClear("the boundary was not found again")
-        where = named([edit.path for edit in edits])
-        return answered(f"will tell Sentry what {where} catch{'es' if len(edits) == 1 else ''}", edits)
-    except NotClear as error:
-        return error.refusal
+    analysis = analysis_of(case)
+    package_of(analysis)
+    edits = [edit for fact in bad_of(case) if isinstance(fact, ErrorBoundary) for edit in _edits(analysis, fact)]
+    if not edits:
+        raise NotClear("the boundary was not found again")
+    where = named([edit.path for edit in edits])
+    return answered(f"will tell Sentry what {where} catch{'es' if len(edits) == 1 else ''}", edits)
 
 
 def _edits(analysis: Analysis, fact: ErrorBoundary) -> list[Edit]:
@@ -75,13 +84,13 @@ def _class(patch: Patch, imports: Imports, package: str, name: str) -> None:
     members = {_key(child): child for child in body.named_children if _key(child)}
     method = members.get("componentDidCatch")
     if method is not None:
-        error, info = _parameters(patch, imports, method)
+        error, info = _parameters(patch, method)
         first_statement(patch, _block(method), f"{_call(imports, package, error, info)}{patch.style.semicolon}")
         return
     static = members["getDerivedStateFromError"]
     lead, style = patch.indent_of(static), patch.style
     typed = patch.source.path.endswith((".ts", ".tsx"))
-    signature = f"error: Error, info: {_info_type(patch, imports)}" if typed else "error, info"
+    signature = f"error: Error, info: {_info_type(patch)}" if typed else "error, info"
     rows = [
         f"{lead}componentDidCatch({signature}) {{",
         f"{lead}{style.indent}{_call(imports, package, 'error', 'info')}{style.semicolon}",
@@ -114,7 +123,7 @@ def _block(method: Any) -> Any:
     return body
 
 
-def _parameters(patch: Patch, imports: Imports, method: Any) -> tuple[str, str]:
+def _parameters(patch: Patch, method: Any) -> tuple[str, str]:
     """The names of the error and of React's information, which is added where the method does not take it."""
     listed = _function(method).child_by_field_name("parameters")
     if listed is None:
@@ -126,7 +135,7 @@ def _parameters(patch: Patch, imports: Imports, method: Any) -> tuple[str, str]:
     if len(given) >= 2:
         return names[0], names[1]
     typed = patch.source.path.endswith((".ts", ".tsx"))
-    info = f"info: {_info_type(patch, imports)}" if typed else "info"
+    info = f"info: {_info_type(patch)}" if typed else "info"
     if given:
         patch.insert(given[0].end_byte, f", {info}")
         return names[0], "info"
@@ -134,7 +143,7 @@ def _parameters(patch: Patch, imports: Imports, method: Any) -> tuple[str, str]:
     return "error", "info"
 
 
-def _info_type(patch: Patch, imports: Imports) -> str:
+def _info_type(patch: Patch) -> str:
     """The type of what React hands a boundary, as far as the file can name it."""
     known = patch.source.imports
     if any(item.module == "react" and item.name == "ErrorInfo" for item in known.values()):
@@ -187,7 +196,7 @@ def _library(patch: Patch, imports: Imports, package: str, line: int) -> None:
         function = source.functions.get(text_of(value))
     if function is None or function.type not in FUNCTIONS:
         raise NotClear(f"onError in line {line} of {source.path} is {text_of(value)[:60]}, which was not followed")
-    error, info = _parameters(patch, imports, function)
+    error, info = _parameters(patch, function)
     call = _call(imports, package, error, info)
     body = function.child_by_field_name("body")
     if body.type == "statement_block":
@@ -223,27 +232,24 @@ def _attribute(patch: Patch, element: Any, text: str) -> None:
 # --- context ------------------------------------------------------------------------------------------
 
 
-def context(case: Case) -> Change | Refusal:
+@refusing
+def context(case: Case) -> Change:
     """Send the stack of components along with what a boundary captures."""
-    try:
-        analysis = analysis_of(case)
-        patches: dict[str, tuple[Patch, Imports]] = {}
-        for fact in bad_of(case):
-            here = fact.evidence[-1]
-            if len(fact.evidence) < 2 or here.path != fact.evidence[0].path:
-                raise NotClear(f"{here} captures for several callers: what each of them knows of the component differs")
-            path = here.path or ""
-            if path not in patches:
-                patch = Patch(parsed(analysis, path))
-                patches[path] = patch, Imports(patch)
-            _with_stack(*patches[path], here.line or 0)
-        edits = [patch.edit() for patch, _ in patches.values()]
-        return answered(f"will send the stack of components from {named(list(patches))}", edits)
-    except NotClear as error:
-        return error.refusal
+    analysis = analysis_of(case)
+    patches: dict[str, Patch] = {}
+    for fact in bad_of(case):
+        here = fact.evidence[-1]
+        if len(fact.evidence) < 2 or here.path != fact.evidence[0].path:
+            raise NotClear(f"{here} captures for several callers: what each of them knows of the component differs")
+        path = here.path or ""
+        if path not in patches:
+            patches[path] = Patch(parsed(analysis, path))
+        _with_stack(patches[path], here.line or 0)
+    edits = [patch.edit() for patch in patches.values()]
+    return answered(f"will send the stack of components from {named(list(patches))}", edits)
 
 
-def _with_stack(patch: Patch, imports: Imports, line: int) -> None:
+def _with_stack(patch: Patch, line: int) -> None:
     for node in walk(patch.source.root):
         if node.type != "call_expression" or line_of(node) != line:
             continue
@@ -253,7 +259,7 @@ def _with_stack(patch: Patch, imports: Imports, line: int) -> None:
         catching = _around(node)
         if len(arguments) != 1 or catching is None:
             break
-        _, info = _parameters(patch, imports, catching)
+        _, info = _parameters(patch, catching)
         patch.insert(arguments[0].end_byte, f", {_STACK.format(info=info)}")
         return
     raise NotClear(
@@ -279,7 +285,9 @@ def _name_of_holder(holder: Any) -> str:
     if holder.type == "jsx_attribute":
         return text_of(holder.named_children[0])
     return text_of(
-        holder.child_by_field_name("key") or holder.child_by_field_name("property") or holder.child_by_field_name("name")
+        holder.child_by_field_name("key")
+        or holder.child_by_field_name("property")
+        or holder.child_by_field_name("name")
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from sentry_audit.fixers.js_web import NotClear, Patch, analysis_of, answered, bad_of
+from sentry_audit.fixers.js_web import NotClear, Patch, analysis_of, answered, bad_of, refusing
 from sentry_audit.guard import judge
 from sentry_audit.javascript.conditions import Condition, guards
 from sentry_audit.javascript.syntax import line_of, options_of, text_of, walk
@@ -13,7 +13,7 @@ from sentry_audit.javascript.syntax import line_of, options_of, text_of, walk
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sentry_audit.fixing import Case, Change, Refusal
+    from sentry_audit.fixing import Case, Change
     from sentry_audit.javascript.analysis import Analysis
     from sentry_audit.javascript.inits import Init
     from sentry_audit.javascript.syntax import Source
@@ -21,23 +21,21 @@ if TYPE_CHECKING:
 _DEPTH = 5
 
 
-def fix(case: Case) -> Change | Refusal:
+@refusing
+def fix(case: Case) -> Change:
     """Leave of each guard of the finding only whether a DSN is set; what else it asks stays."""
-    try:
-        analysis = analysis_of(case)
-        places = {(here.path, here.line) for fact in bad_of(case) for here in fact.evidence}
-        softening = Softening(analysis)
-        for item in analysis.loaded or analysis.inits:
-            for node, wanted, names in _conditions(analysis, item):
-                if (item.source.path, line_of(node)) in places:
-                    softening.soften(item.source, node, wanted, names, 0)
-        edits = [patch.edit() for patch in softening.patches.values()]
-        if not edits:
-            raise NotClear("the guard was not found again")
-        where = ", ".join(edit.path for edit in edits)
-        return answered(f"will let every DSN that is set through the guard in {where}", edits, "review")
-    except NotClear as error:
-        return error.refusal
+    analysis = analysis_of(case)
+    places = {(here.path, here.line) for fact in bad_of(case) for here in fact.evidence}
+    softening = Softening(analysis)
+    for item in analysis.loaded or analysis.inits:
+        for node, wanted, names in _conditions(analysis, item):
+            if (item.source.path, line_of(node)) in places:
+                softening.soften(item.source, node, wanted, names, 0)
+    edits = [patch.edit() for patch in softening.patches.values()]
+    if not edits:
+        raise NotClear("the guard was not found again")
+    where = ", ".join(edit.path for edit in edits)
+    return answered(f"will let every DSN that is set through the guard in {where}", edits, "review")
 
 
 def _conditions(analysis: Analysis, item: Init) -> Iterator[tuple[Any, bool, frozenset[str]]]:
@@ -104,13 +102,13 @@ class Softening:
             inner, positive = _bare(inner.child_by_field_name("argument")), not positive
         if inner.type == "identifier" and text_of(inner) in source.constants:
             condition = Condition(self.analysis.values, source, names, inner, True)
-            if not condition._is_dsn(inner, source, names):  # noqa: SLF001 - asked as the check asks it
+            if not condition._is_dsn(inner, source, names):
                 return [(source, source.constants[text_of(inner)], True, names)]
         if inner.type != "call_expression":
             return None
         function = inner.child_by_field_name("function")
         condition = Condition(self.analysis.values, source, names, inner, True)
-        where, body = condition._function(text_of(function), source)  # noqa: SLF001
+        where, body = condition._function(text_of(function), source)
         if where is None:
             return None
         return list(self._returned(where, body, inner, condition, source, names))
@@ -124,7 +122,7 @@ class Softening:
         called = frozenset(
             re.split(r"[:=?]", text_of(listed[index]))[0].strip()
             for index, item in enumerate(arguments)
-            if index < len(listed) and condition._is_dsn(item, source, names)  # noqa: SLF001
+            if index < len(listed) and condition._is_dsn(item, source, names)
         )
         body = function.child_by_field_name("body")
         if body.type != "statement_block":
@@ -169,7 +167,7 @@ class Softening:
         condition = Condition(self.analysis.values, source, names, term, True)
         for part in walk(term):
             if part.type in {"identifier", "member_expression"}:
-                if condition._is_dsn(part, source, names):  # noqa: SLF001
+                if condition._is_dsn(part, source, names):
                     return text_of(part).rstrip("!?")
         return ""
 
@@ -199,9 +197,8 @@ def _is_asked(node: Any) -> bool:
         node, parent = parent, parent.parent
     if parent is None:
         return False
-    return parent.type == "if_statement" or parent.type == "expression_statement" or (
-        parent.type == "ternary_expression" and node == parent.child_by_field_name("condition")
-    )
+    chooses = parent.type == "ternary_expression" and node == parent.child_by_field_name("condition")
+    return bool(chooses or parent.type in {"if_statement", "expression_statement"})
 
 
 ECOSYSTEM = "npm"

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from sentry_audit.facts import Hook
-from sentry_audit.fixers.js_web import NotClear, Patch, analysis_of, answered, bad_of
+from sentry_audit.fixers.js_web import NotClear, Patch, analysis_of, answered, bad_of, refusing
 from sentry_audit.fixing import Refusal
 from sentry_audit.javascript.hooks import _DIRECT, _function, _parameter
 from sentry_audit.javascript.syntax import line_of, options_of, text_of, walk
@@ -16,24 +16,28 @@ if TYPE_CHECKING:
     from sentry_audit.javascript.analysis import Analysis
 
 
-def keep(case: Case) -> Change | Refusal:
+@refusing
+def keep(case: Case) -> Change:
     """Return the event at the end of a hook that returns nothing; ask whether what it may lack is there."""
-    try:
-        analysis = analysis_of(case)
-        patches: dict[str, Patch] = {}
-        for fact in bad_of(case):
-            assert isinstance(fact, Hook)
-            source, function = _found(analysis, fact)
-            patch = patches.setdefault(source.path, Patch(source))
-            if "never returns" in fact.problem:
-                _returned(patch, function)
-            elif "throws on events" in fact.problem:
-                _asked(patch, function)
-            else:
-                raise NotClear(f"{fact.option}: {fact.problem}: which events it means to drop is yours to say", "return event;")
-        return answered(f"will let events survive the hooks in {', '.join(patches)}", [item.edit() for item in patches.values()], "review")
-    except NotClear as error:
-        return error.refusal
+    analysis = analysis_of(case)
+    patches: dict[str, Patch] = {}
+    for fact in bad_of(case):
+        assert isinstance(fact, Hook)
+        source, function = _found(analysis, fact)
+        patch = patches.setdefault(source.path, Patch(source))
+        if "never returns" in fact.problem:
+            _returned(patch, function)
+        elif "throws on events" in fact.problem:
+            _asked(patch, function)
+        else:
+            raise NotClear(
+                f"{fact.option}: {fact.problem}: which events it means to drop is yours to say", "return event;"
+            )
+    return answered(
+        f"will let events survive the hooks in {', '.join(patches)}",
+        [item.edit() for item in patches.values()],
+        "review",
+    )
 
 
 def _found(analysis: Analysis, fact: Hook) -> tuple[Any, Any]:
@@ -51,11 +55,16 @@ def _returned(patch: Patch, function: Any) -> None:
     if not re.fullmatch(r"[\w$]+", name):
         raise NotClear(f"what the hook in line {line_of(function)} takes was not followed", "return event;")
     if any(node.type == "return_statement" for node in walk(body)):
-        raise NotClear(f"the hook in line {line_of(function)} returns nothing on some paths, perhaps on purpose", f"return {name};")
+        raise NotClear(
+            f"the hook in line {line_of(function)} returns nothing on some paths, perhaps on purpose", f"return {name};"
+        )
     style = patch.style
     last = children[-1] if children else None
     if last is None or last.start_point[0] == body.start_point[0]:
-        patch.insert(body.end_byte - 1, f"{'' if patch.bytes[body.end_byte - 2 : body.end_byte - 1].isspace() else ' '}return {name}; ")
+        patch.insert(
+            body.end_byte - 1,
+            f"{'' if patch.bytes[body.end_byte - 2 : body.end_byte - 1].isspace() else ' '}return {name}; ",
+        )
     else:
         patch.insert(last.end_byte, f"{style.end}{patch.indent_of(last)}return {name}{style.semicolon}")
 
@@ -79,7 +88,8 @@ def _asked(patch: Patch, function: Any) -> None:
         holder = outer.parent
         if holder is not None and "assignment" in holder.type and holder.child_by_field_name("left") == outer:
             raise NotClear(
-                f"line {line_of(node)} of {patch.source.path} sets what events may lack", f"if ({name}.{match[2]}) {{ … }}"
+                f"line {line_of(node)} of {patch.source.path} sets what events may lack",
+                f"if ({name}.{match[2]}) {{ … }}",
             )
         done.add(owner.end_byte)
         dotted = patch.bytes[owner.end_byte : owner.end_byte + 1] == b"."

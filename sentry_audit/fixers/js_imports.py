@@ -102,7 +102,9 @@ class Imports:
             if module_of(node) != package or _TYPES.match(text_of(node)):
                 continue
             clause = next((item for item in node.named_children if item.type == "import_clause"), None)
-            listed = next((item for item in clause.named_children if item.type == "named_imports"), None) if clause else None
+            listed = (
+                next((item for item in clause.named_children if item.type == "named_imports"), None) if clause else None
+            )
             names = [item for item in listed.named_children if item.type == "import_specifier"] if listed else []
             if names:
                 return names[-1]
@@ -154,9 +156,15 @@ class Imports:
         children: Sequence[Any] = self.root.children
         lead = ""
         for index, node in enumerate(children):
-            directive = node.type == "expression_statement" and node.named_children[:1] and node.named_children[0].type == "string"
+            directive = (
+                node.type == "expression_statement"
+                and node.named_children[:1]
+                and node.named_children[0].type == "string"
+            )
             following = children[index + 1] if index + 1 < len(children) else None
-            alone = node.type == "comment" and following is not None and following.start_point[0] > node.end_point[0] + 1
+            alone = (
+                node.type == "comment" and following is not None and following.start_point[0] > node.end_point[0] + 1
+            )
             if not (directive or alone or node.type == "hash_bang_line"):
                 break
             at = following.start_byte if following is not None else node.end_byte

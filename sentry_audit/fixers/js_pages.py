@@ -62,12 +62,16 @@ def page(analysis: Analysis, path: str) -> Edit:
     """Capture in ``getInitialProps`` of ``pages/_error``. Raises NotClear where there is none."""
     source = parsed(analysis, path)
     for node in walk(source.root):
-        if node.type != "assignment_expression" or not text_of(node.child_by_field_name("left")).endswith(".getInitialProps"):
+        if node.type != "assignment_expression" or not text_of(node.child_by_field_name("left")).endswith(
+            ".getInitialProps"
+        ):
             continue
         function = node.child_by_field_name("right")
         body = function.child_by_field_name("body") if function.type in FUNCTIONS else None
         parameters = function.child_by_field_name("parameters") if body is not None else None
-        names = [re.split(r"[:=?]", text_of(item))[0].strip() for item in parameters.named_children] if parameters else []
+        names = (
+            [re.split(r"[:=?]", text_of(item))[0].strip() for item in parameters.named_children] if parameters else []
+        )
         if body is None or body.type != "statement_block" or len(names) != 1 or not re.fullmatch(r"[\w$]+", names[0]):
             break
         if not text_of(function).startswith("async"):
@@ -116,7 +120,9 @@ def _error(patch: Patch, function: Any) -> str:
             return text_of(child.child_by_field_name("value"))
     first = next(iter(pattern.named_children), None)
     annotation = given[0].child_by_field_name("type")
-    shape = next((item for item in annotation.named_children if item.type == "object_type"), None) if annotation else None
+    shape = (
+        next((item for item in annotation.named_children if item.type == "object_type"), None) if annotation else None
+    )
     if first is None or first.type == "rest_pattern" or (typed and annotation is not None and shape is None):
         raise NotClear(f"the component of {patch.source.path} does not take the error", *_EFFECT.split("\n"))
     lined = first.start_point[0] != pattern.start_point[0]
@@ -173,7 +179,9 @@ def _new_effect(patch: Patch, imports: Imports, function: Any, statement: str, e
     if body.type != "parenthesized_expression" and "\n" in shown:
         raise NotClear(f"the component of {patch.source.path} has no body of statements", *_EFFECT.split("\n"))
     moved = shown.replace("\n", f"\n{style.indent}")
-    patch.replace(body, f"{{{inner}{inner.join(rows)}{style.end}{inner}return {moved}{style.semicolon}{style.end}{lead}}}")
+    patch.replace(
+        body, f"{{{inner}{inner.join(rows)}{style.end}{inner}return {moved}{style.semicolon}{style.end}{lead}}}"
+    )
 
 
 def _route_error(function: Any) -> tuple[Any, str] | None:
@@ -184,7 +192,7 @@ def _route_error(function: Any) -> tuple[Any, str] | None:
             continue
         declared = next((item for item in statement.named_children if item.type == "variable_declarator"), None)
         value = declared.child_by_field_name("value") if declared is not None else None
-        if value is not None and re.match(r"\(?\s*useRouteError\s*\(", text_of(value)):
+        if declared is not None and value is not None and re.match(r"\(?\s*useRouteError\s*\(", text_of(value)):
             name = declared.child_by_field_name("name")
             return (statement, text_of(name)) if name.type == "identifier" else None
     return None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sentry_audit.facts import SourceMaps
 from sentry_audit.fixers.js_imports import Imports
-from sentry_audit.fixers.js_packages import PLUGIN, added, refreshed, ranged
+from sentry_audit.fixers.js_packages import PLUGIN, added, ranged, refreshed
 from sentry_audit.fixers.js_web import (
     NotClear,
     Patch,
@@ -24,40 +24,47 @@ from sentry_audit.fixers.js_web import (
     pair_of,
     parsed,
     project_style,
+    refusing,
 )
 from sentry_audit.fixing import Edit
 from sentry_audit.javascript.syntax import FUNCTIONS, line_of, text_of, walk
 
 if TYPE_CHECKING:
-    from sentry_audit.fixing import Case, Change, Refusal
+    from sentry_audit.fixing import Case, Change
     from sentry_audit.javascript.analysis import Analysis
 
 _VITE = "@sentry/vite-plugin"
-_CREDENTIALS = ["org: process.env.SENTRY_ORG,", "project: process.env.SENTRY_PROJECT,", "authToken: process.env.SENTRY_AUTH_TOKEN,"]
+_CREDENTIALS = [
+    "org: process.env.SENTRY_ORG,",
+    "project: process.env.SENTRY_PROJECT,",
+    "authToken: process.env.SENTRY_AUTH_TOKEN,",
+]
 _NEXT = [*_CREDENTIALS, "silent: !process.env.CI,", "sourcemaps: { deleteSourcemapsAfterUpload: true },"]
-_CLI = ("sentry-cli sourcemaps inject build", "sentry-cli sourcemaps upload --release $SENTRY_RELEASE build", "find build -name '*.map' -delete")
+_CLI = (
+    "sentry-cli sourcemaps inject build",
+    "sentry-cli sourcemaps upload --release $SENTRY_RELEASE build",
+    "find build -name '*.map' -delete",
+)
 
 
-def source_maps(case: Case) -> Change | Refusal:
+@refusing
+def source_maps(case: Case) -> Change:
     """Upload the maps with the plugin of the bundler, and delete them then; or no longer publish them."""
-    try:
-        analysis = analysis_of(case)
-        facts = [fact for fact in bad_of(case) if isinstance(fact, SourceMaps)]
-        if not facts:
-            raise NotClear("what becomes of the source maps was not found again")
-        fact = facts[0]
-        if fact.topic == "serving":
-            return answered("will no longer publish the source maps with the bundle", [_hidden(analysis, fact)], "review")
-        if not analysis.plugins and "nothing uploads" in fact.problem:
-            edits, tool = plugged(analysis)
-            summary = f"will upload the source maps with {tool}, and delete them from what is served"
-            return answered(f"{summary}{refreshed(analysis) if len(edits) > 1 else ''}", edits, "review")
-        raise NotClear(
-            f"{fact.problem}: give the build what it lacks",
-            "docker build --secret id=SENTRY_AUTH_TOKEN --build-arg SENTRY_ORG=… --build-arg SENTRY_PROJECT=… .",
-        )
-    except NotClear as error:
-        return error.refusal
+    analysis = analysis_of(case)
+    facts = [fact for fact in bad_of(case) if isinstance(fact, SourceMaps)]
+    if not facts:
+        raise NotClear("what becomes of the source maps was not found again")
+    fact = facts[0]
+    if fact.topic == "serving":
+        return answered("will no longer publish the source maps with the bundle", [_hidden(analysis, fact)], "review")
+    if not analysis.plugins and "nothing uploads" in fact.problem:
+        edits, tool = plugged(analysis)
+        summary = f"will upload the source maps with {tool}, and delete them from what is served"
+        return answered(f"{summary}{refreshed(analysis) if len(edits) > 1 else ''}", edits, "review")
+    raise NotClear(
+        f"{fact.problem}: give the build what it lacks",
+        "docker build --secret id=SENTRY_AUTH_TOKEN --build-arg SENTRY_ORG=… --build-arg SENTRY_PROJECT=… .",
+    )
 
 
 def plugged(analysis: Analysis) -> tuple[list[Edit], str]:
@@ -114,7 +121,9 @@ def _exported(patch: Patch) -> Any:
         ]  # fmt: skip
         node = assigned[0].child_by_field_name("right") if len(assigned) == 1 else None
     if node is None or node.type in {"function_declaration", "class_declaration"}:
-        raise NotClear(f"what {source.path} exports was not followed", "export default withSentryConfig(nextConfig, { … });")
+        raise NotClear(
+            f"what {source.path} exports was not followed", "export default withSentryConfig(nextConfig, { … });"
+        )
     return node
 
 
@@ -157,7 +166,10 @@ def _config(patch: Patch) -> tuple[Any, Any]:
             if value.type == "array":
                 found.append((node.parent, value))
     if not found:
-        raise NotClear(f"the plugins of {patch.source.path} are no list that could be added to", "plugins: [react(), sentryVitePlugin()]")
+        raise NotClear(
+            f"the plugins of {patch.source.path} are no list that could be added to",
+            "plugins: [react(), sentryVitePlugin()]",
+        )
     config, plugins = min(found, key=lambda pair: _depth(pair[0]))
     return config, plugins
 
@@ -173,7 +185,9 @@ def _vite_options(analysis: Analysis, patch: Patch, config: Any) -> str:
     build = pair_of(config, "build")
     value = build.child_by_field_name("value") if build is not None and build.type == "pair" else None
     out = pair_of(value, "outDir") if value is not None and value.type == "object" else None
-    folder = text_of(out.child_by_field_name("value")).strip("\"'`") if out is not None and out.type == "pair" else "dist"
+    folder = (
+        text_of(out.child_by_field_name("value")).strip("\"'`") if out is not None and out.type == "pair" else "dist"
+    )
     if not re.fullmatch(r"[\w./-]+", folder):
         raise NotClear(f"where {patch.source.path} builds to was not followed")
     rows = [f'sourcemaps: {{ filesToDeleteAfterUpload: ["{folder.rstrip("/")}/**/*.map"] }},']
