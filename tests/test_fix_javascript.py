@@ -190,12 +190,12 @@ def test_a_class_that_only_shows_a_page_gets_a_method(tmp_path: Path) -> None:
     ("given", "left"),
     [
         ("<ErrorBoundary fallback={null}>",
-         "<ErrorBoundary fallback={null} onError={(error, info) => Sentry.captureException(error, "
-         "{ contexts: { react: { componentStack: info.componentStack } } })}>"),
+         ("<ErrorBoundary fallback={null} onError={(error, info) => Sentry.captureException(error, "
+          "{ contexts: { react: { componentStack: info.componentStack } } })}>")),
         ("<ErrorBoundary fallback={null} onError={(error) => console.error(error)}>",
-         "<ErrorBoundary fallback={null} onError={(error, info: { componentStack?: string | null }) => {\n"
-         "    Sentry.captureException(error, { contexts: { react: { componentStack: info.componentStack } } });\n"
-         "    console.error(error);\n  }}>"),
+         ("<ErrorBoundary fallback={null} onError={(error, info) => {\n"
+          "    Sentry.captureException(error, { contexts: { react: { componentStack: info.componentStack } } });\n"
+          "    console.error(error);\n  }}>")),
     ],
 )  # fmt: skip
 def test_a_boundary_of_the_library_is_given_a_handler(tmp_path: Path, given: str, left: str) -> None:
@@ -301,8 +301,10 @@ def test_a_page_for_errors_of_the_root_layout(tmp_path: Path) -> None:
 
 
 def test_an_init_that_turbopack_ignores_is_moved(tmp_path: Path) -> None:
-    config = "import * as Sentry from '@sentry/nextjs';\nimport { tags } from './src/lib/tags';\n\nSentry.init({\n" \
-        "  dsn: process.env.NEXT_PUBLIC_SENTRY_DSN,\n  initialScope: { tags },\n});\n"  # fmt: skip
+    config = (
+        "import * as Sentry from '@sentry/nextjs';\nimport { tags } from './src/lib/tags';\n\nSentry.init({\n"
+        "  dsn: process.env.NEXT_PUBLIC_SENTRY_DSN,\n  initialScope: { tags },\n});\n"
+    )
     files = {
         "package.json": NEXT.replace("15.3.0", "16.0.1"), "src/app/layout.tsx": LAYOUT, "sentry.client.config.ts": config,
         "src/lib/tags.ts": "export const tags = {};\n",
@@ -467,7 +469,8 @@ def test_the_sdk_is_added_as_the_neighbours_are(tmp_path: Path) -> None:
         ('{"dependencies": {"a": "1", "b": "2"}}', '{"dependencies": {"@sentry/x": "^2", "a": "1", "b": "2"}}'),
         ('{"dependencies": {"b": "1", "a": "2"}}', '{"dependencies": {"b": "1", "a": "2", "@sentry/x": "^2"}}'),
         ('{\r\n\t"name": "a"\r\n}\r\n', '{\r\n\t"name": "a",\r\n\t"dependencies": {\r\n\t\t"@sentry/x": "^2"\r\n\t}\r\n}\r\n'),
-        ('{"x": {"dependencies": {"q": "1"}}, "dependencies": {}}', '{"x": {"dependencies": {"q": "1"}}, "dependencies": {"@sentry/x": "^2"}}'),
+        ('{"x": {"dependencies": {"q": "1"}}, "dependencies": {}}',
+         '{"x": {"dependencies": {"q": "1"}}, "dependencies": {"@sentry/x": "^2"}}'),
     ],
 )  # fmt: skip
 def test_a_manifest_keeps_its_form(text: str, after: str) -> None:
@@ -534,7 +537,7 @@ def test_vite_uploads_its_source_maps(tmp_path: Path) -> None:
 def test_maps_are_no_longer_published(tmp_path: Path) -> None:
     files = next_init("", **{"next.config.js": "module.exports = { productionBrowserSourceMaps: true };\n"})
     write(tmp_path, files)
-    served = [item for item in answers(tmp_path, bundles.source_maps, "source-maps") if isinstance(item, Change)][0]
+    served = next(item for item in answers(tmp_path, bundles.source_maps, "source-maps") if isinstance(item, Change))
     assert served.edits[0].after == "module.exports = { productionBrowserSourceMaps: false };\n"
 
 
@@ -661,7 +664,8 @@ def test_a_policy_that_is_a_list_is_left_to_a_person(tmp_path: Path) -> None:
         "const csp = {'default-src': [\"'self'\"], 'connect-src': [\"'self'\"]};\n"
         "const text = Object.entries(csp).map(([key, value]) => `${key} ${value.join(' ')}`).join('; ');\n"
         "module.exports = { async headers() {\n"
-        "  return [{ source: '/(.*)', headers: [{ key: 'Content-Security-Policy', value: \"connect-src 'self'; connect-src 'self'\" }] }];\n"
+        "  return [{ source: '/(.*)', headers: [{ key: 'Content-Security-Policy', "
+        "value: \"connect-src 'self'; connect-src 'self'\" }] }];\n"
         "} };\n"
     )
     write(tmp_path, next_init("", **{"next.config.js": config}))
@@ -725,3 +729,9 @@ def test_a_variable_that_others_use_keeps_its_name(tmp_path: Path) -> None:
     [answer] = answers(tmp_path, js_public.public, "frontend-dsn-public")
     assert isinstance(answer, Refusal)
     assert answer.reason.startswith("deploy.sh uses SENTRY_DSN too")
+
+
+def test_an_older_next_gets_what_loads_the_init(tmp_path: Path) -> None:
+    files = {"package.json": NEXT.replace("15.3.0", "14.2.35"), "src/app/layout.jsx": LAYOUT}
+    changed = fixed(tmp_path, files, inits.present, "frontend-init-present", judged_now=OF_INIT)
+    assert set(changed) == {"src/instrumentation-client.js", "next.config.mjs"}

@@ -134,7 +134,9 @@ def _parameters(patch: Patch, method: Any) -> tuple[str, str]:
         raise NotClear(f"the parameters in line {line_of(method)} are taken apart")
     if len(given) >= 2:
         return names[0], names[1]
-    typed = patch.source.path.endswith((".ts", ".tsx"))
+    # A function that is written where it is handed on gets its types from there.
+    told = method.type == "method_definition" or any(item.child_by_field_name("type") is not None for item in given)
+    typed = patch.source.path.endswith((".ts", ".tsx")) and told
     info = f"info: {_info_type(patch)}" if typed else "info"
     if given:
         patch.insert(given[0].end_byte, f", {info}")

@@ -205,16 +205,16 @@ def _is_import(node: object) -> bool:
 
 
 def client(analysis: Analysis) -> list[Edit]:
-    """``instrumentation-client`` with an init of its own. Raises NotClear where the version does not load it."""
+    """``instrumentation-client`` with an init of its own, and what loads it in older versions. Raises NotClear."""
     if (taken := _existing(analysis, "instrumentation-client")) is not None:
         raise NotClear(f"{taken} is there, and no init of it runs")
+    more = []
     version = re.match(r"(\d+)\.(\d+)", analysis.version("next"))
     if version is not None and (int(version[1]), int(version[2])) < (15, 3):
         if "withSentryConfig" not in analysis.config("next.config"):
-            raise NotClear(
-                f"Next.js {analysis.version('next')} does not load instrumentation-client by itself: upgrade it to 15.3, "
-                "or wrap next.config in withSentryConfig first"
-            )
+            from sentry_audit.fixers.js_plugins import plugged
+
+            more, _ = plugged(analysis)  # before 15.3 only the SDK's own configuration loads the file
     path = join(folder_of_sources(analysis), f"instrumentation-client.{'ts' if is_typed(analysis) else 'js'}")
     rows = ['import * as Sentry from "@sentry/nextjs";', "", "Sentry.init({"]
     rows += [f"  {option}," for option in options_text(analysis)]
@@ -224,7 +224,7 @@ def client(analysis: Analysis) -> list[Edit]:
     text = "\n".join([*rows, ""]).replace(_SDK, package_of(analysis))
     if package_of(analysis) != _SDK:
         text = text.partition("\n\nexport const")[0] + "\n"
-    return [Edit(path, project_style(analysis).written(text))]
+    return [Edit(path, project_style(analysis).written(text)), *more]
 
 
 ECOSYSTEM = "npm"
