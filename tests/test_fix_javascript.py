@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sentry_audit.fixers import cors, csp, js_hooks, js_public, js_targets
 from sentry_audit.fixers import js_boundaries as boundaries
 from sentry_audit.fixers import js_guards as dsn_guards
 from sentry_audit.fixers import js_inits as inits
@@ -14,7 +15,7 @@ from sentry_audit.fixers import js_options as browser_options
 from sentry_audit.fixers import js_packages as packages
 from sentry_audit.fixers import js_plugins as bundles
 from sentry_audit.fixing import Change, Refusal
-from tests.fixing import answers, fixed
+from tests.fixing_web import answers, cases, fixed
 from tests.trees import write
 
 if TYPE_CHECKING:
@@ -189,12 +190,12 @@ def test_a_class_that_only_shows_a_page_gets_a_method(tmp_path: Path) -> None:
     ("given", "left"),
     [
         ("<ErrorBoundary fallback={null}>",
-         "<ErrorBoundary fallback={null} onError={(error, info) => Sentry.captureException(error, "
-         "{ contexts: { react: { componentStack: info.componentStack } } })}>"),
+         ("<ErrorBoundary fallback={null} onError={(error, info) => Sentry.captureException(error, "
+          "{ contexts: { react: { componentStack: info.componentStack } } })}>")),
         ("<ErrorBoundary fallback={null} onError={(error) => console.error(error)}>",
-         "<ErrorBoundary fallback={null} onError={(error, info: { componentStack?: string | null }) => {\n"
-         "    Sentry.captureException(error, { contexts: { react: { componentStack: info.componentStack } } });\n"
-         "    console.error(error);\n  }}>"),
+         ("<ErrorBoundary fallback={null} onError={(error, info) => {\n"
+          "    Sentry.captureException(error, { contexts: { react: { componentStack: info.componentStack } } });\n"
+          "    console.error(error);\n  }}>")),
     ],
 )  # fmt: skip
 def test_a_boundary_of_the_library_is_given_a_handler(tmp_path: Path, given: str, left: str) -> None:
@@ -300,8 +301,10 @@ def test_a_page_for_errors_of_the_root_layout(tmp_path: Path) -> None:
 
 
 def test_an_init_that_turbopack_ignores_is_moved(tmp_path: Path) -> None:
-    config = "import * as Sentry from '@sentry/nextjs';\nimport { tags } from './src/lib/tags';\n\nSentry.init({\n" \
-        "  dsn: process.env.NEXT_PUBLIC_SENTRY_DSN,\n  initialScope: { tags },\n});\n"  # fmt: skip
+    config = (
+        "import * as Sentry from '@sentry/nextjs';\nimport { tags } from './src/lib/tags';\n\nSentry.init({\n"
+        "  dsn: process.env.NEXT_PUBLIC_SENTRY_DSN,\n  initialScope: { tags },\n});\n"
+    )
     files = {
         "package.json": NEXT.replace("15.3.0", "16.0.1"), "src/app/layout.tsx": LAYOUT, "sentry.client.config.ts": config,
         "src/lib/tags.ts": "export const tags = {};\n",
@@ -466,7 +469,8 @@ def test_the_sdk_is_added_as_the_neighbours_are(tmp_path: Path) -> None:
         ('{"dependencies": {"a": "1", "b": "2"}}', '{"dependencies": {"@sentry/x": "^2", "a": "1", "b": "2"}}'),
         ('{"dependencies": {"b": "1", "a": "2"}}', '{"dependencies": {"b": "1", "a": "2", "@sentry/x": "^2"}}'),
         ('{\r\n\t"name": "a"\r\n}\r\n', '{\r\n\t"name": "a",\r\n\t"dependencies": {\r\n\t\t"@sentry/x": "^2"\r\n\t}\r\n}\r\n'),
-        ('{"x": {"dependencies": {"q": "1"}}, "dependencies": {}}', '{"x": {"dependencies": {"q": "1"}}, "dependencies": {"@sentry/x": "^2"}}'),
+        ('{"x": {"dependencies": {"q": "1"}}, "dependencies": {}}',
+         '{"x": {"dependencies": {"q": "1"}}, "dependencies": {"@sentry/x": "^2"}}'),
     ],
 )  # fmt: skip
 def test_a_manifest_keeps_its_form(text: str, after: str) -> None:
@@ -533,5 +537,201 @@ def test_vite_uploads_its_source_maps(tmp_path: Path) -> None:
 def test_maps_are_no_longer_published(tmp_path: Path) -> None:
     files = next_init("", **{"next.config.js": "module.exports = { productionBrowserSourceMaps: true };\n"})
     write(tmp_path, files)
-    served = [item for item in answers(tmp_path, bundles.source_maps, "source-maps") if isinstance(item, Change)][0]
+    served = next(item for item in answers(tmp_path, bundles.source_maps, "source-maps") if isinstance(item, Change))
     assert served.edits[0].after == "module.exports = { productionBrowserSourceMaps: false };\n"
+
+
+# --- traces, policies, hooks, names -------------------------------------------------------------------
+
+API = (
+    "import sentry_sdk\nfrom fastapi import FastAPI\nfrom fastapi.middleware.cors import CORSMiddleware\n"
+    "sentry_sdk.init(traces_sample_rate=0.2)\napp = FastAPI()\n"
+    "app.add_middleware(CORSMiddleware, allow_origins=['https://acme.dev'], allow_headers=HEADERS)\n"
+)
+OPEN = API.replace("HEADERS", "['Authorization', 'sentry-trace', 'baggage']")
+
+
+def both(api: str, init: str, client: str = "import.meta.env.VITE_API_URL") -> dict[str, str]:
+    main = f"import * as Sentry from '@sentry/react';\n\nSentry.init({{\n  dsn: import.meta.env.VITE_SENTRY_DSN,\n{init}}});\n"
+    return {
+        "api/requirements.txt": "fastapi\nsentry-sdk>=2.64,<3\n", "api/main.py": api, "web/package.json": VITE, "web/index.html": PAGE,
+        "web/src/api.ts": f"export const API_URL = {client};\nexport const users = () => fetch(`${{API_URL}}/users`);\n",
+        "web/src/main.tsx": "import './api';\n" + main,
+    }  # fmt: skip
+
+
+TRACES = "  integrations: [Sentry.browserTracingIntegration()],\n  tracesSampleRate: 0.2,\n"
+
+
+@pytest.mark.parametrize(
+    ("more", "client", "left"),
+    [
+        ("", "import.meta.env.VITE_API_URL", "  tracePropagationTargets: [import.meta.env.VITE_API_URL],\n"),
+        ("  tracePropagationTargets: ['localhost', /^https:\\/\\/yourserver\\.io\\/api/],\n", "import.meta.env.VITE_API_URL",
+         "  tracePropagationTargets: ['localhost', import.meta.env.VITE_API_URL],\n"),
+        ("", "'https://api.acme.dev/v1'", "  tracePropagationTargets: ['https://api.acme.dev'],\n"),
+        ("  tracePropagationTargets: [],\n", "import.meta.env.VITE_API_URL ?? 'http://localhost:8000'",
+         "  tracePropagationTargets: [import.meta.env.VITE_API_URL || 'http://localhost:8000'],\n"),
+    ],
+)  # fmt: skip
+def test_the_api_is_named_among_the_targets(tmp_path: Path, more: str, client: str, left: str) -> None:
+    changed = fixed(tmp_path, both(OPEN, TRACES + more, client), js_targets.fix, "trace-propagation")
+    assert left in changed["web/src/main.tsx"]
+
+
+def test_no_trace_is_sent_to_an_api_that_would_refuse_it(tmp_path: Path) -> None:
+    write(tmp_path, both(API.replace("HEADERS", "['Authorization']"), TRACES))
+    found = [js_targets.fix(case) for case in cases(tmp_path, "trace-propagation") if case.component.ecosystem == "npm"]
+    assert [isinstance(item, Refusal) and "api/main.py" in item.reason for item in found] == [True]
+
+
+def test_a_browser_samples_as_its_api_does(tmp_path: Path) -> None:
+    files = both(OPEN, "  tracePropagationTargets: [import.meta.env.VITE_API_URL],\n")
+    changed = fixed(tmp_path, files, js_targets.fix, "trace-propagation")
+    assert (
+        "  tracesSampleRate: Number(import.meta.env.VITE_SENTRY_TRACES_SAMPLE_RATE || '0.1'),\n"
+        "  integrations: [Sentry.browserTracingIntegration()],\n"
+    ) in changed["web/src/main.tsx"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "left"),
+    [
+        ("allow_headers=['Authorization']", "allow_headers=['Authorization', 'sentry-trace', 'baggage']"),
+        ("allow_headers=['baggage']", "allow_headers=['baggage', 'sentry-trace']"),
+        ("allow_headers=[]", "allow_headers=['sentry-trace', 'baggage']"),
+        ("allow_methods=['*']", "allow_methods=['*'], allow_headers=['sentry-trace', 'baggage']"),
+        (
+            "\n    allow_headers=[\n        'X-A',\n    ],\n",
+            "        'X-A',\n        'sentry-trace',\n        'baggage',\n    ],\n",
+        ),
+    ],
+)
+def test_the_headers_of_a_trace_are_allowed(tmp_path: Path, headers: str, left: str) -> None:
+    init = TRACES + "  tracePropagationTargets: [import.meta.env.VITE_API_URL],\n"
+    files = both(API.replace("allow_headers=HEADERS", headers), init)
+    changed = fixed(tmp_path, files, cors.fix, "trace-propagation")
+    assert left in changed["api/main.py"]
+
+
+DJANGO = (
+    "SECRET_KEY = 'x'\nimport sentry_sdk\nsentry_sdk.init(traces_sample_rate=0.2)\nINSTALLED_APPS = ['corsheaders']\n"
+    "MIDDLEWARE = ['corsheaders.middleware.CorsMiddleware']\nCORS_ALLOWED_ORIGINS = ['https://acme.dev']\n"
+)
+
+
+def test_django_allows_them_over_the_list_of_the_library(tmp_path: Path) -> None:
+    init = TRACES + "  tracePropagationTargets: [import.meta.env.VITE_API_URL],\n"
+    files = both("", init)
+    del files["api/main.py"]
+    files |= {
+        "api/requirements.txt": "django\ndjango-cors-headers\nsentry-sdk>=2.64,<3\n", "api/site/settings.py": DJANGO,
+        "api/site/__init__.py": "",
+        "api/manage.py": "import os\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'site.settings')\n",
+        "api/site/wsgi.py": "import os\nfrom django.core.wsgi import get_wsgi_application\n"
+        "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'site.settings')\napplication = get_wsgi_application()\n",
+    }  # fmt: skip
+    changed = fixed(tmp_path, files, cors.fix, "trace-propagation")
+    assert "\nfrom corsheaders.defaults import default_headers\n" in changed["api/site/settings.py"]
+    assert "\nCORS_ALLOW_HEADERS = (*default_headers, 'sentry-trace', 'baggage')\n" in changed["api/site/settings.py"]
+
+
+NGINX = 'server {\n  listen 8080;\n  location / {\n    add_header Content-Security-Policy "POLICY" always;\n  }\n}\n'
+
+
+@pytest.mark.parametrize(
+    ("policy", "left"),
+    [
+        ("default-src 'self'; connect-src 'self' https://api.acme.dev", "connect-src 'self' https://api.acme.dev https://*.ingest.us.sentry.io"),
+        ("connect-src 'none'; default-src 'self'", "connect-src https://*.ingest.us.sentry.io https://*.ingest.de.sentry.io; default"),
+        ("default-src 'self'; img-src *", "default-src 'self'; connect-src 'self' https://*.ingest.us.sentry.io"),
+    ],
+)  # fmt: skip
+def test_pages_may_connect_to_sentry(tmp_path: Path, policy: str, left: str) -> None:
+    main = "import * as Sentry from '@sentry/react';\nSentry.init({ dsn: import.meta.env.VITE_SENTRY_DSN });\n"
+    files = {
+        "package.json": VITE,
+        "index.html": PAGE,
+        "src/main.tsx": main,
+        "nginx.conf": NGINX.replace("POLICY", policy),
+    }
+    changed = fixed(tmp_path, files, csp.fix, "frontend-csp-allows-sentry")
+    assert left in changed["nginx.conf"]
+
+
+def test_a_policy_that_is_a_list_is_left_to_a_person(tmp_path: Path) -> None:
+    config = (
+        "const csp = {'default-src': [\"'self'\"], 'connect-src': [\"'self'\"]};\n"
+        "const text = Object.entries(csp).map(([key, value]) => `${key} ${value.join(' ')}`).join('; ');\n"
+        "module.exports = { async headers() {\n"
+        "  return [{ source: '/(.*)', headers: [{ key: 'Content-Security-Policy', "
+        "value: \"connect-src 'self'; connect-src 'self'\" }] }];\n"
+        "} };\n"
+    )
+    write(tmp_path, next_init("", **{"next.config.js": config}))
+    [answer] = answers(tmp_path, csp.fix, "frontend-csp-allows-sentry")
+    assert isinstance(answer, Refusal)
+    assert "ingest.us.sentry.io" in answer.commands[0]
+
+
+@pytest.mark.parametrize(
+    ("hook", "left"),
+    [
+        ("  beforeSend(event) {\n    delete event.user;\n  },\n", "    delete event.user;\n    return event;\n  },\n"),
+        ("  beforeSend: (event) => { delete event.user; },\n", "{ delete event.user; return event; },\n"),
+        ("  beforeSend(event) {\n    if (event.request.url.includes('x')) return null;\n    return event;\n  },\n",
+         "if (event.request?.url.includes('x'))"),
+    ],
+)  # fmt: skip
+def test_events_survive_their_hook(tmp_path: Path, hook: str, left: str) -> None:
+    changed = fixed(tmp_path, next_init(hook), js_hooks.keep, "hooks-keep-events")
+    assert left in changed["instrumentation-client.ts"]
+
+
+def test_a_hook_that_drops_everything_is_left_to_a_person(tmp_path: Path) -> None:
+    write(tmp_path, next_init("  beforeSend: () => null,\n"))
+    assert isinstance(answers(tmp_path, js_hooks.keep, "hooks-keep-events")[0], Refusal)
+
+
+def test_whose_events_they_are_is_not_guessed(tmp_path: Path) -> None:
+    write(tmp_path, next_init("") | {"package.json": NEXT.replace('"next":', '"next-auth": "^5", "next":')})
+    [answer] = answers(tmp_path, js_hooks.user, "frontend-user-context")
+    assert isinstance(answer, Refusal)
+    assert "Sentry.setUser(null)" in answer.commands[1]
+
+
+def test_the_dsn_is_read_under_the_prefix_of_the_bundler(tmp_path: Path) -> None:
+    main = "import * as Sentry from '@sentry/react';\nSentry.init({ dsn: process.env.SENTRY_DSN });\n"
+    types = "interface ImportMetaEnv {\n  readonly SENTRY_DSN: string;\n}\n"
+    files = {
+        "package.json": VITE,
+        "index.html": PAGE,
+        "src/main.tsx": main,
+        "src/env.d.ts": types,
+        ".env.example": "SENTRY_DSN=\n",
+    }
+    changed = fixed(tmp_path, files, js_public.public, "frontend-dsn-public", judged_now=OF_INIT)
+    assert changed == {
+        "src/main.tsx": main.replace("process.env.SENTRY_DSN", "import.meta.env.VITE_SENTRY_DSN"),
+        "src/env.d.ts": types.replace("SENTRY_DSN", "VITE_SENTRY_DSN"), ".env.example": "VITE_SENTRY_DSN=\n",
+    }  # fmt: skip
+
+
+def test_a_variable_that_others_use_keeps_its_name(tmp_path: Path) -> None:
+    main = "import * as Sentry from '@sentry/react';\nSentry.init({ dsn: import.meta.env.SENTRY_DSN });\n"
+    files = {
+        "package.json": VITE,
+        "index.html": PAGE,
+        "src/main.tsx": main,
+        "deploy.sh": "gcloud run deploy x --set-secrets=SENTRY_DSN=a:latest\n",
+    }
+    write(tmp_path, files)
+    [answer] = answers(tmp_path, js_public.public, "frontend-dsn-public")
+    assert isinstance(answer, Refusal)
+    assert answer.reason.startswith("deploy.sh uses SENTRY_DSN too")
+
+
+def test_an_older_next_gets_what_loads_the_init(tmp_path: Path) -> None:
+    files = {"package.json": NEXT.replace("15.3.0", "14.2.35"), "src/app/layout.jsx": LAYOUT}
+    changed = fixed(tmp_path, files, inits.present, "frontend-init-present", judged_now=OF_INIT)
+    assert set(changed) == {"src/instrumentation-client.js", "next.config.mjs"}

@@ -22,30 +22,29 @@ from sentry_audit.fixers.js_web import (
     named,
     package_of,
     parsed,
+    refusing,
 )
 from sentry_audit.javascript.captures import attribute
 from sentry_audit.javascript.syntax import FUNCTIONS, entries, line_of, text_of, walk
 
 if TYPE_CHECKING:
-    from sentry_audit.fixing import Case, Change, Edit, Refusal
+    from sentry_audit.fixing import Case, Change, Edit
     from sentry_audit.javascript.analysis import Analysis
     from sentry_audit.javascript.syntax import Source
 
 _STACK = "{{ contexts: {{ react: {{ componentStack: {info}.componentStack }} }} }}"
 
 
-def capture(case: Case) -> Change | Refusal:
+@refusing
+def capture(case: Case) -> Change:
     """Call captureException in the boundaries of the finding."""
-    try:
-        analysis = analysis_of(case)
-        package_of(analysis)
-        edits = [edit for fact in bad_of(case) if isinstance(fact, ErrorBoundary) for edit in _edits(analysis, fact)]
-        if not edits:
-            raise NotClear("the boundary was not found again")
-        where = named([edit.path for edit in edits])
-        return answered(f"will tell Sentry what {where} catch{'es' if len(edits) == 1 else ''}", edits)
-    except NotClear as error:
-        return error.refusal
+    analysis = analysis_of(case)
+    package_of(analysis)
+    edits = [edit for fact in bad_of(case) if isinstance(fact, ErrorBoundary) for edit in _edits(analysis, fact)]
+    if not edits:
+        raise NotClear("the boundary was not found again")
+    where = named([edit.path for edit in edits])
+    return answered(f"will tell Sentry what {where} catch{'es' if len(edits) == 1 else ''}", edits)
 
 
 def _edits(analysis: Analysis, fact: ErrorBoundary) -> list[Edit]:
@@ -85,13 +84,13 @@ def _class(patch: Patch, imports: Imports, package: str, name: str) -> None:
     members = {_key(child): child for child in body.named_children if _key(child)}
     method = members.get("componentDidCatch")
     if method is not None:
-        error, info = _parameters(patch, imports, method)
+        error, info = _parameters(patch, method)
         first_statement(patch, _block(method), f"{_call(imports, package, error, info)}{patch.style.semicolon}")
         return
     static = members["getDerivedStateFromError"]
     lead, style = patch.indent_of(static), patch.style
     typed = patch.source.path.endswith((".ts", ".tsx"))
-    signature = f"error: Error, info: {_info_type(patch, imports)}" if typed else "error, info"
+    signature = f"error: Error, info: {_info_type(patch)}" if typed else "error, info"
     rows = [
         f"{lead}componentDidCatch({signature}) {{",
         f"{lead}{style.indent}{_call(imports, package, 'error', 'info')}{style.semicolon}",
@@ -124,7 +123,7 @@ def _block(method: Any) -> Any:
     return body
 
 
-def _parameters(patch: Patch, imports: Imports, method: Any) -> tuple[str, str]:
+def _parameters(patch: Patch, method: Any) -> tuple[str, str]:
     """The names of the error and of React's information, which is added where the method does not take it."""
     listed = _function(method).child_by_field_name("parameters")
     if listed is None:
@@ -135,8 +134,10 @@ def _parameters(patch: Patch, imports: Imports, method: Any) -> tuple[str, str]:
         raise NotClear(f"the parameters in line {line_of(method)} are taken apart")
     if len(given) >= 2:
         return names[0], names[1]
-    typed = patch.source.path.endswith((".ts", ".tsx"))
-    info = f"info: {_info_type(patch, imports)}" if typed else "info"
+    # A function that is written where it is handed on gets its types from there.
+    told = method.type == "method_definition" or any(item.child_by_field_name("type") is not None for item in given)
+    typed = patch.source.path.endswith((".ts", ".tsx")) and told
+    info = f"info: {_info_type(patch)}" if typed else "info"
     if given:
         patch.insert(given[0].end_byte, f", {info}")
         return names[0], "info"
@@ -144,7 +145,7 @@ def _parameters(patch: Patch, imports: Imports, method: Any) -> tuple[str, str]:
     return "error", "info"
 
 
-def _info_type(patch: Patch, imports: Imports) -> str:
+def _info_type(patch: Patch) -> str:
     """The type of what React hands a boundary, as far as the file can name it."""
     known = patch.source.imports
     if any(item.module == "react" and item.name == "ErrorInfo" for item in known.values()):
@@ -197,7 +198,7 @@ def _library(patch: Patch, imports: Imports, package: str, line: int) -> None:
         function = source.functions.get(text_of(value))
     if function is None or function.type not in FUNCTIONS:
         raise NotClear(f"onError in line {line} of {source.path} is {text_of(value)[:60]}, which was not followed")
-    error, info = _parameters(patch, imports, function)
+    error, info = _parameters(patch, function)
     call = _call(imports, package, error, info)
     body = function.child_by_field_name("body")
     if body.type == "statement_block":
@@ -233,27 +234,24 @@ def _attribute(patch: Patch, element: Any, text: str) -> None:
 # --- context ------------------------------------------------------------------------------------------
 
 
-def context(case: Case) -> Change | Refusal:
+@refusing
+def context(case: Case) -> Change:
     """Send the stack of components along with what a boundary captures."""
-    try:
-        analysis = analysis_of(case)
-        patches: dict[str, tuple[Patch, Imports]] = {}
-        for fact in bad_of(case):
-            here = fact.evidence[-1]
-            if len(fact.evidence) < 2 or here.path != fact.evidence[0].path:
-                raise NotClear(f"{here} captures for several callers: what each of them knows of the component differs")
-            path = here.path or ""
-            if path not in patches:
-                patch = Patch(parsed(analysis, path))
-                patches[path] = patch, Imports(patch)
-            _with_stack(*patches[path], here.line or 0)
-        edits = [patch.edit() for patch, _ in patches.values()]
-        return answered(f"will send the stack of components from {named(list(patches))}", edits)
-    except NotClear as error:
-        return error.refusal
+    analysis = analysis_of(case)
+    patches: dict[str, Patch] = {}
+    for fact in bad_of(case):
+        here = fact.evidence[-1]
+        if len(fact.evidence) < 2 or here.path != fact.evidence[0].path:
+            raise NotClear(f"{here} captures for several callers: what each of them knows of the component differs")
+        path = here.path or ""
+        if path not in patches:
+            patches[path] = Patch(parsed(analysis, path))
+        _with_stack(patches[path], here.line or 0)
+    edits = [patch.edit() for patch in patches.values()]
+    return answered(f"will send the stack of components from {named(list(patches))}", edits)
 
 
-def _with_stack(patch: Patch, imports: Imports, line: int) -> None:
+def _with_stack(patch: Patch, line: int) -> None:
     for node in walk(patch.source.root):
         if node.type != "call_expression" or line_of(node) != line:
             continue
@@ -263,7 +261,7 @@ def _with_stack(patch: Patch, imports: Imports, line: int) -> None:
         catching = _around(node)
         if len(arguments) != 1 or catching is None:
             break
-        _, info = _parameters(patch, imports, catching)
+        _, info = _parameters(patch, catching)
         patch.insert(arguments[0].end_byte, f", {_STACK.format(info=info)}")
         return
     raise NotClear(
@@ -295,4 +293,5 @@ def _name_of_holder(holder: Any) -> str:
     )
 
 
+ECOSYSTEM = "npm"
 FIXERS = {"frontend-error-boundary-captures": capture, "frontend-error-boundary-context": context}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from sentry_audit.fixers.js_web import NotClear, Patch, analysis_of, answered, bad_of
+from sentry_audit.fixers.js_web import NotClear, Patch, analysis_of, answered, bad_of, refusing
 from sentry_audit.guard import judge
 from sentry_audit.javascript.conditions import Condition, guards
 from sentry_audit.javascript.syntax import line_of, options_of, text_of, walk
@@ -13,7 +13,7 @@ from sentry_audit.javascript.syntax import line_of, options_of, text_of, walk
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sentry_audit.fixing import Case, Change, Refusal
+    from sentry_audit.fixing import Case, Change
     from sentry_audit.javascript.analysis import Analysis
     from sentry_audit.javascript.inits import Init
     from sentry_audit.javascript.syntax import Source
@@ -21,23 +21,21 @@ if TYPE_CHECKING:
 _DEPTH = 5
 
 
-def fix(case: Case) -> Change | Refusal:
+@refusing
+def fix(case: Case) -> Change:
     """Leave of each guard of the finding only whether a DSN is set; what else it asks stays."""
-    try:
-        analysis = analysis_of(case)
-        places = {(here.path, here.line) for fact in bad_of(case) for here in fact.evidence}
-        softening = Softening(analysis)
-        for item in analysis.loaded or analysis.inits:
-            for node, wanted, names in _conditions(analysis, item):
-                if (item.source.path, line_of(node)) in places:
-                    softening.soften(item.source, node, wanted, names, 0)
-        edits = [patch.edit() for patch in softening.patches.values()]
-        if not edits:
-            raise NotClear("the guard was not found again")
-        where = ", ".join(edit.path for edit in edits)
-        return answered(f"will let every DSN that is set through the guard in {where}", edits, "review")
-    except NotClear as error:
-        return error.refusal
+    analysis = analysis_of(case)
+    places = {(here.path, here.line) for fact in bad_of(case) for here in fact.evidence}
+    softening = Softening(analysis)
+    for item in analysis.loaded or analysis.inits:
+        for node, wanted, names in _conditions(analysis, item):
+            if (item.source.path, line_of(node)) in places:
+                softening.soften(item.source, node, wanted, names, 0)
+    edits = [patch.edit() for patch in softening.patches.values()]
+    if not edits:
+        raise NotClear("the guard was not found again")
+    where = ", ".join(edit.path for edit in edits)
+    return answered(f"will let every DSN that is set through the guard in {where}", edits, "review")
 
 
 def _conditions(analysis: Analysis, item: Init) -> Iterator[tuple[Any, bool, frozenset[str]]]:
@@ -199,11 +197,9 @@ def _is_asked(node: Any) -> bool:
         node, parent = parent, parent.parent
     if parent is None:
         return False
-    return (
-        parent.type == "if_statement"
-        or parent.type == "expression_statement"
-        or (parent.type == "ternary_expression" and node == parent.child_by_field_name("condition"))
-    )
+    chooses = parent.type == "ternary_expression" and node == parent.child_by_field_name("condition")
+    return bool(chooses or parent.type in {"if_statement", "expression_statement"})
 
 
+ECOSYSTEM = "npm"
 FIXERS = {"frontend-dsn-guard": fix}

@@ -16,6 +16,7 @@ from sentry_audit.fixers.js_web import (
     parsed,
     project_style,
     reads,
+    refusing,
 )
 from sentry_audit.fixing import Edit
 from sentry_audit.javascript.syntax import options_of, text_of, walk
@@ -23,7 +24,7 @@ from sentry_audit.javascript.syntax import options_of, text_of, walk
 if TYPE_CHECKING:
     from typing import Any
 
-    from sentry_audit.fixing import Case, Change, Refusal
+    from sentry_audit.fixing import Case, Change
     from sentry_audit.javascript.analysis import Analysis
     from sentry_audit.javascript.inits import Init
 
@@ -42,6 +43,11 @@ def options_text(analysis: Analysis) -> list[str]:
     for item in analysis.loaded or analysis.inits:
         options, _ = options_of(item.call) or ({}, True)
         found = {key: text for key in _KEPT if (text := _alone(options.get(key), item))}
+        if re.fullmatch(
+            r"\d*\.?\d+", rate := found.get("tracesSampleRate", "")
+        ):  # one number would be for all environments
+            usual = rate if 0 < float(rate) < 1 else "0.1"
+            found["tracesSampleRate"] = f'Number({reads(analysis, RATE)} || "{usual}")'
         if "dsn" in found:
             return [f"{key}: {text}" for key, text in found.items()]
     return [
@@ -63,28 +69,26 @@ def _alone(node: Any, item: Init) -> str:
     return shown if all(map(_KNOWN.match, names)) and node.type != "method_definition" else ""
 
 
-def present(case: Case) -> Change | Refusal:
+@refusing
+def present(case: Case) -> Change:
     """Add an init to the front end, in a file of its own that runs before all else."""
-    try:
-        analysis = analysis_of(case)
-        package_of(analysis)
-        framework = analysis.frontend.framework
-        dead = analysis.inits[0].source.path if analysis.inits else ""
-        if framework == "nextjs":
-            from sentry_audit.fixers.js_nextjs import client
+    analysis = analysis_of(case)
+    package_of(analysis)
+    framework = analysis.frontend.framework
+    dead = analysis.inits[0].source.path if analysis.inits else ""
+    if framework == "nextjs":
+        from sentry_audit.fixers.js_nextjs import client
 
-            edits = client(analysis)
-        elif framework in {"vite", "cra"}:
-            edits = _entry(analysis)
-        else:
-            raise NotClear(
-                f"where a {framework} front end starts the SDK is not written by itself",
-                f"https://docs.sentry.io/platforms/javascript/guides/{framework}/",
-            )
-        also = f"; the init in {dead} never runs, and can go" if dead else ""
-        return answered(f"will initialise the SDK in {edits[0].path}{also}", edits)
-    except NotClear as error:
-        return error.refusal
+        edits = client(analysis)
+    elif framework in {"vite", "cra"}:
+        edits = _entry(analysis)
+    else:
+        raise NotClear(
+            f"where a {framework} front end starts the SDK is not written by itself",
+            f"https://docs.sentry.io/platforms/javascript/guides/{framework}/",
+        )
+    also = f"; the init in {dead} never runs, and can go" if dead else ""
+    return answered(f"will initialise the SDK in {edits[0].path}{also}", edits)
 
 
 def _entry(analysis: Analysis) -> list[Edit]:
@@ -109,4 +113,5 @@ def _entry(analysis: Analysis) -> list[Edit]:
     return [Edit(path, style.written("\n".join(rows))), patch.edit()]
 
 
+ECOSYSTEM = "npm"
 FIXERS = {"frontend-init-present": present}

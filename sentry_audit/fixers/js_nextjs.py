@@ -23,13 +23,14 @@ from sentry_audit.fixers.js_web import (
     package_of,
     parsed,
     project_style,
+    refusing,
 )
 from sentry_audit.fixing import Edit
 from sentry_audit.javascript.names import SUFFIXES
 from sentry_audit.javascript.syntax import string_of, text_of, walk
 
 if TYPE_CHECKING:
-    from sentry_audit.fixing import Case, Change, Refusal
+    from sentry_audit.fixing import Case, Change
     from sentry_audit.javascript.analysis import Analysis
 
 _SDK = "@sentry/nextjs"
@@ -59,23 +60,19 @@ export default function GlobalError({ error }SHAPE) {
 _SHAPE = ": { error: Error & { digest?: string } }"
 
 
-def request_errors(case: Case) -> Change | Refusal:
+@refusing
+def request_errors(case: Case) -> Change:
     """Export ``onRequestError`` from instrumentation, which is made where it is not there."""
-    try:
-        analysis = analysis_of(case)
-        if package_of(analysis) != _SDK:
-            raise NotClear(f"only {_SDK} takes the errors of requests")
-        if _older(analysis, (8, 28)):
-            raise NotClear(f"{_SDK} {analysis.version(_SDK)} has no captureRequestError: it is there since 8.28")
-        path = _existing(analysis, "instrumentation")
-        if path is not None:
-            return answered(f"will export onRequestError from {path}", [_exported(analysis, path)])
-        edit = _instrumentation(analysis)
-        return answered(
-            f"will add {edit.path}, which initialises the SDK in the server and exports onRequestError", [edit]
-        )
-    except NotClear as error:
-        return error.refusal
+    analysis = analysis_of(case)
+    if package_of(analysis) != _SDK:
+        raise NotClear(f"only {_SDK} takes the errors of requests")
+    if _older(analysis, (8, 28)):
+        raise NotClear(f"{_SDK} {analysis.version(_SDK)} has no captureRequestError: it is there since 8.28")
+    path = _existing(analysis, "instrumentation")
+    if path is not None:
+        return answered(f"will export onRequestError from {path}", [_exported(analysis, path)])
+    edit = _instrumentation(analysis)
+    return answered(f"will add {edit.path}, which initialises the SDK in the server and exports onRequestError", [edit])
 
 
 def _existing(analysis: Analysis, stem: str, suffixes: tuple[str, ...] = SUFFIXES) -> str | None:
@@ -145,66 +142,58 @@ def _instrumentation(analysis: Analysis) -> Edit:
     return Edit(path, style.written("\n".join([*rows, "", _REQUEST, ""])))
 
 
-def global_error(case: Case) -> Change | Refusal:
+@refusing
+def global_error(case: Case) -> Change:
     """Add ``app/global-error``, as the documentation of the SDK has it."""
-    try:
-        analysis = analysis_of(case)
-        package = package_of(analysis)
-        folder = next((here.path for fact in bad_of(case) for here in fact.evidence if here.path), None)
-        if folder is None:
-            raise NotClear("the folder of the app was not found again")
-        layout = next(
-            (
-                path
-                for path in analysis.loading.code
-                if dirname(path) == folder and basename(path).startswith("layout.")
-            ),
-            "",
-        )
-        typed = is_typed(analysis)
-        end = splitext(layout)[1] or (".tsx" if typed else ".jsx")
-        path = join(folder, f"global-error{end}")
-        text = _GLOBAL.replace(_SDK, package).replace("SHAPE", _SHAPE if end == ".tsx" else "")
-        text = project_style(analysis, layout or path).written(text.rstrip("\n")) + project_style(analysis).end
-        return answered(f"will add {path}, which captures errors of the root layout", [Edit(path, text)])
-    except NotClear as error:
-        return error.refusal
+    analysis = analysis_of(case)
+    package = package_of(analysis)
+    folder = next((here.path for fact in bad_of(case) for here in fact.evidence if here.path), None)
+    if folder is None:
+        raise NotClear("the folder of the app was not found again")
+    layout = next(
+        (path for path in analysis.loading.code if dirname(path) == folder and basename(path).startswith("layout.")),
+        "",
+    )
+    typed = is_typed(analysis)
+    end = splitext(layout)[1] or (".tsx" if typed else ".jsx")
+    path = join(folder, f"global-error{end}")
+    text = _GLOBAL.replace(_SDK, package).replace("SHAPE", _SHAPE if end == ".tsx" else "")
+    text = project_style(analysis, layout or path).written(text.rstrip("\n")) + project_style(analysis).end
+    return answered(f"will add {path}, which captures errors of the root layout", [Edit(path, text)])
 
 
-def moved(case: Case) -> Change | Refusal:
+@refusing
+def moved(case: Case) -> Change:
     """Move ``sentry.client.config`` to ``instrumentation-client``, which every bundler of Next.js loads."""
-    try:
-        analysis = analysis_of(case)
-        inits = [item for item in analysis.inits if basename(item.source.path).startswith("sentry.client.config.")]
-        paths = list(dict.fromkeys(item.source.path for item in inits))
-        if len(paths) != 1:
-            raise NotClear("which sentry.client.config is meant is not clear")
-        if (taken := _existing(analysis, "instrumentation-client")) is not None:
-            raise NotClear(f"{taken} is there already: put the init of {paths[0]} into it")
-        if users := [path for path in analysis.loading.importers(paths[0])]:
-            raise NotClear(f"{users[0]} imports {paths[0]}")
-        source = parsed(analysis, paths[0])
-        folder = folder_of_sources(analysis)
-        target = join(folder, f"instrumentation-client{splitext(paths[0])[1]}")
-        patch = Patch(source)
-        for node in walk(source.root):
-            value = string_of(node) if node.type == "string" else None
-            if value and value.startswith(".") and node.parent is not None and _is_import(node.parent):
-                there = relpath(normpath(join(dirname(paths[0]), value)), folder or ".")
-                there = there if there.startswith(".") else f"./{there}"
-                if there != value:
-                    patch.replace(node, text_of(node)[0] + there + text_of(node)[-1])
-        imports = Imports(patch)
-        if "onRouterTransitionStart" not in source.text and not _older(analysis, (9, 12)):
-            value = imports.of(_SDK, "captureRouterTransitionStart")
-            gap = "" if source.text.endswith("\n") else patch.style.end
-            semicolon, end = patch.style.semicolon, patch.style.end
-            patch.insert(len(patch.bytes), f"{gap}{end}export const onRouterTransitionStart = {value}{semicolon}{end}")
-        imports.flush()
-        edits = [Edit(target, patch.edit().after), Edit(paths[0], None)]
-        return answered(f"will move {paths[0]} to {target}, which Turbopack loads", edits)
-    except NotClear as error:
-        return error.refusal
+    analysis = analysis_of(case)
+    inits = [item for item in analysis.inits if basename(item.source.path).startswith("sentry.client.config.")]
+    paths = list(dict.fromkeys(item.source.path for item in inits))
+    if len(paths) != 1:
+        raise NotClear("which sentry.client.config is meant is not clear")
+    if (taken := _existing(analysis, "instrumentation-client")) is not None:
+        raise NotClear(f"{taken} is there already: put the init of {paths[0]} into it")
+    if users := analysis.loading.importers(paths[0]):
+        raise NotClear(f"{users[0]} imports {paths[0]}")
+    source = parsed(analysis, paths[0])
+    folder = folder_of_sources(analysis)
+    target = join(folder, f"instrumentation-client{splitext(paths[0])[1]}")
+    patch = Patch(source)
+    for node in walk(source.root):
+        value = string_of(node) if node.type == "string" else None
+        if value and value.startswith(".") and node.parent is not None and _is_import(node.parent):
+            there = relpath(normpath(join(dirname(paths[0]), value)), folder or ".")
+            there = there if there.startswith(".") else f"./{there}"
+            if there != value:
+                patch.replace(node, text_of(node)[0] + there + text_of(node)[-1])
+    imports = Imports(patch)
+    if "onRouterTransitionStart" not in source.text and not _older(analysis, (9, 12)):
+        value = imports.of(_SDK, "captureRouterTransitionStart")
+        gap = "" if source.text.endswith("\n") else patch.style.end
+        semicolon, end = patch.style.semicolon, patch.style.end
+        patch.insert(len(patch.bytes), f"{gap}{end}export const onRouterTransitionStart = {value}{semicolon}{end}")
+    imports.flush()
+    edits = [Edit(target, patch.edit().after), Edit(paths[0], None)]
+    return answered(f"will move {paths[0]} to {target}, which Turbopack loads", edits)
 
 
 def _is_import(node: object) -> bool:
@@ -216,16 +205,16 @@ def _is_import(node: object) -> bool:
 
 
 def client(analysis: Analysis) -> list[Edit]:
-    """``instrumentation-client`` with an init of its own. Raises NotClear where the version does not load it."""
+    """``instrumentation-client`` with an init of its own, and what loads it in older versions. Raises NotClear."""
     if (taken := _existing(analysis, "instrumentation-client")) is not None:
         raise NotClear(f"{taken} is there, and no init of it runs")
+    more = []
     version = re.match(r"(\d+)\.(\d+)", analysis.version("next"))
     if version is not None and (int(version[1]), int(version[2])) < (15, 3):
         if "withSentryConfig" not in analysis.config("next.config"):
-            raise NotClear(
-                f"Next.js {analysis.version('next')} does not load instrumentation-client by itself: upgrade it to 15.3, "
-                "or wrap next.config in withSentryConfig first"
-            )
+            from sentry_audit.fixers.js_plugins import plugged
+
+            more, _ = plugged(analysis)  # before 15.3 only the SDK's own configuration loads the file
     path = join(folder_of_sources(analysis), f"instrumentation-client.{'ts' if is_typed(analysis) else 'js'}")
     rows = ['import * as Sentry from "@sentry/nextjs";', "", "Sentry.init({"]
     rows += [f"  {option}," for option in options_text(analysis)]
@@ -235,9 +224,10 @@ def client(analysis: Analysis) -> list[Edit]:
     text = "\n".join([*rows, ""]).replace(_SDK, package_of(analysis))
     if package_of(analysis) != _SDK:
         text = text.partition("\n\nexport const")[0] + "\n"
-    return [Edit(path, project_style(analysis).written(text))]
+    return [Edit(path, project_style(analysis).written(text)), *more]
 
 
+ECOSYSTEM = "npm"
 FIXERS = {
     "frontend-request-errors-captured": request_errors,
     "frontend-global-error-present": global_error,

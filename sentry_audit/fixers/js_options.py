@@ -20,6 +20,7 @@ from sentry_audit.fixers.js_web import (
     options_node,
     pair_of,
     reads,
+    refusing,
 )
 from sentry_audit.javascript.conditions import guards
 from sentry_audit.javascript.syntax import line_of, options_of, text_of, walk
@@ -28,7 +29,7 @@ from sentry_audit.javascript.variables import PREFIXES, READ
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sentry_audit.fixing import Case, Change, Refusal
+    from sentry_audit.fixing import Case, Change
     from sentry_audit.javascript.analysis import Analysis
     from sentry_audit.javascript.inits import Init
 
@@ -45,25 +46,23 @@ _ADDED = {
 }
 
 
-def sampling(case: Case) -> Change | Refusal:
+@refusing
+def sampling(case: Case) -> Change:
     """Read the rate of traces from a variable of the build, with what the code has, at most a tenth, without one."""
-    try:
-        analysis = analysis_of(case)
-        patches: dict[str, Patch] = {}
-        for fact in bad_of(case):
-            assert isinstance(fact, SampleRate)
-            item = init_at(analysis, fact)
-            node = _number(item, fact.option)
-            patch = patches.setdefault(item.source.path, Patch(item.source))
-            value = float(text_of(node))
-            usual = patch.style.quoted(text_of(node) if 0 < value < 1 else "0.1")
-            patch.replace(node, f"Number({reads(analysis, RATE)} || {usual})")
-        where = ", ".join(patches)
-        variable = reads(analysis, RATE).rpartition(".")[2]
-        summary = f"will read the rate of traces in {where} from {variable}, which the build may set"
-        return answered(summary, [patch.edit() for patch in patches.values()])
-    except NotClear as error:
-        return error.refusal
+    analysis = analysis_of(case)
+    patches: dict[str, Patch] = {}
+    for fact in bad_of(case):
+        assert isinstance(fact, SampleRate)
+        item = init_at(analysis, fact)
+        node = _number(item, fact.option)
+        patch = patches.setdefault(item.source.path, Patch(item.source))
+        value = float(text_of(node))
+        usual = patch.style.quoted(text_of(node) if 0 < value < 1 else "0.1")
+        patch.replace(node, f"Number({reads(analysis, RATE)} || {usual})")
+    where = ", ".join(patches)
+    variable = reads(analysis, RATE).rpartition(".")[2]
+    summary = f"will read the rate of traces in {where} from {variable}, which the build may set"
+    return answered(summary, [patch.edit() for patch in patches.values()])
 
 
 def _number(item: Init, option: str) -> Any:
@@ -88,40 +87,36 @@ def _number(item: Init, option: str) -> Any:
 # --- what tells events apart --------------------------------------------------------------------------
 
 
-def environment(case: Case) -> Change | Refusal:
+@refusing
+def environment(case: Case) -> Change:
     """Give init an environment from a variable of the build; that the build has it is for the pipeline."""
-    try:
-        analysis = analysis_of(case)
-        facts = bad_of(case)
-        if not facts:
-            raise NotClear("the init without a label was not found again")
-        item = init_at(analysis, facts[0])
-        value = (options_of(item.call) or ({}, False))[0].get("environment")
-        label = next(
-            (one for one in analysis.labels if item.evidence in one.evidence or _within(item, one.evidence)), None
+    analysis = analysis_of(case)
+    facts = bad_of(case)
+    if not facts:
+        raise NotClear("the init without a label was not found again")
+    item = init_at(analysis, facts[0])
+    value = (options_of(item.call) or ({}, False))[0].get("environment")
+    label = next((one for one in analysis.labels if item.evidence in one.evidence or _within(item, one.evidence)), None)
+    if label is not None and label.variables:
+        names = " or ".join(label.variables)
+        raise NotClear(
+            f"init reads {names} already: give the build of {case.environment} a value for it",
+            f"{label.variables[0]}={case.environment}",
         )
-        if label is not None and label.variables:
-            names = " or ".join(label.variables)
-            raise NotClear(
-                f"init reads {names} already: give the build of {case.environment} a value for it",
-                f"{label.variables[0]}={case.environment}",
-            )
-        variable = _chosen(case, analysis, _LABELS, ENVIRONMENT)
-        patch = Patch(item.source)
-        if value is None:
-            add_entry(patch, options_node(item), f"environment: {variable}", "dsn")
-        elif value.type == "shorthand_property_identifier":
-            raise NotClear(f"where environment at {item.evidence} comes from was not followed")
-        elif value.type == "string":
-            patch.replace(value, f"{variable} || {text_of(value)}")
-        else:
-            patch.replace(value, f"{variable} || {text_of(value)}" if value.type == "member_expression" else variable)
-        summary = (
-            f"will label events of {item.source.path} with {variable.rpartition('.')[2]}, which the build must be given"
-        )
-        return answered(summary, [patch.edit()], "review")
-    except NotClear as error:
-        return error.refusal
+    variable = _chosen(case, analysis, _LABELS, ENVIRONMENT)
+    patch = Patch(item.source)
+    if value is None:
+        add_entry(patch, options_node(item), f"environment: {variable}", "dsn")
+    elif value.type == "shorthand_property_identifier":
+        raise NotClear(f"where environment at {item.evidence} comes from was not followed")
+    elif value.type == "string":
+        patch.replace(value, f"{variable} || {text_of(value)}")
+    else:
+        patch.replace(value, f"{variable} || {text_of(value)}" if value.type == "member_expression" else variable)
+    summary = (
+        f"will label events of {item.source.path} with {variable.rpartition('.')[2]}, which the build must be given"
+    )
+    return answered(summary, [patch.edit()], "review")
 
 
 def _within(item: Init, evidence: Any) -> bool:
@@ -129,49 +124,45 @@ def _within(item: Init, evidence: Any) -> bool:
     return any(here.path == item.source.path and first <= (here.line or 0) <= last for here in evidence)
 
 
-def release(case: Case) -> Change | Refusal:
+@refusing
+def release(case: Case) -> Change:
     """Give events a release: by the plugin of the bundler, or by init from a variable that the build has."""
-    try:
-        analysis = analysis_of(case)
-        facts = [fact for fact in bad_of(case) if isinstance(fact, Release)]
-        if not facts:
-            raise NotClear("the init without a release was not found again")
-        item = init_at(analysis, facts[0])
-        given = (options_of(item.call) or ({}, False))[0].get("release")
-        if facts[0].variables:
-            name = facts[0].variables[0]
-            raise NotClear(
-                f"init reads {name} already: give the build of {case.environment} the commit in it",
-                f"{name}=$(git rev-parse HEAD)",
-            )
-        known = next(iter(_public(case, analysis, _RELEASES)), "")
-        if given is None and not known:
-            from sentry_audit.fixers.js_plugins import plugged
-
-            if not analysis.plugins:
-                edits, tool = plugged(analysis)
-                return answered(
-                    f"will let {tool} put the release, and its source maps, into what it builds", edits, "review"
-                )
-            if "SENTRY_RELEASE" in case.finding.message:
-                raise NotClear(
-                    f"{analysis.plugins[0].name} takes the release from SENTRY_RELEASE: give the build the commit in it",
-                    "ARG SENTRY_RELEASE", "ENV SENTRY_RELEASE=$SENTRY_RELEASE", '--build-arg "SENTRY_RELEASE=$(git rev-parse HEAD)"',
-                )  # fmt: skip
-            raise NotClear(f"{analysis.plugins[0].evidence} is told not to put a release in")
-        variable = known or reads(analysis, "SENTRY_RELEASE")
-        patch = Patch(item.source)
-        if given is None:
-            add_entry(patch, options_node(item), f"release: {variable}", "environment")
-        elif given.type == "string":
-            patch.replace(given, variable)
-        else:
-            raise NotClear(f"where the release at {item.evidence} comes from was not followed")
-        return answered(
-            f"will give events of {item.source.path} the release {variable.rpartition('.')[2]}", [patch.edit()]
+    analysis = analysis_of(case)
+    facts = [fact for fact in bad_of(case) if isinstance(fact, Release)]
+    if not facts:
+        raise NotClear("the init without a release was not found again")
+    item = init_at(analysis, facts[0])
+    given = (options_of(item.call) or ({}, False))[0].get("release")
+    if facts[0].variables:
+        name = facts[0].variables[0]
+        raise NotClear(
+            f"init reads {name} already: give the build of {case.environment} the commit in it",
+            f"{name}=$(git rev-parse HEAD)",
         )
-    except NotClear as error:
-        return error.refusal
+    known = next(iter(_public(case, analysis, _RELEASES)), "")
+    if given is None and not known:
+        from sentry_audit.fixers.js_plugins import plugged
+
+        if not analysis.plugins:
+            edits, tool = plugged(analysis)
+            return answered(
+                f"will let {tool} put the release, and its source maps, into what it builds", edits, "review"
+            )
+        if "SENTRY_RELEASE" in case.finding.message:
+            raise NotClear(
+                f"{analysis.plugins[0].name} takes the release from SENTRY_RELEASE: give the build the commit in it",
+                "ARG SENTRY_RELEASE", "ENV SENTRY_RELEASE=$SENTRY_RELEASE", '--build-arg "SENTRY_RELEASE=$(git rev-parse HEAD)"',
+            )  # fmt: skip
+        raise NotClear(f"{analysis.plugins[0].evidence} is told not to put a release in")
+    variable = known or reads(analysis, "SENTRY_RELEASE")
+    patch = Patch(item.source)
+    if given is None:
+        add_entry(patch, options_node(item), f"release: {variable}", "environment")
+    elif given.type == "string":
+        patch.replace(given, variable)
+    else:
+        raise NotClear(f"where the release at {item.evidence} comes from was not followed")
+    return answered(f"will give events of {item.source.path} the release {variable.rpartition('.')[2]}", [patch.edit()])
 
 
 def _chosen(case: Case, analysis: Analysis, pattern: re.Pattern[str], usual: str) -> str:
@@ -199,31 +190,29 @@ def _public(case: Case, analysis: Analysis, pattern: re.Pattern[str]) -> Iterato
 # --- integrations -------------------------------------------------------------------------------------
 
 
-def tracing(case: Case) -> Change | Refusal:
+@refusing
+def tracing(case: Case) -> Change:
     """Add the integration that records what a rate samples."""
-    try:
-        analysis = analysis_of(case)
-        patches: dict[str, tuple[Patch, Imports, Any, list[str]]] = {}
-        for fact in bad_of(case):
-            assert isinstance(fact, FrontendTracing)
-            wanted = next((name for name in _ADDED if name in fact.problem), "")
-            item = init_at(analysis, fact)
-            if not wanted:
-                raise NotClear(fact.problem)
-            if item.source.path not in patches:
-                patch = Patch(item.source)
-                patches[item.source.path] = patch, Imports(patch), item, []
-            _, imports, _, calls = patches[item.source.path]
-            major = analysis.major(item.package)
-            call = imports.of(item.package, wanted if major is None or major >= 8 else _ADDED[wanted])
-            calls.append(f"{call}()" if major is None or major >= 8 else f"new {call}()")
-        for patch, imports, item, calls in patches.values():
-            _integrate(patch, item, calls)
-            imports.flush()
-        where = ", ".join(patches)
-        return answered(f"will record what is sampled in {where}", [known[0].edit() for known in patches.values()])
-    except NotClear as error:
-        return error.refusal
+    analysis = analysis_of(case)
+    patches: dict[str, tuple[Patch, Imports, Any, list[str]]] = {}
+    for fact in bad_of(case):
+        assert isinstance(fact, FrontendTracing)
+        wanted = next((name for name in _ADDED if name in fact.problem), "")
+        item = init_at(analysis, fact)
+        if not wanted:
+            raise NotClear(fact.problem)
+        if item.source.path not in patches:
+            patch = Patch(item.source)
+            patches[item.source.path] = patch, Imports(patch), item, []
+        _, imports, _, calls = patches[item.source.path]
+        major = analysis.major(item.package)
+        call = imports.of(item.package, wanted if major is None or major >= 8 else _ADDED[wanted])
+        calls.append(f"{call}()" if major is None or major >= 8 else f"new {call}()")
+    for patch, imports, item, calls in patches.values():
+        _integrate(patch, item, calls)
+        imports.flush()
+    where = ", ".join(patches)
+    return answered(f"will record what is sampled in {where}", [known[0].edit() for known in patches.values()])
 
 
 def _integrate(patch: Patch, item: Init, calls: list[str]) -> None:
@@ -248,17 +237,15 @@ def _integrate(patch: Patch, item: Init, calls: list[str]) -> None:
 # --- whether init runs --------------------------------------------------------------------------------
 
 
-def enabled(case: Case) -> Change | Refusal:
+@refusing
+def enabled(case: Case) -> Change:
     """Take what asks for an environment out of the condition in front of init: a DSN that is set is reason enough."""
-    try:
-        analysis = analysis_of(case)
-        edits = []
-        for fact in bad_of(case):
-            assert isinstance(fact, FrontendEnabled)
-            edits.append(_opened(analysis, fact))
-        return answered(f"will initialise wherever a DSN is set, in {edits[0].path}", edits, "review")
-    except NotClear as error:
-        return error.refusal
+    analysis = analysis_of(case)
+    edits = []
+    for fact in bad_of(case):
+        assert isinstance(fact, FrontendEnabled)
+        edits.append(_opened(analysis, fact))
+    return answered(f"will initialise wherever a DSN is set, in {edits[0].path}", edits, "review")
 
 
 def _opened(analysis: Analysis, fact: FrontendEnabled) -> Any:
@@ -324,6 +311,7 @@ def _subject(dsn: Any, condition: Any, item: Init) -> str:
     raise NotClear(f"how the DSN is called at {item.source.path}:{line_of(condition)} was not followed")
 
 
+ECOSYSTEM = "npm"
 FIXERS = {
     "sampling-per-environment": sampling,
     "deploy-environment-declared": environment,

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from sentry_audit.fixers.js_imports import module_node
-from sentry_audit.fixers.js_web import NotClear, Patch, analysis_of, answered, parsed
+from sentry_audit.fixers.js_web import NotClear, Patch, analysis_of, answered, parsed, refusing
 from sentry_audit.fixing import Edit
 from sentry_audit.javascript.names import is_test
 from sentry_audit.javascript.packages import is_browser_sdk
 from sentry_audit.javascript.syntax import text_of
 
 if TYPE_CHECKING:
-    from sentry_audit.fixing import Case, Change, Refusal
+    from sentry_audit.fixing import Case, Change
     from sentry_audit.javascript.analysis import Analysis
 
 #: The versions that are written where the project has none: of 11, what is sent unless it is switched off is more.
@@ -50,51 +50,47 @@ class _Section(Struct, frozen=True):
     end: int
 
 
-def declared(case: Case) -> Change | Refusal:
+@refusing
+def declared(case: Case) -> Change:
     """Add the SDK that is made for the framework to the dependencies of the front end."""
-    try:
-        analysis = analysis_of(case)
-        frontend = analysis.frontend
-        path, text = _manifest(analysis)
-        known = frontend.manifest.dependencies
-        if mine := next((name for name in known if is_browser_sdk(name)), None):
-            after = _moved(text, mine)
-            summary = f"will move {mine} to the dependencies of {path}, which the image installs{refreshed(analysis)}"
-            return answered(summary, [Edit(path, after)])
-        major = analysis.major("next") if frontend.framework == "nextjs" else None
-        if major is not None and major < 14:
-            raise NotClear(
-                f"Next.js {analysis.version('next')} needs an older SDK than is written by itself: see its requirements"
-            )
-        version = next((known[name][0] for name in known if _TOGETHER.match(name)), "") or ranged(analysis, SDK)
-        after = added(text, "dependencies", frontend.sdk, version)
-        return answered(f"will add {frontend.sdk} {version} to {path}{refreshed(analysis)}", [Edit(path, after)])
-    except NotClear as error:
-        return error.refusal
+    analysis = analysis_of(case)
+    frontend = analysis.frontend
+    path, text = _manifest(analysis)
+    known = frontend.manifest.dependencies
+    if mine := next((name for name in known if is_browser_sdk(name)), None):
+        after = _moved(text, mine)
+        summary = f"will move {mine} to the dependencies of {path}, which the image installs{refreshed(analysis)}"
+        return answered(summary, [Edit(path, after)])
+    major = analysis.major("next") if frontend.framework == "nextjs" else None
+    if major is not None and major < 14:
+        raise NotClear(
+            f"Next.js {analysis.version('next')} needs an older SDK than is written by itself: see its requirements"
+        )
+    version = next((known[name][0] for name in known if _TOGETHER.match(name)), "") or ranged(analysis, SDK)
+    after = added(text, "dependencies", frontend.sdk, version)
+    return answered(f"will add {frontend.sdk} {version} to {path}{refreshed(analysis)}", [Edit(path, after)])
 
 
-def matching(case: Case) -> Change | Refusal:
+@refusing
+def matching(case: Case) -> Change:
     """Put the SDK made for the framework in the place of another one, in the manifest and in every import."""
-    try:
-        analysis = analysis_of(case)
-        path, text = _manifest(analysis)
-        frontend = analysis.frontend
-        old, new = analysis.package, frontend.sdk
-        if old != "@sentry/react" or old not in frontend.manifest.dependencies:
-            raise NotClear(
-                f"what {old} has and {new} has not was not compared", f"npm uninstall {old} && npm install {new}"
-            )
-        specifier, section, _ = frontend.manifest.dependencies[old]
-        edits = [Edit(path, added(removed(text, section, old), section, new, specifier))]
-        for user in analysis.files.search([old]):
-            if not analysis.frontend.within(user) or user.endswith((".md", ".json", ".yaml", ".lock")):
-                continue
-            if is_test(user):
-                raise NotClear(f"the test {user} names {old}: replace both by {new} together", f"grep -rl {old} .")
-            edits.append(_renamed(analysis, user, old, new))
-        return answered(f"will use {new} in place of {old} in {len(edits)} files{refreshed(analysis)}", edits, "review")
-    except NotClear as error:
-        return error.refusal
+    analysis = analysis_of(case)
+    path, text = _manifest(analysis)
+    frontend = analysis.frontend
+    old, new = analysis.package, frontend.sdk
+    if old != "@sentry/react" or old not in frontend.manifest.dependencies:
+        raise NotClear(
+            f"what {old} has and {new} has not was not compared", f"npm uninstall {old} && npm install {new}"
+        )
+    specifier, section, _ = frontend.manifest.dependencies[old]
+    edits = [Edit(path, added(removed(text, section, old), section, new, specifier))]
+    for user in analysis.files.search([old]):
+        if not analysis.frontend.within(user) or user.endswith((".md", ".json", ".yaml", ".lock")):
+            continue
+        if is_test(user):
+            raise NotClear(f"the test {user} names {old}: replace both by {new} together", f"grep -rl {old} .")
+        edits.append(_renamed(analysis, user, old, new))
+    return answered(f"will use {new} in place of {old} in {len(edits)} files{refreshed(analysis)}", edits, "review")
 
 
 def _renamed(analysis: Analysis, path: str, old: str, new: str) -> Edit:
@@ -252,4 +248,5 @@ def _section(text: str, name: str) -> _Section | None:
     return None
 
 
+ECOSYSTEM = "npm"
 FIXERS = {"frontend-sdk-declared": declared, "frontend-sdk-matches-framework": matching}

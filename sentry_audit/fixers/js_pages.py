@@ -192,7 +192,7 @@ def _route_error(function: Any) -> tuple[Any, str] | None:
             continue
         declared = next((item for item in statement.named_children if item.type == "variable_declarator"), None)
         value = declared.child_by_field_name("value") if declared is not None else None
-        if value is not None and re.match(r"\(?\s*useRouteError\s*\(", text_of(value)):
+        if declared is not None and value is not None and re.match(r"\(?\s*useRouteError\s*\(", text_of(value)):
             name = declared.child_by_field_name("name")
             return (statement, text_of(name)) if name.type == "identifier" else None
     return None

@@ -24,12 +24,13 @@ from sentry_audit.fixers.js_web import (
     pair_of,
     parsed,
     project_style,
+    refusing,
 )
 from sentry_audit.fixing import Edit
 from sentry_audit.javascript.syntax import FUNCTIONS, line_of, text_of, walk
 
 if TYPE_CHECKING:
-    from sentry_audit.fixing import Case, Change, Refusal
+    from sentry_audit.fixing import Case, Change
     from sentry_audit.javascript.analysis import Analysis
 
 _VITE = "@sentry/vite-plugin"
@@ -46,28 +47,24 @@ _CLI = (
 )
 
 
-def source_maps(case: Case) -> Change | Refusal:
+@refusing
+def source_maps(case: Case) -> Change:
     """Upload the maps with the plugin of the bundler, and delete them then; or no longer publish them."""
-    try:
-        analysis = analysis_of(case)
-        facts = [fact for fact in bad_of(case) if isinstance(fact, SourceMaps)]
-        if not facts:
-            raise NotClear("what becomes of the source maps was not found again")
-        fact = facts[0]
-        if fact.topic == "serving":
-            return answered(
-                "will no longer publish the source maps with the bundle", [_hidden(analysis, fact)], "review"
-            )
-        if not analysis.plugins and "nothing uploads" in fact.problem:
-            edits, tool = plugged(analysis)
-            summary = f"will upload the source maps with {tool}, and delete them from what is served"
-            return answered(f"{summary}{refreshed(analysis) if len(edits) > 1 else ''}", edits, "review")
-        raise NotClear(
-            f"{fact.problem}: give the build what it lacks",
-            "docker build --secret id=SENTRY_AUTH_TOKEN --build-arg SENTRY_ORG=… --build-arg SENTRY_PROJECT=… .",
-        )
-    except NotClear as error:
-        return error.refusal
+    analysis = analysis_of(case)
+    facts = [fact for fact in bad_of(case) if isinstance(fact, SourceMaps)]
+    if not facts:
+        raise NotClear("what becomes of the source maps was not found again")
+    fact = facts[0]
+    if fact.topic == "serving":
+        return answered("will no longer publish the source maps with the bundle", [_hidden(analysis, fact)], "review")
+    if not analysis.plugins and "nothing uploads" in fact.problem:
+        edits, tool = plugged(analysis)
+        summary = f"will upload the source maps with {tool}, and delete them from what is served"
+        return answered(f"{summary}{refreshed(analysis) if len(edits) > 1 else ''}", edits, "review")
+    raise NotClear(
+        f"{fact.problem}: give the build what it lacks",
+        "docker build --secret id=SENTRY_AUTH_TOKEN --build-arg SENTRY_ORG=… --build-arg SENTRY_PROJECT=… .",
+    )
 
 
 def plugged(analysis: Analysis) -> tuple[list[Edit], str]:
@@ -240,4 +237,5 @@ def _hidden(analysis: Analysis, fact: SourceMaps) -> Edit:
     raise NotClear(f"what publishes the maps at {here} was not found again")
 
 
+ECOSYSTEM = "npm"
 FIXERS = {"source-maps": source_maps}

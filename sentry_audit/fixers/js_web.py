@@ -17,10 +17,10 @@ from sentry_audit.javascript.syntax import Source, string_of, text_of
 from sentry_audit.javascript.variables import PREFIXES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from sentry_audit.facts import Fact
-    from sentry_audit.fixing import Case
+    from sentry_audit.fixing import Case, Fixer
     from sentry_audit.javascript.inits import Init
 
 _INDENT = re.compile(r"^(\t+| +)(?=\S)", re.MULTILINE)
@@ -40,6 +40,19 @@ class NotClear(Exception):  # noqa: N818 - leaves an edit from any depth, with w
     def refusal(self) -> Refusal:
         """What is answered in place of a change."""
         return Refusal(reason=str(self), commands=self.commands)
+
+
+def refusing(make: Callable[[Case], Change]) -> Fixer:
+    """A fixer of what makes a change, or raises NotClear."""
+
+    def fixer(case: Case) -> Change | Refusal:
+        try:
+            return make(case)
+        except NotClear as error:
+            return error.refusal
+
+    fixer.__doc__ = make.__doc__
+    return fixer
 
 
 class Style(Struct, frozen=True):
@@ -124,8 +137,9 @@ class Patch:
     def edit(self) -> Edit:
         """The whole file after the edits. Raises NotClear if it would not parse."""
         after = self.bytes
-        for start, end, text in reversed(sorted(self._parts, key=lambda part: (part[0], part[1]))):  # noqa: C413 - keeps their order
-            after = after[:start] + text + after[end:]
+        ordered = sorted(self._parts, key=lambda part: (part[0], part[1]))
+        for start, end, given in reversed(ordered):
+            after = after[:start] + given + after[end:]
         text = after.decode()
         if (line := Source(self.source.path, text).error_line()) is not None:
             raise NotClear(f"line {line} of {self.source.path} would not parse after the edit")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sentry_audit import app
@@ -14,6 +13,7 @@ from tests.trees import write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from sentry_audit.fixing import Fixer
     from sentry_audit.model import Finding
