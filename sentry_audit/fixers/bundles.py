@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     #: The value of a variable where an image is built, as it is written there: from a spelling, and where that is.
     Value: TypeAlias = "Callable[[Spelling, str], str | Refusal]"
 
+#: A build with more arguments than fit here has one a row.
+_WIDEST_BUILD = 72
 #: The kinds of place that build: each reads values in its own way.
 SCRIPT, WORKFLOW, CLOUDBUILD = "script", "workflow", "cloudbuild"
 
@@ -151,7 +153,7 @@ def build_argument(command: shell_words.Command, pair: str) -> tuple[int, str]:
     rows = [item for item in command.words if item.start > build.end and "\n" in text[build.end : item.start]]
     if not rows:
         row = row_at(text, at_)
-        if command.folded or len(row) + len(word) < shell_words.WIDEST:
+        if command.folded or len(row) + len(word) < _WIDEST_BUILD:
             return at_, f" {word}"
         indent = indent_at(text, at_)
         return at_, f" \\\n{indent}  {word}" + (f" \\\n{indent} " if at_ < command.words[-1].end else "")
