@@ -83,25 +83,25 @@ def test_the_shop_is_given_what_its_deployment_owes_it(tmp_path: Path) -> None:
     assert image.index("ENV NEXT_PUBLIC_SENTRY_RELEASE") < image.index("RUN npm run build")
 
 
-@pytest.mark.parametrize("check", [item for item in app.shipped_checks() if item.id in FIXERS], ids=lambda item: item.id)
-def test_the_examples_of_the_catalogue_are_fixed(check: object, tmp_path: Path) -> None:
-    known = [item for item in check.examples.fail if item.files]  # type: ignore[attr-defined]
-    for at, example in enumerate(known):
-        root = tmp_path / str(at)
-        if "--source" in "".join(example.files.values()) and check.id == "frontend-dsn-at-build":  # type: ignore[attr-defined]
-            refusal = refused(root, example.files, check.id, FIXERS[check.id], "production")  # type: ignore[attr-defined]
-            assert "was not found" in refusal.reason or "from source" in refusal.reason
-            continue
-        try:
-            fixed(root, example.files, check.id, FIXERS[check.id], "production")  # type: ignore[attr-defined]
-        except AssertionError as error:
-            if "web/package.json" not in example.files:
-                raise
-            assert "Refusal" in str(error)  # noqa: PT017 - what builds it is not in the example
+def examples() -> list[tuple[str, dict[str, str]]]:
+    """The failing examples of the catalogue whose deployment can be fixed: of front ends it says nothing."""
+    found = []
+    for check in app.shipped_checks():
+        for example in check.examples["fail"] if check.id in FIXERS else ():
+            if "files" in example and "web/package.json" not in example["files"]:
+                found.append((check.id, example["files"]))
+    return found
+
+
+@pytest.mark.parametrize(("check", "files"), examples(), ids=lambda item: item if isinstance(item, str) else "")
+def test_the_examples_of_the_catalogue_are_fixed(check: str, files: dict[str, str], tmp_path: Path) -> None:
+    parses(fixed(tmp_path, files, check, FIXERS[check], "production"), tmp_path)
 
 
 def test_a_single_line_is_extended_behind_its_neighbour(tmp_path: Path) -> None:
-    text = declared(tmp_path, {"deploy.sh": "gcloud run deploy shop --set-env-vars=LOG_LEVEL=info --quiet\n"}, "deploy.sh")
+    text = declared(
+        tmp_path, {"deploy.sh": "gcloud run deploy shop --set-env-vars=LOG_LEVEL=info --quiet\n"}, "deploy.sh"
+    )
     assert text == (
         "gcloud run deploy shop --set-env-vars=LOG_LEVEL=info --update-secrets=SENTRY_DSN=sentry-dsn:latest --quiet\n"
     )
@@ -117,8 +117,8 @@ def test_line_ends_and_everything_else_stay(tmp_path: Path) -> None:
     assert isinstance(change, Change)
     [edit] = change.edits
     assert edit.after is not None
-    assert edit.after.replace(' \\\r\n  --update-secrets="SENTRY_DSN=sentry-dsn-$ENV:latest"', "") == script or (
-        edit.after.replace(" \\\r\n  --update-secrets=SENTRY_DSN=sentry-dsn-staging:latest", "") == script
+    assert edit.after == script.replace(
+        "  --quiet", "  --quiet \\\r\n  --update-secrets SENTRY_DSN=sentry-dsn-staging:latest"
     )
     apply(tmp_path, change)
     assert not cases(tmp_path, "deploy-dsn-declared")
@@ -127,13 +127,13 @@ def test_line_ends_and_everything_else_stay(tmp_path: Path) -> None:
 def test_one_entry_a_row_stays_so(tmp_path: Path) -> None:
     script = 'gcloud run deploy shop-staging \\\n  --source . \\\n  --set-secrets "\\\nA=SHOP_A:latest,\\\nB=SHOP_B:latest"\n'
     text = declared(tmp_path, {"deploy.sh": script}, "deploy.sh")
-    assert text.endswith('B=SHOP_B:latest,\\\nSENTRY_DSN=SENTRY_DSN_STAGING:latest"\n') or text.endswith(
-        'B=SHOP_B:latest,\\\nSENTRY_DSN=SENTRY_DSN:latest"\n'
-    )
+    assert text.endswith('B=SHOP_B:latest,\\\nSENTRY_DSN=SENTRY_DSN:latest"\n')
 
 
 def test_flags_in_a_variable_are_extended_there(tmp_path: Path) -> None:
-    script = 'SECRETS="DB=shop-db:latest,KEY=shop-key:latest"\ngcloud run deploy shop --source . --set-secrets="$SECRETS"\n'
+    script = (
+        'SECRETS="DB=shop-db:latest,KEY=shop-key:latest"\ngcloud run deploy shop --source . --set-secrets="$SECRETS"\n'
+    )
     text = declared(tmp_path, {"deploy.sh": script}, "deploy.sh")
     assert text.startswith('SECRETS="DB=shop-db:latest,KEY=shop-key:latest,SENTRY_DSN=shop-sentry-dsn:latest"\n')
 
@@ -157,7 +157,9 @@ def test_a_workflow_step_and_its_action(tmp_path: Path) -> None:
                   --region europe-west1
         """
     text = declared(tmp_path / "run", {".github/workflows/deploy.yml": run}, ".github/workflows/deploy.yml")
-    assert "          --region europe-west1 \\\n          --update-secrets SENTRY_DSN=sentry-dsn-staging:latest\n" in text
+    assert (
+        "          --region europe-west1 \\\n          --update-secrets SENTRY_DSN=sentry-dsn-staging:latest\n" in text
+    )
     action = """\
         on: push
         jobs:
@@ -210,7 +212,11 @@ def test_a_knative_manifest(tmp_path: Path) -> None:
                   ports:
                     - containerPort: 8000
         """
-    text = declared(tmp_path, {"service.staging.yaml": manifest, "deploy.sh": "gcloud run services replace service.staging.yaml\n"}, "service.staging.yaml")
+    text = declared(
+        tmp_path,
+        {"service.staging.yaml": manifest, "deploy.sh": "gcloud run services replace service.staging.yaml\n"},
+        "service.staging.yaml",
+    )
     assert (
         "                  name: db-staging\n            - name: SENTRY_DSN\n              valueFrom:\n                secretKeyRef:\n"
         "                  key: latest\n                  name: sentry-dsn-staging\n          # what it listens to\n"
@@ -236,8 +242,12 @@ def test_what_replaces_the_secrets_names_the_dsn_too(tmp_path: Path) -> None:
 
 
 def test_the_environment_is_told_as_the_definition_tells_it(tmp_path: Path) -> None:
-    script = "gcloud run deploy shop --source . --set-env-vars=APP_ENV=staging --set-secrets=SENTRY_DSN=sentry-dsn:latest\n"
-    written = fixed(tmp_path, {**APP, "deploy.sh": script}, "deploy-environment-declared", deploying.declare_environment)
+    script = (
+        "gcloud run deploy shop --source . --set-env-vars=APP_ENV=staging --set-secrets=SENTRY_DSN=sentry-dsn:latest\n"
+    )
+    written = fixed(
+        tmp_path, {**APP, "deploy.sh": script}, "deploy-environment-declared", deploying.declare_environment
+    )
     assert "--set-env-vars=APP_ENV=staging,SENTRY_ENVIRONMENT=staging " in written["deploy.sh"]
 
 
@@ -296,10 +306,14 @@ def test_terraform_gets_the_secret_the_grant_and_the_variable(check: str, tmp_pa
 
 
 def test_terraform_lists_are_extended(tmp_path: Path) -> None:
-    text = TERRAFORM.replace('secret_id = "shop-database"', "for_each  = toset(local.secrets)\n      secret_id = each.key")
+    text = TERRAFORM.replace(
+        'secret_id = "shop-database"', "for_each  = toset(local.secrets)\n      secret_id = each.key"
+    )
     text = text.replace("google_secret_manager_secret.database.", 'google_secret_manager_secret.database["db"].')
     text += '\n    locals {\n      secrets = [\n        "db",\n      ]\n    }\n'
-    written = fixed(tmp_path, {**APP, "infra/main.tf": text}, "deploy-dsn-declared", deploying.declare_dsn)["infra/main.tf"]
+    written = fixed(tmp_path, {**APP, "infra/main.tf": text}, "deploy-dsn-declared", deploying.declare_dsn)[
+        "infra/main.tf"
+    ]
     assert '    "db",\n    "sentry-dsn' in written
     assert 'google_secret_manager_secret.database["sentry-dsn' in written
 
@@ -331,7 +345,10 @@ def test_an_action_that_builds_gets_the_dsn(tmp_path: Path) -> None:
 
 
 def test_a_deploy_from_source_is_left_to_a_person(tmp_path: Path) -> None:
-    files = {**WEB, "deploy.sh": "gcloud run deploy web-staging --source web --set-secrets=NEXT_PUBLIC_SENTRY_DSN=dsn:latest\n"}
+    files = {
+        **WEB,
+        "deploy.sh": "gcloud run deploy web-staging --source web --set-secrets=NEXT_PUBLIC_SENTRY_DSN=dsn:latest\n",
+    }
     refusal = refused(tmp_path, files, "frontend-dsn-at-build", bundles.provide_dsn)
     assert "deploys from source" in refusal.reason
     assert refusal.commands[0].startswith("docker build --build-arg")

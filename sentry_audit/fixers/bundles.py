@@ -64,7 +64,10 @@ def provide(case: Case, name: str, value: Value, what: str) -> Change | Refusal:
     if not taken and not passed:
         return Refusal(reason=f"what keeps {name} out of the build was not found")
     paths = ", ".join(dict.fromkeys(path for path, _ in (*taken, *passed)))
-    return Change(summary=f"will give the build of {case.component.name} {what} as {name} in {paths}", edits=edits(case, [*taken, *passed]))
+    return Change(
+        summary=f"will give the build of {case.component.name} {what} as {name} in {paths}",
+        edits=edits(case, [*taken, *passed]),
+    )
 
 
 def _passed(case: Case, name: str, value: Value, dockerfiles: Sequence[str]) -> Placed | Refusal:
@@ -78,9 +81,14 @@ def _passed(case: Case, name: str, value: Value, dockerfiles: Sequence[str]) -> 
             place = source.evidence[0] if source.evidence else source.path
             return Refusal(
                 reason=f"{place} deploys from source, and Cloud Run passes no build arguments to a Dockerfile: build the image with docker build, and deploy it with --image",
-                commands=(f'docker build --build-arg "{name}=…" --tag "$IMAGE" {source.source}', 'docker push "$IMAGE"'),
+                commands=(
+                    f'docker build --build-arg "{name}=…" --tag "$IMAGE" {source.source}',
+                    'docker push "$IMAGE"',
+                ),
             )
-        return Refusal(reason=f"what builds {case.component.name} for {case.environment} was not found in the repository")
+        return Refusal(
+            reason=f"what builds {case.component.name} for {case.environment} was not found in the repository"
+        )
     placed: Placed = []
     for item in wanted:
         if any(one.name == name and one.is_set for one in item.settings):
@@ -134,7 +142,9 @@ def _script(case: Case, item: Deployment, text: str, name: str, value: Value) ->
 def _docker(case: Case, item: Deployment, text: str, name: str, value: Value, kind: str) -> Placed | Refusal:
     command = command_of(item, text)
     if command is None or not any(word.plain == "build" for word in command.words):
-        return Refusal(reason=f"{item.path}:{item.line} builds the image in a way that takes no build argument: use docker build")
+        return Refusal(
+            reason=f"{item.path}:{item.line} builds the image in a way that takes no build argument: use docker build"
+        )
     told = value(Spelling(case, item, command.raw, text), kind)
     if isinstance(told, Refusal):
         return told
@@ -147,7 +157,9 @@ def build_argument(command: shell_words.Command, pair: str) -> tuple[int, str]:
     others = list(command.values("--build-arg"))
     build = next(word for word in command.words if word.plain == "build")
     spaced = not others or text[others[-1].start - 1] != "="
-    quote = '"' if re.search(r"[\s$\"]", pair) and "${{" not in pair or (others and text[others[-1].start] == '"') else ""
+    quote = (
+        '"' if re.search(r"[\s$\"]", pair) and "${{" not in pair or (others and text[others[-1].start] == '"') else ""
+    )
     word = f"--build-arg{' ' if spaced else '='}{quote}{pair}{quote}"
     at_ = others[-1].end if others else build.end
     rows = [item for item in command.words if item.start > build.end and "\n" in text[build.end : item.start]]
@@ -172,7 +184,9 @@ def _action(case: Case, item: Deployment, text: str, step: Any, name: str, value
     if node is None:
         return [(item.path, places.keyed(text, given, given.value[-1][0].value, ["build-args: |", f"  {name}={told}"]))]
     if node.style not in {"|", ">"}:
-        return Refusal(reason=f"build-args of {item.path}:{item.line} is one line: write it as a block, and add {name}={told}")
+        return Refusal(
+            reason=f"build-args of {item.path}:{item.line} is one line: write it as a block, and add {name}={told}"
+        )
     return [(item.path, places.in_scalar(text, node, f"{name}={told}", "\n"))]
 
 
@@ -238,7 +252,11 @@ def _bundle_step(case: Case, item: Deployment, text: str, name: str, value: Valu
     step = None
     for node in places.nodes(item.path, text):
         run = children(node).get("run")
-        if run is not None and run.start_mark.index <= text.find("\n", at_) % (len(text) + 1) and at_ <= run.end_mark.index:
+        if (
+            run is not None
+            and run.start_mark.index <= text.find("\n", at_) % (len(text) + 1)
+            and at_ <= run.end_mark.index
+        ):
             step = node
     if step is None or not places.is_block(step):
         return Refusal(reason=f"the step in {item.path}:{item.line} was not found")
@@ -261,7 +279,9 @@ def dsn_value(name: str) -> Value:
 
     def value(spelling: Spelling, kind: str) -> str | Refusal:
         if kind == WORKFLOW:
-            used = re.findall(r"\$\{\{\s*(vars|secrets)\.NEXT_PUBLIC_\w+|\$\{\{\s*(vars|secrets)\.VITE_\w+", spelling.raw)
+            used = re.findall(
+                r"\$\{\{\s*(vars|secrets)\.NEXT_PUBLIC_\w+|\$\{\{\s*(vars|secrets)\.VITE_\w+", spelling.raw
+            )
             store = next((first or second for first, second in used), "secrets")
             return f"${{{{ {store}.{name} }}}}"
         if kind == CLOUDBUILD:
@@ -269,10 +289,15 @@ def dsn_value(name: str) -> Value:
                 return f"${{_{name}}}"
             return Refusal(
                 reason=f"{spelling.deployment.path}:{spelling.deployment.line} passes no substitution to its build yet: how the DSN is to come there is not clear",
-                commands=(f"--build-arg={name}=${{_{name}}}", f"gcloud builds triggers update … --update-substitutions=_{name}=…"),
+                commands=(
+                    f"--build-arg={name}=${{_{name}}}",
+                    f"gcloud builds triggers update … --update-substitutions=_{name}=…",
+                ),
             )
         if "gcloud" not in spelling.around:
-            return Refusal(reason=f"{spelling.deployment.path} does not use gcloud: where it is to take the DSN from is not clear")
+            return Refusal(
+                reason=f"{spelling.deployment.path} does not use gcloud: where it is to take the DSN from is not clear"
+            )
         secret = spelling.secret((name, "SENTRY_DSN"))
         if not secret:
             return Refusal(reason=f"nothing in {spelling.deployment.path} says for which environment it builds")
@@ -286,7 +311,9 @@ def label_value(spelling: Spelling, kind: str) -> str | Refusal:
     """The environment's name, where an image is built."""
     found = spelling.label()
     if not found or (kind == SCRIPT and "{{" in found):
-        return Refusal(reason=f"nothing in {spelling.deployment.path}:{spelling.deployment.line} says for which environment it builds")
+        return Refusal(
+            reason=f"nothing in {spelling.deployment.path}:{spelling.deployment.line} says for which environment it builds"
+        )
     return found
 
 
@@ -296,7 +323,9 @@ def provide_dsn(case: Case) -> Change | Refusal:
     if not name:
         return Refusal(reason="which variable the DSN comes from was not found")
     change = provide(case, name, dsn_value(name), "the DSN")
-    if isinstance(change, Change) and any("secrets." in (edit.after or "") and is_workflow(edit.path) for edit in change.edits):
+    if isinstance(change, Change) and any(
+        "secrets." in (edit.after or "") and is_workflow(edit.path) for edit in change.edits
+    ):
         from msgspec.structs import replace
 
         return replace(change, summary=f"{change.summary}; {name} has to be set in GitHub")

@@ -95,7 +95,9 @@ def command_of(deployment: Deployment, text: str) -> shell_words.Command | None:
 def _command(case: Case, deployment: Deployment, text: str, ask: Ask) -> Placed | Refusal:
     command = command_of(deployment, text)
     if command is None:
-        return Refusal(reason=f"the command in {deployment.path}:{deployment.line} is put together in a way that was not followed")
+        return Refusal(
+            reason=f"the command in {deployment.path}:{deployment.line} is put together in a way that was not followed"
+        )
     context = command.raw
     for name in command.variables():
         context += "".join("\n" + text[begin:end] for begin, end, _ in shell_words.assignments(text, name))
@@ -106,13 +108,21 @@ def _command(case: Case, deployment: Deployment, text: str, ask: Ask) -> Placed 
     found = shell_words.given(command, *SETTING[asked.sort])
     if found:
         if "$" in value and any(text[item.start] == "'" for item in found):
-            return Refusal(reason=f"the value in {deployment.path}:{deployment.line} stands in single quotes, where no variable is put in")
+            return Refusal(
+                reason=f"the value in {deployment.path}:{deployment.line} stands in single quotes, where no variable is put in"
+            )
         return [(deployment.path, shell_words.extended(text, item, value)) for item in found]
-    if any(item.sort == asked.sort and item.name and item.operation in {"set", "update"} for item in deployment.settings):
-        return Refusal(reason=f"where {deployment.path}:{deployment.line} gets its {_INPUT[asked.sort]} from was not followed")
+    if any(
+        item.sort == asked.sort and item.name and item.operation in {"set", "update"} for item in deployment.settings
+    ):
+        return Refusal(
+            reason=f"where {deployment.path}:{deployment.line} gets its {_INPUT[asked.sort]} from was not followed"
+        )
     words = [word.plain.partition("=")[0] for word in command.words]
     if _CLEARING[asked.sort] in words or (asked.sort == "plain" and "--env-vars-file" in words):
-        return Refusal(reason=f"gcloud takes no {SETTING[asked.sort][1]} beside the flags of {deployment.path}:{deployment.line}")
+        return Refusal(
+            reason=f"gcloud takes no {SETTING[asked.sort][1]} beside the flags of {deployment.path}:{deployment.line}"
+        )
     # `jobs create` has no --update-…: everything is new there
     flag = SETTING[asked.sort][0 if "create" in words else 1]
     beside = [name for sort in SETTING.values() for name in sort]
@@ -175,7 +185,9 @@ def _inputs(case: Case, deployment: Deployment, text: str, ask: Ask) -> Placed |
         behind = model if model in children(given) else given.value[-1][0].value
         return [(deployment.path, places.keyed(text, given, behind, [f"{key}: |-", f"  {asked.entry}"]))]
     if text_of(node).startswith("$") and "=" not in text_of(node):
-        return Refusal(reason=f"{key} of {deployment.path}:{deployment.line} is {text_of(node)}, which was not followed")
+        return Refusal(
+            reason=f"{key} of {deployment.path}:{deployment.line} is {text_of(node)}, which was not followed"
+        )
     return [(deployment.path, places.in_scalar(text, node, asked.entry, ","))]
 
 
@@ -199,7 +211,10 @@ def _manifest(case: Case, deployment: Deployment, text: str, ask: Ask) -> Placed
     env = children(node).get("env")
     if env is None or not items(env):
         offset = "" if not _nested(text, root) else "  "
-        rows = ["env:", *(f"{offset}{'- ' if not index else '  '}{row}" for index, row in enumerate(_variable(asked, None)))]
+        rows = [
+            "env:",
+            *(f"{offset}{'- ' if not index else '  '}{row}" for index, row in enumerate(_variable(asked, None))),
+        ]
         if env is not None:
             return Refusal(reason=f"env of {deployment.path} is empty or no list")
         return [(deployment.path, places.keyed(text, node, "image", rows))]
@@ -211,7 +226,11 @@ def _manifest(case: Case, deployment: Deployment, text: str, ask: Ask) -> Placed
 def _container(root: Any) -> Any:
     from sentry_audit.scanners.nodes import at
 
-    below = ("spec", "template", "spec", "template", "spec") if text_of(at(root, "kind")) == "Job" else ("spec", "template", "spec")
+    below = (
+        ("spec", "template", "spec", "template", "spec")
+        if text_of(at(root, "kind")) == "Job"
+        else ("spec", "template", "spec")
+    )
     found = at(root, *below, "containers")
     listed = items(found) or ([found] if children(found) else [])
     return next((item for item in listed if "ports" in children(item)), listed[0] if listed else None)
@@ -232,7 +251,18 @@ def _variable(asked: Given, env: Any) -> list[str]:
         model = next((item["value"] for item in others if "value" in item), None)
         value = places.quoted_like(model, asked.value) if model is not None and model.style else f'"{asked.value}"'
         return [name, f"value: {value}"]
-    model = next((found for item in others for found in [children(children(item.get("valueFrom")).get("secretKeyRef"))] if found), {})
-    pair = {"name": places.quoted_like(model.get("name"), asked.value), "key": places.quoted_like(model.get("key"), "latest")}
+    model = next(
+        (
+            found
+            for item in others
+            for found in [children(children(item.get("valueFrom")).get("secretKeyRef"))]
+            if found
+        ),
+        {},
+    )
+    pair = {
+        "name": places.quoted_like(model.get("name"), asked.value),
+        "key": places.quoted_like(model.get("key"), "latest"),
+    }
     order = list(model) if set(model) == set(pair) else ["name", "key"]
     return [name, "valueFrom:", "  secretKeyRef:", *(f"    {key}: {pair[key]}" for key in order)]

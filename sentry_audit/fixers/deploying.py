@@ -28,7 +28,12 @@ def variables_of(case: Case) -> tuple[str, ...]:
 def seen(case: Case) -> list[Deployment]:
     """The deployments that the finding was made of."""
     places = {(place.path, place.line) for fact in case.bad for place in fact.evidence}
-    found = [item for item in case.scanned if isinstance(item, Deployment) and places & {(item.path, item.line), *((place.path, place.line) for place in item.evidence[:1])}]
+    found = [
+        item
+        for item in case.scanned
+        if isinstance(item, Deployment)
+        and places & {(item.path, item.line), *((place.path, place.line) for place in item.evidence[:1])}
+    ]
     wanted = canonical(case.environment)
     return [item for item in found if not item.environment or canonical(item.environment) == wanted]
 
@@ -44,7 +49,8 @@ def writers(deployments: Sequence[Deployment], environment: str, sort: str) -> l
         replacing = [
             item
             for item in state.deployments
-            if item.declarative or any(one.sort == sort and one.operation in {"set", "clear"} and not one.build for one in item.settings)
+            if item.declarative
+            or any(one.sort == sort and one.operation in {"set", "clear"} and not one.build for one in item.settings)
         ]
         telling = [item for item in state.deployments if any(not one.build for one in item.settings)]
         if replacing or telling:
@@ -69,7 +75,9 @@ def command(case: Case, given: str, sort: str = "secret") -> tuple[str, ...]:
     """What can be pasted: the command for each service."""
     flag = "--update-secrets" if sort == "secret" else "--update-env-vars"
     found = []
-    for item in seen(case) or [item for item in case.scanned if isinstance(item, Deployment) and item.resource == "service"][:1]:
+    for item in (
+        seen(case) or [item for item in case.scanned if isinstance(item, Deployment) and item.resource == "service"][:1]
+    ):
         name = rendered(item.service, case.environment)
         if name and "$" not in name:
             found.append(f"gcloud run services update {name} {flag}={given}")
@@ -87,9 +95,16 @@ def _dsn(case: Case, names: tuple[str, ...], targets: Sequence[Deployment]) -> C
     paste = command(case, f"{name}=sentry-dsn-{case.environment}:latest")
     if not targets:
         return Refusal(reason="which definition deploys it was not found", commands=paste)
-    empty = [item for target in targets for item in target.settings if item.name in names and item.sort == "plain" and not item.build]
+    empty = [
+        item
+        for target in targets
+        for item in target.settings
+        if item.name in names and item.sort == "plain" and not item.build
+    ]
     if empty:
-        return Refusal(reason=f"{targets[0].path} gives {empty[0].name} as plain text: take that out first", commands=paste)
+        return Refusal(
+            reason=f"{targets[0].path} gives {empty[0].name} as plain text: take that out first", commands=paste
+        )
     secrets: list[str] = []
 
     def ask(spelling: Spelling) -> Given | Refusal:
@@ -97,7 +112,9 @@ def _dsn(case: Case, names: tuple[str, ...], targets: Sequence[Deployment]) -> C
         secret = (spelling.here(agreed) if agreed else "") or spelling.secret(names)
         if not secret:
             where = f"{spelling.deployment.path}:{spelling.deployment.line}"
-            return Refusal(reason=f"{where} deploys to several environments, and nothing in it names the one that it deploys to")
+            return Refusal(
+                reason=f"{where} deploys to several environments, and nothing in it names the one that it deploys to"
+            )
         secrets.append(rendered(secret, case.environment))
         return Given(name, secret)
 
@@ -114,7 +131,9 @@ def keep_dsn(case: Case) -> Change | Refusal:
     """Name the DSN's variable in the definition that replaces all others of its sort."""
     names = variables_of(case)
     wipers = [item for item in seen(case) if item.evidence and case.bad and item.evidence[0] in case.bad[0].evidence]
-    setters = [item for item in case.scanned if isinstance(item, Deployment) for one in item.settings if one.name in names]
+    setters = [
+        item for item in case.scanned if isinstance(item, Deployment) for one in item.settings if one.name in names
+    ]
     targets = [item for item in wipers if item not in setters]
     own = [item for item in wipers if item in setters and not any(other in wipers for other in targets)]
     plain = next((one for item in setters for one in item.settings if one.name in names and one.sort == "plain"), None)
@@ -151,7 +170,9 @@ def declare_environment(case: Case) -> Change | Refusal:
     if isinstance(placed, Refusal):
         return Refusal(reason=placed.reason, commands=placed.commands or paste)
     paths = ", ".join(dict.fromkeys(item.path for item in targets))
-    return Change(summary=f"will set {name} for {case.environment} in {paths}", safety="review", edits=edits(case, placed))
+    return Change(
+        summary=f"will set {name} for {case.environment} in {paths}", safety="review", edits=edits(case, placed)
+    )
 
 
 FIXERS: dict[str, Fixer] = {

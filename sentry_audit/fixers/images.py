@@ -39,7 +39,9 @@ def takes_at_end(text: str, name: str) -> Insertion:
     for index in range(len(rows) - 1, -1, -1):
         if re.match(r"\s*(CMD|ENTRYPOINT)\b", rows[index], re.IGNORECASE):
             at = index
-            while at > 0 and (rows[at - 1].lstrip().startswith("#") or re.match(r"\s*(CMD|ENTRYPOINT|EXPOSE)\b", rows[at - 1])):
+            while at > 0 and (
+                rows[at - 1].lstrip().startswith("#") or re.match(r"\s*(CMD|ENTRYPOINT|EXPOSE)\b", rows[at - 1])
+            ):
                 at -= 1
             return row_start(text, at + 1), f"ARG {name}\nENV {name}=${name}\n"
         if _STAGE.match(rows[index]):

@@ -37,7 +37,9 @@ def set_release(case: Case) -> Change | Refusal:
         return _front(case, bad)
     fact = next(iter(bad), Release())
     if fact.constant and not fact.variables:
-        return Refusal(reason=f"the code gives init the constant {fact.constant!r}: leave release out there, and set {_DEFAULT}")
+        return Refusal(
+            reason=f"the code gives init the constant {fact.constant!r}: leave release out there, and set {_DEFAULT}"
+        )
     name = (fact.variables or (_DEFAULT,))[0]
     targets = writers(seen(case), case.environment, "plain")
     if not targets:
@@ -87,7 +89,9 @@ def _in_image(case: Case, name: str, targets: Sequence[Deployment]) -> Change | 
     files = [item.dockerfile or f"{item.source.strip('./')}/Dockerfile".lstrip("/") for item in made]
     dockerfiles = [path for path in dict.fromkeys(files) if path in case.files.paths]
     if not made or len(dockerfiles) != 1:
-        return Refusal(reason=f"{targets[0].path} is a static file, which knows no commit, and what builds the image was not found")
+        return Refusal(
+            reason=f"{targets[0].path} is a static file, which knows no commit, and what builds the image was not found"
+        )
     placed: Placed = []
     for item in made:
         more = pass_to(case, item, name, commit)
@@ -141,7 +145,9 @@ def _safe(change: Change | Refusal) -> Change | Refusal:
 
 def _option(case: Case) -> tuple[str, str] | None:
     """(the variable of the release, how code reads it), both like the DSN's."""
-    fact = next((fact for fact in case.facts if isinstance(fact, FrontendDsn) and fact.variable.endswith("SENTRY_DSN")), None)
+    fact = next(
+        (fact for fact in case.facts if isinstance(fact, FrontendDsn) and fact.variable.endswith("SENTRY_DSN")), None
+    )
     if fact is None:
         return None
     name = fact.variable.replace("SENTRY_DSN", "SENTRY_RELEASE")
@@ -165,4 +171,3 @@ def _dsn_row(text: str, line: int) -> int | None:
 
 
 FIXERS: dict[str, Fixer] = {"release-set": set_release}
-

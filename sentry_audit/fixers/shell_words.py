@@ -170,7 +170,9 @@ def given(command: Command, *flags: str) -> list[Value]:
             return [item for item, match in zip(found, whole, strict=True) if not match][-1:]
         names = [match[1] for match in whole if match]
         places = [place for name in names for place in assignments(text, name)]
-        return [Value(found[-1].flag, begin, end) for begin, end, array in places if not array and "=" in text[begin:end]]
+        return [
+            Value(found[-1].flag, begin, end) for begin, end, array in places if not array and "=" in text[begin:end]
+        ]
     for name in command.variables():
         for begin, end, array in assignments(text, name):
             inner = tuple(_words(text, begin, end, True)) if array else _inside(text, begin, end)
@@ -205,12 +207,24 @@ def added(command: Command, flag: str, value: str, beside: Sequence[str] = ()) -
     at = neighbours[-1].end if neighbours else command.last.end
     model = neighbours[-1] if neighbours else None
     if model is None:
-        model = next((item for item in command.values(*(word.plain.partition("=")[0] for word in command.words if word.plain.startswith("--")))), None)
+        model = next(
+            (
+                item
+                for item in command.values(
+                    *(word.plain.partition("=")[0] for word in command.words if word.plain.startswith("--"))
+                )
+            ),
+            None,
+        )
     spaced = model is not None and text[model.start - 1] != "="
     quoted = bool(re.search(r"[$ ]", value)) or (bool(neighbours) and text[neighbours[-1].start] in "\"'")
     if '"' in value:
         quoted = True
-    rows = [word for word in command.words if word.raw.startswith("--") and line_at(text, word.start) > line_at(text, command.words[0].start)]
+    rows = [
+        word
+        for word in command.words
+        if word.raw.startswith("--") and line_at(text, word.start) > line_at(text, command.words[0].start)
+    ]
     word = f"{flag}{' ' if spaced else '='}" + (f'"{value}"' if quoted else value)
     if not rows:
         broken = not command.folded and len(row_at(text, at)) + len(word) >= WIDEST

@@ -95,17 +95,27 @@ class Spelling(Struct, frozen=True):
 
     def _others(self) -> list[str]:
         """The secrets that other deployments in this environment name."""
-        found = (item for item in self.case.scanned if isinstance(item, Deployment) and item.environment == self.deployment.environment)
+        found = (
+            item
+            for item in self.case.scanned
+            if isinstance(item, Deployment) and item.environment == self.deployment.environment
+        )
         return [one.secret for item in found for one in item.settings if one.secret]
 
     def _known(self, names: Sequence[str]) -> str:
         environment = self.case.environment
-        others = [item for item in self.case.scanned if isinstance(item, Deployment) and speaks_of(item.environment, environment)]
+        others = [
+            item
+            for item in self.case.scanned
+            if isinstance(item, Deployment) and speaks_of(item.environment, environment)
+        ]
         for item in others:
             for setting in item.settings:
                 if setting.secret and (setting.name in names or names_dsn(setting.secret)):
                     path = setting.path or item.path
-                    if path == self.deployment.path and (written := _written(self.case.files.text(path) or "", setting)):
+                    if path == self.deployment.path and (
+                        written := _written(self.case.files.text(path) or "", setting)
+                    ):
                         return written
                     if name := self.here(rendered(setting.secret, environment)):
                         return name
@@ -166,7 +176,13 @@ def parameter_in(raw: str) -> str:
 def _value(raw: str, item: Setting) -> str:
     """The value of a plain variable as it is written."""
     match = re.search(rf"\b{re.escape(item.name)}\s*[=:]\s*[\"']?(\$\{{\{{[^}}]*\}}\}}|[^,\s\"'\\]+)", raw)
-    return match[1] if match and canonical(match[1]) == canonical(item.value) or (match and "$" in match[1]) else item.value if "$" not in item.value else ""
+    return (
+        match[1]
+        if match and canonical(match[1]) == canonical(item.value) or (match and "$" in match[1])
+        else item.value
+        if "$" not in item.value
+        else ""
+    )
 
 
 def _written(text: str, item: Setting) -> str:

@@ -76,9 +76,13 @@ def give(case: Case, deployment: Deployment, ask: Ask) -> Placed | Refusal:
 
 
 def _give(module: Module, deployment: Deployment, ask: Ask) -> Placed | Refusal:
-    service = next((item for item in module.blocks() if (item.path, item.line) == (deployment.path, deployment.line)), None)
+    service = next(
+        (item for item in module.blocks() if (item.path, item.line) == (deployment.path, deployment.line)), None
+    )
     if service is None or service.labels[:1] == () or service.labels[0] not in PATHS:
-        return Refusal(reason=f"{deployment.path}:{deployment.line} calls a module that is not in the repository: pass the variable in its arguments")
+        return Refusal(
+            reason=f"{deployment.path}:{deployment.line} calls a module that is not in the repository: pass the variable in its arguments"
+        )
     expression = module.environment()
     raw = service.source.text + "".join(item.source.text for item in module.of(SECRET))
     asked = ask(Spelling(module.case, deployment, raw + (f" ${{{expression}}}" if expression else "")))
@@ -119,7 +123,9 @@ def _env(module: Module, service: Block, container: Block, rows: list[str]) -> t
     """An ``env`` block behind the others of the container, else behind its image."""
     text = module.text(service.path)
     begin = module.begin(service)
-    others = [item for item in container.blocks("env")] + [item for item in container.blocks("dynamic") if item.labels[:1] == ("env",)]
+    others = [item for item in container.blocks("env")] + [
+        item for item in container.blocks("dynamic") if item.labels[:1] == ("env",)
+    ]
     others.sort(key=lambda item: int(item.tree.meta.start_pos))
     if others:
         plain = [item for item in others if item.kind == "env"] or others
@@ -160,7 +166,9 @@ def _secret(module: Module, service: Block, asked: Given) -> tuple[str, Placed] 
             reason = f"{several.path}:{several.line} creates the secrets for a list that was not followed: add {wanted} to it"
             return Refusal(reason=reason)
     if not single:
-        declared = [fact for fact in module.case.scanned if isinstance(fact, SecretDeclared) and fact.origin == "terraform"]
+        declared = [
+            fact for fact in module.case.scanned if isinstance(fact, SecretDeclared) and fact.origin == "terraform"
+        ]
         if declared or any(item.labels[:1] == (SECRET,) for item in module.blocks() if item.kind == "data"):
             return _outside(module, service, asked)
         return _new(module, service, asked)
@@ -200,14 +208,28 @@ def _granted(module: Module, service: Block, sibling: Block, label: str) -> Plac
         return []
     if members:
         model = members[0]
-        name = model.labels[1].replace(sibling.labels[1], label) if sibling.labels[1] in model.labels[1] else f"{model.labels[1]}_{label}"
+        name = (
+            model.labels[1].replace(sibling.labels[1], label)
+            if sibling.labels[1] in model.labels[1]
+            else f"{model.labels[1]}_{label}"
+        )
         text = model.source.text.replace("\r\n", "\n").replace(f'"{model.labels[1]}"', f'"{name}"', 1)
         text = text.replace(f"{SECRET}.{sibling.labels[1]}.", f"{SECRET}.{label}.")
         at = _behind(module, sibling) if model.path == sibling.path else module.end(model)
         return [(model.path, (at, f"\n\n{text}")), *_awaited(module, service, model.labels[1], name)]
-    if any("secretmanager.secretAccessor" in item.source.text for item in module.blocks() if item.kind == "resource" and item.labels[0].startswith("google_project_iam")):
+    if any(
+        "secretmanager.secretAccessor" in item.source.text
+        for item in module.blocks()
+        if item.kind == "resource" and item.labels[0].startswith("google_project_iam")
+    ):
         return []
-    account = next((item.attributes.get("service_account") or item.attributes.get("service_account_name") for item in service.blocks("template")), None)
+    account = next(
+        (
+            item.attributes.get("service_account") or item.attributes.get("service_account_name")
+            for item in service.blocks("template")
+        ),
+        None,
+    )
     if account is None:
         return []
     member = account.text.strip('"') if account.text.startswith('"') else f"${{{account.text}}}"
@@ -250,7 +272,11 @@ def _listed(module: Module, several: Block, name: str) -> tuple[str, Placed] | N
     elif local:
         wanted = local[1] or local[2]
         for item in module.blocks():
-            found = re.search(rf"(?m)^[ \t]*{wanted}\s*=\s*(?:toset\(\s*)?\[", item.source.text) if item.kind == "locals" else None
+            found = (
+                re.search(rf"(?m)^[ \t]*{wanted}\s*=\s*(?:toset\(\s*)?\[", item.source.text)
+                if item.kind == "locals"
+                else None
+            )
             if found:
                 path, begin = item.path, module.begin(item) + found.end()
     if not begin:
@@ -263,7 +289,7 @@ def _listed(module: Module, several: Block, name: str) -> tuple[str, Placed] | N
     key = "SENTRY_DSN" if all(item[1].isupper() for item in names) else name
     last = begin + names[-1].end()
     first = begin + names[0].start()
-    broken = "\n" in whole[begin : first]
+    broken = "\n" in whole[begin:first]
     return key, [(path, (last, f',\n{indent_at(whole, last)}"{key}"' if broken else f', "{key}"'))]
 
 
@@ -284,7 +310,13 @@ def _new(module: Module, service: Block, asked: Given) -> tuple[str, Placed]:
         "  }",
         "}",
     ]
-    account = next((item.attributes.get("service_account") or item.attributes.get("service_account_name") for item in service.blocks("template")), None)
+    account = next(
+        (
+            item.attributes.get("service_account") or item.attributes.get("service_account_name")
+            for item in service.blocks("template")
+        ),
+        None,
+    )
     text = "\n\n" + "\n".join(rows)
     if account is not None:
         member = account.text.strip('"') if account.text.startswith('"') else f"${{{account.text}}}"
@@ -318,8 +350,16 @@ def manage(case: Case) -> Change | Refusal:
         lines = {item.line for item in declared if item.path == declared[-1].path}
         known = [item for item in module.of(SECRET) if item.path == declared[-1].path and item.line in lines]
         single = [item for item in known if not {"for_each", "count"} & set(item.attributes)]
-        model = Deployment(path=declared[-1].path, origin="terraform", service="", environment=declared[-1].environment, line=declared[-1].line)
-        raw = "".join(item.source.text for item in known) + (f" ${{{module.environment()}}}" if module.environment() else "")
+        model = Deployment(
+            path=declared[-1].path,
+            origin="terraform",
+            service="",
+            environment=declared[-1].environment,
+            line=declared[-1].line,
+        )
+        raw = "".join(item.source.text for item in known) + (
+            f" ${{{module.environment()}}}" if module.environment() else ""
+        )
         spelling = Spelling(case, model, raw)
         name = spelling.named_like([item.name for item in declared], ("SENTRY_DSN",))
         if not name:
@@ -327,7 +367,9 @@ def manage(case: Case) -> Change | Refusal:
         if not single:
             listed = _listed(module, known[-1], name) if known and "for_each" in known[-1].attributes else None
             if listed is None:
-                return Refusal(reason=f"{declared[-1].path} creates the secrets from a list that was not followed: add {name} to it")
+                return Refusal(
+                    reason=f"{declared[-1].path} creates the secrets from a list that was not followed: add {name} to it"
+                )
             placed = listed[1]
         else:
             sibling = single[-1]

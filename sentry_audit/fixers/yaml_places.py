@@ -107,4 +107,3 @@ def quoted_like(node: Any, value: str) -> str:
 def is_block(node: Any) -> bool:
     """Whether a list or mapping is written over lines, not in brackets."""
     return node is not None and isinstance(node.value, list) and bool(node.value) and not node.flow_style
-
