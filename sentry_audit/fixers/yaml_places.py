@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from sentry_audit.fixers.texts import row_at, row_end
-from sentry_audit.scanners.nodes import children, compose, items, line_of, text_of
+from sentry_audit.scanners.nodes import children, compose, items, line_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
