@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from sentry_audit import app
-from sentry_audit.fixers import bundles, deploying, releasing, terraforming
+from sentry_audit.fixers import bundles, deploying, releasing, secret_scripts, terraforming
 from sentry_audit.fixing import Change
 from tests.fixing import apply, audited, bad, cases, fixed, fixed_in, refused
 from tests.trees import FASTAPI, IMAGE, SDK
@@ -23,7 +23,13 @@ if TYPE_CHECKING:
 
     from sentry_audit.fixing import Fixer
 
-FIXERS: dict[str, Fixer] = {**deploying.FIXERS, **bundles.FIXERS, **releasing.FIXERS, **terraforming.FIXERS}
+FIXERS: dict[str, Fixer] = {
+    **deploying.FIXERS,
+    **bundles.FIXERS,
+    **releasing.FIXERS,
+    **terraforming.FIXERS,
+    **secret_scripts.FIXERS,
+}
 APP = {"requirements.txt": SDK, "main.py": "import sentry_sdk\nsentry_sdk.init()\n" + FASTAPI}
 WEB = {
     "web/package.json": '{"scripts": {"build": "next build"}, "dependencies": {"next": "15.3.0", "@sentry/nextjs": "^10"}}',
@@ -180,13 +186,15 @@ def test_a_workflow_step_and_its_action(tmp_path: Path) -> None:
 
 
 def test_cloud_build_arguments_and_scripts(tmp_path: Path) -> None:
-    listed = "steps:\n- name: gcr.io/google.com/cloudsdktool/cloud-sdk\n  entrypoint: gcloud\n  args: ['run', 'deploy', 'shop', '--set-secrets=A=a:latest']\n"
+    step = "name: gcr.io/google.com/cloudsdktool/cloud-sdk\n"
+    listed = f"steps:\n- {step}  entrypoint: gcloud\n  args: ['run', 'deploy', 'shop', '--set-secrets=A=a:latest']\n"
     text = declared(tmp_path / "flow", {"cloudbuild.yaml": listed}, "cloudbuild.yaml")
     assert "'--set-secrets=A=a:latest,SENTRY_DSN=sentry-dsn:latest'" in text
-    block = "steps:\n  - name: gcr.io/google.com/cloudsdktool/cloud-sdk\n    entrypoint: gcloud\n    args:\n      - run\n      - deploy\n      - 'shop'\n\nimages: []\n"
+    block = f"steps:\n  - {step}    entrypoint: gcloud\n    args:\n      - run\n      - deploy\n      - 'shop'\n\nimages: []\n"
     text = declared(tmp_path / "block", {"cloudbuild.yaml": block}, "cloudbuild.yaml")
     assert "      - 'shop'\n      - '--update-secrets=SENTRY_DSN=sentry-dsn:latest'\n\nimages" in text
-    bash = "steps:\n- name: gcr.io/google.com/cloudsdktool/cloud-sdk\n  entrypoint: bash\n  args:\n  - -c\n  - |\n    gcloud run deploy shop-${_ENV} \\\n      --set-secrets=A=a-${_ENV}:latest\n"
+    bash = f"steps:\n- {step}  entrypoint: bash\n  args:\n  - -c\n  - |\n    gcloud run deploy shop-"
+    bash += "${_ENV} \\\n      --set-secrets=A=a-${_ENV}:latest\n"
     text = declared(tmp_path / "bash", {"cloudbuild.yaml": bash}, "cloudbuild.yaml")
     assert "--set-secrets=A=a-${_ENV}:latest,SENTRY_DSN=sentry-dsn-${_ENV}:latest\n" in text
 
@@ -355,8 +363,24 @@ def test_a_deploy_from_source_is_left_to_a_person(tmp_path: Path) -> None:
 
 
 def test_a_static_manifest_gets_the_commit_from_its_image(tmp_path: Path) -> None:
-    manifest = "apiVersion: serving.knative.dev/v1\nkind: Service\nmetadata: {name: shop}\nspec:\n  template:\n    spec:\n      containers:\n      - image: gcr.io/p/shop\n        env:\n        - name: A\n          value: b\n"
-    build = "steps:\n- name: gcr.io/cloud-builders/docker\n  args: [build, -t, 'gcr.io/p/shop:$SHORT_SHA', .]\n- name: gcr.io/google.com/cloudsdktool/cloud-sdk\n  entrypoint: gcloud\n  args: [run, services, replace, service.yaml]\n"
+    manifest = """\
+        apiVersion: serving.knative.dev/v1
+        kind: Service
+        metadata: {name: shop}
+        spec:
+          template:
+            spec:
+              containers:
+              - image: gcr.io/p/shop
+        """
+    build = """\
+        steps:
+        - name: gcr.io/cloud-builders/docker
+          args: [build, -t, 'gcr.io/p/shop:$SHORT_SHA', .]
+        - name: gcr.io/google.com/cloudsdktool/cloud-sdk
+          entrypoint: gcloud
+          args: [run, services, replace, service.yaml]
+        """
     files = {**APP, "Dockerfile": IMAGE, "service.yaml": manifest, "cloudbuild.yaml": build}
     written = fixed(tmp_path, files, "release-set", releasing.set_release, "production")
     assert "SENTRY_RELEASE=$COMMIT_SHA" in written["cloudbuild.yaml"]
@@ -368,3 +392,49 @@ def test_a_second_fix_has_nothing_to_do(tmp_path: Path) -> None:
     fixed(tmp_path, files, "deploy-dsn-declared", deploying.declare_dsn)
     assert not cases(tmp_path, "deploy-dsn-declared")
     assert ("deploy-dsn-declared", "app") not in bad(audited(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("script", "after"),
+    [
+        (
+            'SECRETS=(\n  "db-url"\n  "jwt-key"\n)\nfor s in "${SECRETS[@]}"; do\n  gcloud secrets create "$s"\ndone\n',
+            '  "jwt-key"\n  "sentry-dsn"\n)\n',
+        ),
+        ("for s in db-url jwt-key; do\n  gcloud secrets create $s\ndone\n", "for s in db-url jwt-key sentry-dsn; do\n"),
+        (
+            "gcloud secrets create db-url --replication-policy=automatic\n",
+            "db-url --replication-policy=automatic\ngcloud secrets create sentry-dsn --replication-policy=automatic\n",
+        ),
+    ],
+)
+def test_scripts_that_create_secrets_create_the_dsn_s(script: str, after: str, tmp_path: Path) -> None:
+    files = {**APP, "create-secrets.sh": script}
+    written = fixed(tmp_path, files, "secret-script-covers-dsn", secret_scripts.cover)
+    parses(written, tmp_path)
+    assert after in written["create-secrets.sh"]
+
+
+def test_a_script_with_values_of_its_own_is_left_to_a_person(tmp_path: Path) -> None:
+    files = {**APP, "create-secrets.sh": 'bw get notes "key" \\\n\t| gcloud secrets create "db-url" --data-file=-\n'}
+    refusal = refused(tmp_path, files, "secret-script-covers-dsn", secret_scripts.cover)
+    assert refusal.commands == ("gcloud secrets create sentry-dsn --data-file=-",)
+
+
+def test_the_name_that_is_deployed_is_the_one_that_is_created(tmp_path: Path) -> None:
+    files = {
+        **APP,
+        "create-secrets.sh": "gcloud secrets create sentry-key-url --replication-policy=automatic\n",
+        "deploy.sh": "gcloud run deploy shop --source . --set-secrets=SENTRY_DSN=sentry-dsn:latest\n",
+    }
+    written = fixed(tmp_path, files, "secret-names-agree", secret_scripts.agree)
+    assert written == {"create-secrets.sh": "gcloud secrets create sentry-dsn --replication-policy=automatic\n"}
+
+
+def test_names_of_other_environments_are_left_to_a_person(tmp_path: Path) -> None:
+    files = {
+        **APP,
+        "create-secrets.sh": "gcloud secrets create sentry-dsn-staging --replication-policy=automatic\n",
+        "deploy.sh": "gcloud run deploy shop --source . --set-secrets=SENTRY_DSN=sentry-dsn:latest\n",
+    }
+    assert "differ in the environment" in refused(tmp_path, files, "secret-names-agree", secret_scripts.agree).reason

@@ -80,7 +80,8 @@ def _passed(case: Case, name: str, value: Value, dockerfiles: Sequence[str]) -> 
         if source is not None and dockerfiles:
             place = source.evidence[0] if source.evidence else source.path
             return Refusal(
-                reason=f"{place} deploys from source, and Cloud Run passes no build arguments to a Dockerfile: build the image with docker build, and deploy it with --image",
+                reason=f"{place} deploys from source, and Cloud Run passes no build arguments to a Dockerfile: "
+                "build the image with docker build, and deploy it with --image",
                 commands=(
                     f'docker build --build-arg "{name}=…" --tag "$IMAGE" {source.source}',
                     'docker push "$IMAGE"',
@@ -283,7 +284,8 @@ def dsn_value(name: str) -> Value:
             if re.search(r"--build-arg\W+\w+=\$\{?_", spelling.raw):
                 return f"${{_{name}}}"
             return Refusal(
-                reason=f"{spelling.deployment.path}:{spelling.deployment.line} passes no substitution to its build yet: how the DSN is to come there is not clear",
+                reason=f"{spelling.deployment.path}:{spelling.deployment.line} passes no substitution to its build yet: "
+                "how the DSN is to come there is not clear",
                 commands=(
                     f"--build-arg={name}=${{_{name}}}",
                     f"gcloud builds triggers update … --update-substitutions=_{name}=…",

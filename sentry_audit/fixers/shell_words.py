@@ -124,22 +124,18 @@ def _atom(text: str, at: int) -> int:
             at = _atom(text, at) if text[at] == "\\" or text.startswith("$(", at) else at + 1
         return at + 1
     if text.startswith(("$(", "${"), at):
-        closes = ")" if text[at + 1] == "(" else "}"
-        opens = "(" if closes == ")" else "{"
-        at += 2
-        while at < len(text) and text[at] != closes:
-            if text[at] == opens:
-                at = _group(text, at, closes)
-            else:
-                at = _atom(text, at) if text[at] in _HOLDING else at + 1
-        return at + 1
+        return _group(text, at + 1)
     return at + 1
 
 
-def _group(text: str, at: int, closes: str) -> int:
-    """Where brackets that open at ``at`` close."""
+def _group(text: str, at: int) -> int:
+    """Where the brackets that open at ``at`` close."""
+    opens, closes = ("(", ")") if text[at] == "(" else ("{", "}")
     at += 1
     while at < len(text) and text[at] != closes:
+        if text[at] == opens:
+            at = _group(text, at)
+            continue
         at = _atom(text, at) if text[at] in _HOLDING else at + 1
     return at + 1
 
