@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
-
-from msgspec.structs import replace
 
 from sentry_audit import app, engine
 from sentry_audit.app import Request
@@ -14,6 +11,7 @@ from tests.trees import write
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from sentry_audit.fixing import Fixer
     from sentry_audit.model import Report
@@ -100,6 +98,3 @@ def refused(root: Path, files: Mapping[str, str], check_id: str, fixer: Fixer, e
     result = fixer(cases(root, check_id, environment)[0])
     assert isinstance(result, Refusal), result
     return result
-
-
-__all__ = ["apply", "audited", "bad", "cases", "fixed", "fixed_in", "refused", "replace"]

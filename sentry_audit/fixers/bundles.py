@@ -14,7 +14,7 @@ from sentry_audit.fixers import yaml_places as places
 from sentry_audit.fixers.definitions import command_of, edits
 from sentry_audit.fixers.images import takes
 from sentry_audit.fixers.spelling import Spelling
-from sentry_audit.fixers.texts import indent_at, row_at, row_start
+from sentry_audit.fixers.texts import indent_at, row_at, row_end, row_start
 from sentry_audit.fixing import Change, Refusal
 from sentry_audit.scanners.nodes import at, children, items, text_of
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     #: The value of a variable where an image is built, as it is written there: from a spelling, and where that is.
     Value: TypeAlias = "Callable[[Spelling, str], str | Refusal]"
 
+#: A build with more arguments than fit here has one a row.
+_WIDEST_BUILD = 72
 #: The kinds of place that build: each reads values in its own way.
 SCRIPT, WORKFLOW, CLOUDBUILD = "script", "workflow", "cloudbuild"
 
@@ -78,7 +80,8 @@ def _passed(case: Case, name: str, value: Value, dockerfiles: Sequence[str]) -> 
         if source is not None and dockerfiles:
             place = source.evidence[0] if source.evidence else source.path
             return Refusal(
-                reason=f"{place} deploys from source, and Cloud Run passes no build arguments to a Dockerfile: build the image with docker build, and deploy it with --image",
+                reason=f"{place} deploys from source, and Cloud Run passes no build arguments to a Dockerfile: "
+                "build the image with docker build, and deploy it with --image",
                 commands=(
                     f'docker build --build-arg "{name}=…" --tag "$IMAGE" {source.source}',
                     'docker push "$IMAGE"',
@@ -155,15 +158,14 @@ def build_argument(command: shell_words.Command, pair: str) -> tuple[int, str]:
     others = list(command.values("--build-arg"))
     build = next(word for word in command.words if word.plain == "build")
     spaced = not others or text[others[-1].start - 1] != "="
-    quote = (
-        '"' if (re.search(r"[\s$\"]", pair) and "${{" not in pair) or (others and text[others[-1].start] == '"') else ""
-    )
+    needed = bool(re.search(r"[\s$\"]", pair)) and "${{" not in pair
+    quote = '"' if needed or (others and text[others[-1].start] == '"') else ""
     word = f"--build-arg{' ' if spaced else '='}{quote}{pair}{quote}"
     at_ = others[-1].end if others else build.end
     rows = [item for item in command.words if item.start > build.end and "\n" in text[build.end : item.start]]
     if not rows:
         row = row_at(text, at_)
-        if command.folded or len(row) + len(word) < shell_words.WIDEST:
+        if command.folded or len(row) + len(word) < _WIDEST_BUILD:
             return at_, f" {word}"
         indent = indent_at(text, at_)
         return at_, f" \\\n{indent}  {word}" + (f" \\\n{indent} " if at_ < command.words[-1].end else "")
@@ -199,7 +201,7 @@ def _arguments(case: Case, item: Deployment, text: str, step: Any, name: str, va
         return Refusal(reason=f"the args of {item.path}:{item.line} are no list")
     placed: Placed = [(item.path, spot) for spot in _build_arguments(text, args, f"{name}={told}")]
     if match := re.fullmatch(r"\$\{(_\w+)\}", told):
-        placed += _substitution(case, item, text, match[1])
+        placed += _substitution(item, text, match[1])
     return placed
 
 
@@ -233,7 +235,7 @@ def argument_behind(text: str, after: Any, word: str) -> tuple[int, str]:
     return after.end_mark.index, f",\n{' ' * after.start_mark.column}{word}" if broken else f", {word}"
 
 
-def _substitution(case: Case, item: Deployment, text: str, name: str) -> Placed:
+def _substitution(item: Deployment, text: str, name: str) -> Placed:
     """A substitution with an empty default, as Cloud Build wants each to be declared."""
     root = next(iter(places.nodes(item.path, text)))
     known = at(root, "substitutions")
@@ -246,15 +248,11 @@ def _substitution(case: Case, item: Deployment, text: str, name: str) -> Placed:
 
 def _bundle_step(case: Case, item: Deployment, text: str, name: str, value: Value) -> Placed | Refusal:
     """The ``env`` of the step of a workflow that builds."""
-    at_ = row_start(text, item.line or 1)
+    begin = row_start(text, item.line or 1)
     step = None
     for node in places.nodes(item.path, text):
         run = children(node).get("run")
-        if (
-            run is not None
-            and run.start_mark.index <= text.find("\n", at_) % (len(text) + 1)
-            and at_ <= run.end_mark.index
-        ):
+        if run is not None and run.start_mark.index <= row_end(text, begin) and begin <= run.end_mark.index:
             step = node
     if step is None or not places.is_block(step):
         return Refusal(reason=f"the step in {item.path}:{item.line} was not found")
@@ -286,7 +284,8 @@ def dsn_value(name: str) -> Value:
             if re.search(r"--build-arg\W+\w+=\$\{?_", spelling.raw):
                 return f"${{_{name}}}"
             return Refusal(
-                reason=f"{spelling.deployment.path}:{spelling.deployment.line} passes no substitution to its build yet: how the DSN is to come there is not clear",
+                reason=f"{spelling.deployment.path}:{spelling.deployment.line} passes no substitution to its build yet: "
+                "how the DSN is to come there is not clear",
                 commands=(
                     f"--build-arg={name}=${{_{name}}}",
                     f"gcloud builds triggers update … --update-substitutions=_{name}=…",

@@ -203,23 +203,18 @@ def _manifest(case: Case, deployment: Deployment, text: str, ask: Ask) -> Placed
         None,
     )
     node = _container(root) if root is not None else None
-    if node is None or not places.is_block(node):
+    if root is None or node is None or not places.is_block(node):
         return Refusal(reason=f"the container in {deployment.path} was not found")
     asked = _asked(case, deployment, text[root.start_mark.index : root.end_mark.index], ask)
     if isinstance(asked, Refusal):
         return asked
     env = children(node).get("env")
-    if env is None or not items(env):
-        offset = "" if not _nested(text, root) else "  "
-        rows = [
-            "env:",
-            *(f"{offset}{'- ' if not index else '  '}{row}" for index, row in enumerate(_variable(asked, None))),
-        ]
-        if env is not None:
-            return Refusal(reason=f"env of {deployment.path} is empty or no list")
-        return [(deployment.path, places.keyed(text, node, "image", rows))]
+    if env is None:
+        offset = "  " if _nested(text, root) else ""
+        rows = [f"{offset}{'  ' if index else '- '}{row}" for index, row in enumerate(_variable(asked, None))]
+        return [(deployment.path, places.keyed(text, node, "image", ["env:", *rows]))]
     if not places.is_block(env):
-        return Refusal(reason=f"env of {deployment.path} stands in brackets")
+        return Refusal(reason=f"env of {deployment.path} is empty, or stands in brackets")
     return [(deployment.path, places.listed(text, env, _variable(asked, env)))]
 
 

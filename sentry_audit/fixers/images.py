@@ -31,3 +31,19 @@ def takes(text: str, name: str, line: int) -> Insertion:
                 before += 1
             break
     return row_start(text, before + 1), f"ARG {name}\nENV {name}=${name}\n"
+
+
+def takes_at_end(text: str, name: str) -> Insertion:
+    """``ARG`` and ``ENV`` in the last stage, in front of what starts it: a new commit rebuilds nothing before that."""
+    rows = text.splitlines()
+    for index in range(len(rows) - 1, -1, -1):
+        if re.match(r"\s*(CMD|ENTRYPOINT)\b", rows[index], re.IGNORECASE):
+            at = index
+            while at > 0 and (
+                rows[at - 1].lstrip().startswith("#") or re.match(r"\s*(CMD|ENTRYPOINT|EXPOSE)\b", rows[at - 1])
+            ):
+                at -= 1
+            return row_start(text, at + 1), f"ARG {name}\nENV {name}=${name}\n"
+        if _STAGE.match(rows[index]):
+            break
+    return len(text), f"{'' if text.endswith(chr(10)) else chr(10)}ARG {name}\nENV {name}=${name}\n"

@@ -19,6 +19,9 @@ _ASSIGNED = r"(?m)^[ \t]*(?:-?[ \t]*run:[ \t]*)?(?:(?:export|local|readonly|decl
 _VARIABLE = re.compile(r"^\"?\$\$?\{?(\w+)(?:\[@\]|\[\*\])?\}?\"?$")
 #: A command that would be longer goes on in a row of its own.
 WIDEST = 120
+_JOINED = re.compile(r"\\\r?\n")
+#: What begins something that holds together within brackets.
+_HOLDING = "\\'\"$"
 _REDIRECTION = re.compile(r"^\d*[<>]")
 
 
@@ -87,50 +90,58 @@ def command_at(text: str, line: int, stop: int | None = None, folded: bool = Fal
 def _words(text: str, at: int, stop: int, folded: bool) -> Iterator[Word]:
     """The words from ``at`` up to where the command ends."""
     start = -1
-    quote = ""
-    depth = 0  # of $( … ) and ${ … }
     while at < stop:
         sign = text[at]
-        if sign == "\\" and quote != "'":
-            step = 3 if text.startswith("\\\r\n", at) else 2
-            joined = text[at + 1 : at + step].endswith("\n")
-            if start >= 0 and joined and not quote and not depth and text[at + step : at + step + 1] in {" ", "\t"}:
-                yield Word(start, at, text[start:at])
-                start = -1
-            elif start < 0 and not joined:
-                start = at
-            at += step
-            continue
-        if quote:
-            quote = "" if sign == quote and not depth else quote
-        elif depth:
-            pass
-        elif sign in "\"'":
-            quote = sign
-            start = at if start < 0 else start
-            at += 1
-            continue
-        elif sign in " \t\r" or (sign == "\n" and folded):
+        joined = _JOINED.match(text, at)
+        blank = sign in " \t\r" or (sign == "\n" and folded)
+        if blank or (joined is not None and text[joined.end() : joined.end() + 1] in {" ", "\t"}):
             if start >= 0:
                 yield Word(start, at, text[start:at])
-                start = -1
-            at += 1
+            start = -1
+            at = at + 1 if joined is None else joined.end()
             continue
-        elif sign in "\n;|)`" or (sign == "&" and text[at - 1] not in "<>") or (sign == "#" and start < 0):
+        if joined is not None:
+            at = joined.end()
+            continue
+        if sign in "\n;|)`" or (sign == "&" and text[at - 1] not in "<>") or (sign == "#" and start < 0):
             break
-        if text.startswith(("$(", "${"), at) and quote != "'":
-            depth += 1
-            start = at if start < 0 else start
-            at += 2
-            continue
-        if depth and sign in "({":
-            depth += 1
-        elif depth and sign in ")}":
-            depth -= 1
         start = at if start < 0 else start
-        at += 1
+        at = _atom(text, at)
     if start >= 0:
+        at = min(at, stop)
         yield Word(start, at, text[start:at])
+
+
+def _atom(text: str, at: int) -> int:
+    """Where it ends what begins at ``at`` and holds together: a quoted text, a substitution, an escaped sign, one sign."""
+    if text[at] == "\\":
+        return at + 2
+    if text[at] == "'":
+        return _past(text, text.find("'", at + 1))
+    if text[at] == '"':
+        at += 1
+        while at < len(text) and text[at] != '"':
+            at = _atom(text, at) if text[at] == "\\" or text.startswith("$(", at) else at + 1
+        return at + 1
+    if text.startswith(("$(", "${"), at):
+        return _group(text, at + 1)
+    return at + 1
+
+
+def _group(text: str, at: int) -> int:
+    """Where the brackets that open at ``at`` close."""
+    opens, closes = ("(", ")") if text[at] == "(" else ("{", "}")
+    at += 1
+    while at < len(text) and text[at] != closes:
+        if text[at] == opens:
+            at = _group(text, at)
+            continue
+        at = _atom(text, at) if text[at] in _HOLDING else at + 1
+    return at + 1
+
+
+def _past(text: str, found: int) -> int:
+    return len(text) if found < 0 else found + 1
 
 
 def _values(words: Sequence[Word], flags: Sequence[str]) -> Iterator[Value]:

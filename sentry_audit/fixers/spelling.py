@@ -176,13 +176,9 @@ def parameter_in(raw: str) -> str:
 def _value(raw: str, item: Setting) -> str:
     """The value of a plain variable as it is written."""
     match = re.search(rf"\b{re.escape(item.name)}\s*[=:]\s*[\"']?(\$\{{\{{[^}}]*\}}\}}|[^,\s\"'\\]+)", raw)
-    return (
-        match[1]
-        if (match and canonical(match[1]) == canonical(item.value)) or (match and "$" in match[1])
-        else item.value
-        if "$" not in item.value
-        else ""
-    )
+    if match and ("$" in match[1] or canonical(match[1]) == canonical(item.value)):
+        return match[1]
+    return "" if "$" in item.value else item.value
 
 
 def _written(text: str, item: Setting) -> str:

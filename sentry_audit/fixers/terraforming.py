@@ -6,64 +6,18 @@ import re
 from posixpath import dirname
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
-
-from sentry_audit.deployment.environments import is_parameter, rendered
 from sentry_audit.deployment.terraform_containers import PATHS
-from sentry_audit.deployment.terraform_syntax import Broken, blocks
-from sentry_audit.dsn import names_dsn
+from sentry_audit.deployment.terraform_syntax import Broken
 from sentry_audit.facts import Deployment, SecretDeclared
 from sentry_audit.fixers.spelling import Spelling
-from sentry_audit.fixers.texts import indent_at, row_end, row_start
+from sentry_audit.fixers.terraform_secrets import SECRET, Module, behind, like, listed, secret
+from sentry_audit.fixers.texts import indent_at, row_end
 from sentry_audit.fixing import Change, Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from sentry_audit.deployment.terraform_syntax import Block
-    from sentry_audit.fixers.definitions import Ask, Given, Placed
+    from sentry_audit.fixers.definitions import Ask, Placed
     from sentry_audit.fixing import Case, Fixer
-
-SECRET, MEMBER = "google_secret_manager_secret", "google_secret_manager_secret_iam_member"
-_ACCESSOR = "roles/secretmanager.secretAccessor"
-_NAMES_IT = re.compile(r"\b((?:var|local)\.(\w+)|terraform\.workspace)\b")
-
-
-class Module(Struct, frozen=True):
-    """The blocks of one folder, each with where it begins in its file."""
-
-    case: Case
-    folder: str
-
-    def blocks(self) -> Iterator[Block]:
-        """All top-level blocks of the folder, file by file."""
-        for path in sorted(self.case.files.paths.of(".tf")):
-            if dirname(path) == self.folder:
-                yield from blocks(path, self.case.files.text(path) or "")
-
-    def of(self, kind: str) -> list[Block]:
-        """The resources of one kind."""
-        return [item for item in self.blocks() if item.kind == "resource" and item.labels[:1] == (kind,)]
-
-    def text(self, path: str) -> str:
-        """The text of a file."""
-        return self.case.files.text(path) or ""
-
-    def end(self, block: Block) -> int:
-        """Where a top-level block ends in its file."""
-        return self.begin(block) + len(block.source.text)
-
-    def begin(self, block: Block) -> int:
-        """Where it begins."""
-        return self.text(block.path).index(block.source.text, row_start(self.text(block.path), block.line))
-
-    def environment(self) -> str:
-        """The expression that names the environment in this module (``var.environment``), or ``""``."""
-        for item in self.blocks():
-            for match in _NAMES_IT.finditer(item.source.text):
-                if match[2] is None or is_parameter(match[2]):
-                    return match[1]
-        return ""
 
 
 def give(case: Case, deployment: Deployment, ask: Ask) -> Placed | Refusal:
@@ -76,9 +30,13 @@ def give(case: Case, deployment: Deployment, ask: Ask) -> Placed | Refusal:
 
 
 def _give(module: Module, deployment: Deployment, ask: Ask) -> Placed | Refusal:
-    service = next((item for item in module.blocks() if (item.path, item.line) == (deployment.path, deployment.line)), None)
+    service = next(
+        (item for item in module.blocks() if (item.path, item.line) == (deployment.path, deployment.line)), None
+    )
     if service is None or service.labels[:1] == () or service.labels[0] not in PATHS:
-        return Refusal(reason=f"{deployment.path}:{deployment.line} calls a module that is not in the repository: pass the variable in its arguments")
+        return Refusal(
+            reason=f"{deployment.path}:{deployment.line} calls a module that is not in the repository: pass the variable in its arguments"
+        )
     expression = module.environment()
     raw = service.source.text + "".join(item.source.text for item in module.of(SECRET))
     asked = ask(Spelling(module.case, deployment, raw + (f" ${{{expression}}}" if expression else "")))
@@ -89,10 +47,10 @@ def _give(module: Module, deployment: Deployment, ask: Ask) -> Placed | Refusal:
         return Refusal(reason=f"the container of {'.'.join(service.labels)} in {service.path} was not found")
     if asked.sort == "plain":
         return [_env(module, service, container, [f'name  = "{asked.name}"', f"value = {_quoted(asked.value)}"])]
-    secret = _secret(module, service, asked)
-    if isinstance(secret, Refusal):
-        return secret
-    reference, placed = secret
+    found = secret(module, service, asked)
+    if isinstance(found, Refusal):
+        return found
+    reference, placed = found
     return [_env(module, service, container, _from_secret(service, asked.name, reference)), *placed]
 
 
@@ -119,7 +77,8 @@ def _env(module: Module, service: Block, container: Block, rows: list[str]) -> t
     """An ``env`` block behind the others of the container, else behind its image."""
     text = module.text(service.path)
     begin = module.begin(service)
-    others = [item for item in container.blocks("env")] + [item for item in container.blocks("dynamic") if item.labels[:1] == ("env",)]
+    dynamic = (item for item in container.blocks("dynamic") if item.labels[:1] == ("env",))
+    others = [*container.blocks("env"), *dynamic]
     others.sort(key=lambda item: int(item.tree.meta.start_pos))
     if others:
         plain = [item for item in others if item.kind == "env"] or others
@@ -139,164 +98,6 @@ def _apart(text: str, end: int, start: int) -> bool:
     return text.count("\n", end, start) > 1
 
 
-# --- the secret -------------------------------------------------------------------------------------
-
-
-def _secret(module: Module, service: Block, asked: Given) -> tuple[str, Placed] | Refusal:
-    """(how the service refers to the DSN's secret, what has to be put where for that)."""
-    known = module.of(SECRET)
-    wanted = rendered(asked.value, module.case.environment)
-    for item in known:
-        shown = item.attributes["secret_id"].text.strip('"') if "secret_id" in item.attributes else ""
-        if shown and (names_dsn(shown) or shown == wanted) and not {"for_each", "count"} & set(item.attributes):
-            return f"{SECRET}.{item.labels[1]}.secret_id", _granted(module, service, item, item.labels[1])
-    several = next((item for item in known if "for_each" in item.attributes), None)
-    single = [item for item in known if not {"for_each", "count"} & set(item.attributes)]
-    if several is not None:
-        listed = _listed(module, several, wanted)
-        if listed is not None:
-            return f'{SECRET}.{several.labels[1]}["{listed[0]}"].secret_id', listed[1]
-        if not single:
-            reason = f"{several.path}:{several.line} creates the secrets for a list that was not followed: add {wanted} to it"
-            return Refusal(reason=reason)
-    if not single:
-        declared = [fact for fact in module.case.scanned if isinstance(fact, SecretDeclared) and fact.origin == "terraform"]
-        if declared or any(item.labels[:1] == (SECRET,) for item in module.blocks() if item.kind == "data"):
-            return _outside(module, service, asked)
-        return _new(module, service, asked)
-    return _copied(module, service, single, asked)
-
-
-def _copied(module: Module, service: Block, siblings: Sequence[Block], asked: Given) -> tuple[str, Placed]:
-    """A secret like the last of ``siblings``, and a grant like its."""
-    sibling = siblings[-1]
-    label = "sentry_dsn"
-    placed: Placed = [(sibling.path, (_behind(module, sibling), "\n\n" + _like(sibling, label, asked.value)))]
-    return f"{SECRET}.{label}.secret_id", [*placed, *_granted(module, service, sibling, label)]
-
-
-def _like(sibling: Block, label: str, name: str) -> str:
-    """The text of ``sibling`` for another secret."""
-    text = sibling.source.text.replace("\r\n", "\n")
-    text = text.replace(f'"{sibling.labels[1]}"', f'"{label}"', 1)
-    value = sibling.attributes["secret_id"].text
-    return text.replace(value, f'"{name}"', 1)
-
-
-def _behind(module: Module, sibling: Block) -> int:
-    """Where a secret's own blocks end: its version and its grants stand behind it."""
-    end = module.end(sibling)
-    mine = f"{SECRET}.{sibling.labels[1]}."
-    for item in blocks(sibling.path, module.text(sibling.path)):
-        if mine in item.source.text and item.kind == "resource" and item.labels[0] in {MEMBER, f"{SECRET}_version"}:
-            end = max(end, module.end(item))
-    return end
-
-
-def _granted(module: Module, service: Block, sibling: Block, label: str) -> Placed:
-    """Who may read the secret: as for its sibling, else the account that the service runs as."""
-    members = [item for item in module.of(MEMBER) if f"{SECRET}.{sibling.labels[1]}." in item.source.text]
-    if any(f"{SECRET}.{label}." in item.source.text for item in module.of(MEMBER)):
-        return []
-    if members:
-        model = members[0]
-        name = model.labels[1].replace(sibling.labels[1], label) if sibling.labels[1] in model.labels[1] else f"{model.labels[1]}_{label}"
-        text = model.source.text.replace("\r\n", "\n").replace(f'"{model.labels[1]}"', f'"{name}"', 1)
-        text = text.replace(f"{SECRET}.{sibling.labels[1]}.", f"{SECRET}.{label}.")
-        at = _behind(module, sibling) if model.path == sibling.path else module.end(model)
-        return [(model.path, (at, f"\n\n{text}")), *_awaited(module, service, model.labels[1], name)]
-    if any("secretmanager.secretAccessor" in item.source.text for item in module.blocks() if item.kind == "resource" and item.labels[0].startswith("google_project_iam")):
-        return []
-    account = next((item.attributes.get("service_account") or item.attributes.get("service_account_name") for item in service.blocks("template")), None)
-    if account is None:
-        return []
-    member = account.text.strip('"') if account.text.startswith('"') else f"${{{account.text}}}"
-    return [(sibling.path, (_behind(module, sibling), "\n\n" + _member(label, member)))]
-
-
-def _member(label: str, account: str) -> str:
-    rows = [
-        f'resource "{MEMBER}" "{label}" {{',
-        f"  secret_id = {SECRET}.{label}.id",
-        f'  role      = "{_ACCESSOR}"',
-        f'  member    = "serviceAccount:{account}"',
-        "}",
-    ]
-    return "\n".join(rows)
-
-
-def _awaited(module: Module, service: Block, model: str, name: str) -> Placed:
-    """The grant in the service's ``depends_on``, where its model is."""
-    depends = service.attributes.get("depends_on")
-    if depends is None or f"{MEMBER}.{model}" not in depends.text:
-        return []
-    text = module.text(service.path)
-    start = text.index(f"{MEMBER}.{model}", module.begin(service))
-    end = start + len(f"{MEMBER}.{model}")
-    return [(service.path, (end, f",\n{indent_at(text, start)}{MEMBER}.{name}"))]
-
-
-def _listed(module: Module, several: Block, name: str) -> tuple[str, Placed] | None:
-    """A further name in the list of ``for_each = toset([…])``, or of the local that it names: (its key, what is put)."""
-    attributes = several.attributes
-    if not re.fullmatch(r"each\.(key|value)", attributes["secret_id"].text if "secret_id" in attributes else ""):
-        return None
-    text = attributes["for_each"].text
-    local = re.fullmatch(r"toset\(\s*local\.(\w+)\s*\)|local\.(\w+)", text)
-    begin, end = 0, 0
-    path = several.path
-    if match := re.match(r"toset\(\s*\[", text):
-        begin = module.text(path).index(text, module.begin(several)) + match.end()
-    elif local:
-        wanted = local[1] or local[2]
-        for item in module.blocks():
-            found = re.search(rf"(?m)^[ \t]*{wanted}\s*=\s*(?:toset\(\s*)?\[", item.source.text) if item.kind == "locals" else None
-            if found:
-                path, begin = item.path, module.begin(item) + found.end()
-    if not begin:
-        return None
-    whole = module.text(path)
-    end = whole.find("]", begin)
-    names = list(re.finditer(r'"([^"\n]+)"', whole[begin:end]))
-    if not names or "for " in whole[begin:end]:
-        return None
-    key = "SENTRY_DSN" if all(item[1].isupper() for item in names) else name
-    last = begin + names[-1].end()
-    first = begin + names[0].start()
-    broken = "\n" in whole[begin : first]
-    return key, [(path, (last, f',\n{indent_at(whole, last)}"{key}"' if broken else f', "{key}"'))]
-
-
-def _outside(module: Module, service: Block, asked: Given) -> tuple[str, Placed]:
-    """A secret that Terraform refers to and does not create, as it does with the others."""
-    return f'"{asked.value}"', []
-
-
-def _new(module: Module, service: Block, asked: Given) -> tuple[str, Placed]:
-    """The first secret of a module: with its grant, behind the service."""
-    rows = [
-        f'resource "{SECRET}" "sentry_dsn" {{',
-        *(_project(service)),
-        f'  secret_id = "{asked.value}"',
-        "",
-        "  replication {",
-        "    auto {}",
-        "  }",
-        "}",
-    ]
-    account = next((item.attributes.get("service_account") or item.attributes.get("service_account_name") for item in service.blocks("template")), None)
-    text = "\n\n" + "\n".join(rows)
-    if account is not None:
-        member = account.text.strip('"') if account.text.startswith('"') else f"${{{account.text}}}"
-        text += "\n\n" + _member("sentry_dsn", member)
-    return f"{SECRET}.sentry_dsn.secret_id", [(service.path, (module.end(service), text))]
-
-
-def _project(service: Block) -> list[str]:
-    project = service.attributes.get("project")
-    return [f"  project   = {project.text}"] if project is not None else []
-
-
 # --- the check --------------------------------------------------------------------------------------
 
 
@@ -307,8 +108,7 @@ def manage(case: Case) -> Change | Refusal:
 
     services = [item for item in seen(case) if item.origin == "terraform"]
     if services:
-        change = declare_dsn(case)
-        return change
+        return declare_dsn(case)
     places = {(place.path, place.line) for fact in case.bad for place in fact.evidence}
     declared = [item for item in case.scanned if isinstance(item, SecretDeclared) and (item.path, item.line) in places]
     if not declared:
@@ -318,20 +118,30 @@ def manage(case: Case) -> Change | Refusal:
         lines = {item.line for item in declared if item.path == declared[-1].path}
         known = [item for item in module.of(SECRET) if item.path == declared[-1].path and item.line in lines]
         single = [item for item in known if not {"for_each", "count"} & set(item.attributes)]
-        model = Deployment(path=declared[-1].path, origin="terraform", service="", environment=declared[-1].environment, line=declared[-1].line)
-        raw = "".join(item.source.text for item in known) + (f" ${{{module.environment()}}}" if module.environment() else "")
+        model = Deployment(
+            path=declared[-1].path,
+            origin="terraform",
+            service="",
+            environment=declared[-1].environment,
+            line=declared[-1].line,
+        )
+        raw = "".join(item.source.text for item in known) + (
+            f" ${{{module.environment()}}}" if module.environment() else ""
+        )
         spelling = Spelling(case, model, raw)
         name = spelling.named_like([item.name for item in declared], ("SENTRY_DSN",))
         if not name:
             return Refusal(reason="how the secrets are named after their environment was not followed")
         if not single:
-            listed = _listed(module, known[-1], name) if known and "for_each" in known[-1].attributes else None
-            if listed is None:
-                return Refusal(reason=f"{declared[-1].path} creates the secrets from a list that was not followed: add {name} to it")
-            placed = listed[1]
+            entry = listed(module, known[-1], name) if known and "for_each" in known[-1].attributes else None
+            if entry is None:
+                return Refusal(
+                    reason=f"{declared[-1].path} creates the secrets from a list that was not followed: add {name} to it"
+                )
+            placed = entry[1]
         else:
             sibling = single[-1]
-            placed = [(sibling.path, (_behind(module, sibling), "\n\n" + _like(sibling, "sentry_dsn", name)))]
+            placed = [(sibling.path, (behind(module, sibling), "\n\n" + like(sibling, "sentry_dsn", name)))]
     except Broken:
         return Refusal(reason=f"{declared[-1].path} is not valid HCL")
     paths = ", ".join(dict.fromkeys(path for path, _ in placed))

@@ -20,7 +20,7 @@ def end_of_line(text: str) -> str:
 def inserted(text: str, insertions: Iterable[Insertion]) -> str:
     """``text`` with all ``insertions``, their line ends those of the text; several at one place keep their order."""
     eol = end_of_line(text)
-    for at, more in reversed(sorted(insertions, key=lambda item: item[0])):
+    for at, more in sorted(insertions, key=lambda item: item[0])[::-1]:
         text = text[:at] + more.replace("\n", eol) + text[at:]
     return text
 
