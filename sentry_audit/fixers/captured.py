@@ -105,7 +105,7 @@ def _clause(case: Case, source: Source, names: Sdk, clause: ast.ExceptHandler) -
     function = source.module.function_of(clause)
     name = clause.name or ""
     if not name and clause.type is not None:
-        name = _free_name(source, function)
+        name = _free_name(source, function, clause)
         if not name:
             return ""
         end = source.end(clause.type)
@@ -122,13 +122,15 @@ def _clause(case: Case, source: Source, names: Sdk, clause: ast.ExceptHandler) -
     return function.name if function is not None else "the module"
 
 
-def _free_name(source: Source, function: FunctionNode | None) -> str:
+def _free_name(source: Source, function: FunctionNode | None, clause: ast.ExceptHandler) -> str:
     """What the file calls most of its exceptions, as far as nothing here is called so: ``as`` unbinds its name."""
     used = {node.id for node in ast.walk(function or source.module.tree) if isinstance(node, ast.Name)}
     used |= {node.arg for node in ast.walk(function or source.module.tree) if isinstance(node, ast.arg)}
     used |= set(source.module.aliases) | set(source.module.definitions)
     clauses = [node.name for node in source.module.nodes if isinstance(node, ast.ExceptHandler) and node.name]
     used -= {name for name in clauses if function is not None and not _bound(function, name)}
+    around = [*source.module.ancestors(clause), *ast.walk(clause)]
+    used |= {node.name for node in around if isinstance(node, ast.ExceptHandler) and node.name}
     common = [name for name, _ in Counter(clauses).most_common()]
     return next((name for name in (*common, *_NAMES) if name not in used), "")
 

@@ -123,11 +123,15 @@ def _shutdown_hook(case: Case, app: App, startup: list[tuple[Module, FunctionNod
             reason="startup handlers are registered elsewhere, and a lifespan would replace them", commands=_PASTE
         )
     function = here[-1]
+    # A handler in a condition is not always registered: this one is, after it.
+    anchor = next((item for item in app.block if item is function or item in app.module.ancestors(function)), None)
+    if anchor is None:
+        return Refusal(reason="startup handlers are registered elsewhere than the application is made", commands=_PASTE)
     lines = sdk(source, case.program).call(_FLUSH)
     returns = " -> None" if source.annotated else ""
     blank = [""] if app.module.function_of(function) else ["", ""]
     source.after(
-        function,
+        anchor,
         [
             *blank,
             source.quoted(f'@{app.name}.on_event("shutdown")'),

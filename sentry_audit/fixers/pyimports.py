@@ -88,7 +88,7 @@ def add_import(source: Source, program: Program, module: str, name: str = "", ne
         if (module, "") in source.imported:
             return module
         source.imported.add((module, ""))
-        _add(source, program, module, [], scope, near is not None)
+        _add(source, program, module, [], near)
         return module
     return add_names(source, program, module, [name], near)[0]
 
@@ -107,19 +107,19 @@ def add_names(
     missing = [name for name in names if name not in known and (module, name) not in source.imported]
     source.imported |= {(module, name) for name in missing}
     if missing:
-        _add(source, program, module, missing, scope, near is not None)
+        _add(source, program, module, missing, near)
     return [known.get(name, name) for name in names]
 
 
-def _add(
-    source: Source, program: Program, module: str, names: Sequence[str], scope: ast.AST | None, beside: bool
-) -> None:
+def _add(source: Source, program: Program, module: str, names: Sequence[str], near: ast.AST | None) -> None:
+    scope = source.module.function_of(near) if near is not None else None
+    limit = source.top_level(near) if near is not None else None
     line = f"from {module} import {', '.join(names)}" if names else f"import {module}"
-    neighbours = _neighbour(source.module, module.partition(".")[0], scope) if beside else None
+    neighbours = _neighbour(source.module, module.partition(".")[0], scope) if near is not None else None
     if neighbours is not None:
         _beside(source, neighbours, module, names, line)
         return
-    run = _leading(source.module.tree.body)
+    run = _leading(source, limit)
     same = next((item for item in run if isinstance(item, ast.ImportFrom) and item.module == module), None)
     if names and same is not None and not same.level and same.names[0].name != "*":
         _join(source, same, names)
@@ -174,19 +174,17 @@ def _top(statement: _Imported) -> str:
     return "" if statement.level else (statement.module or "").partition(".")[0]
 
 
-def _leading(body: Sequence[ast.stmt]) -> list[_Imported]:
-    """The imports that the file begins with."""
-    found: list[_Imported] = []
-    for statement in body:
+def _leading(source: Source, limit: ast.stmt | None) -> list[_Imported]:
+    """The longest run of imports above the first definition, and above ``limit``."""
+    runs: list[list[_Imported]] = [[]]
+    for statement in source.module.tree.body:
+        if statement is limit or isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            break
         if isinstance(statement, _Imported):
-            found.append(statement)
-        elif found and not (isinstance(statement, ast.Try | ast.If) and _only_imports(statement)):
-            if any(not _is_future(item) for item in found):
-                break
-        elif not found and not is_docstring(statement):
-            if not isinstance(statement, ast.Assign | ast.Try | ast.If):
-                break
-    return found
+            runs[-1].append(statement)
+        elif runs[-1] and not (isinstance(statement, ast.Try | ast.If) and _only_imports(statement)):
+            runs.append([])
+    return max(runs, key=lambda run: sum(not _is_future(item) for item in run))
 
 
 def _only_imports(statement: ast.Try | ast.If) -> bool:
@@ -270,6 +268,8 @@ def _place(source: Source, program: Program, run: list[_Imported], module: str, 
 
 def _section(program: Program, path: str, module: str) -> int:
     top = module.partition(".")[0]
+    if not top:
+        return _FIRST
     if top in sys.stdlib_module_names:
         return _STANDARD
     return _FIRST if program.locate(module, path) or program.locate(top, path) else _THIRD

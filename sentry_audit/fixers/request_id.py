@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sentry_audit.fixers.pysource import Source
     from sentry_audit.fixers.webapp import App
     from sentry_audit.fixing import Case, Change, Fixer
-    from sentry_audit.python.module import Module
+    from sentry_audit.python.module import Import, Module
 
 _ID = re.compile(r"(?:^|\.|_)(?:request|correlation|req)_?id$", re.IGNORECASE)
 _PASTE = ('sentry_sdk.set_tag("request_id", request_id)  # in a middleware',)
@@ -179,7 +179,8 @@ def _asgi(case: Case, app: App) -> Change | Refusal:
             others.append(present)
         else:
             more.append(Edit(place, _module(source, template)))
-        relative = any(item.level == 1 and not item.in_function for item in app.module.imports)
+        own = [item for item in app.module.imports if not item.in_function and _is_own(case, app.module, item)]
+        relative = sum(item.level == 1 for item in own) * 2 > len(own)
         if relative and dirname(place) == dirname(app.module.path):
             home = f".{home.rpartition('.')[2]}"
         name = add_import(source, case.program, home, _CLASS)
@@ -192,6 +193,10 @@ def _asgi(case: Case, app: App) -> Change | Refusal:
         safety="safe",
         more=more,
     )
+
+
+def _is_own(case: Case, module: Module, item: Import) -> bool:
+    return bool(item.level) or case.program.locate(item.module, module.path) is not None
 
 
 def _adds_middleware(statement: ast.stmt, name: str) -> bool:

@@ -164,7 +164,7 @@ def _sampler(case: Case, source: Source, init: InitCall, probes: tuple[str, ...]
         sdk_name = ast.unparse(init.call.func.value)
     arguments, result = "sampling_context", ""
     if source.annotated:
-        any_ = add_import(source, case.program, "typing", "Any")
+        any_ = add_import(source, case.program, "typing", "Any", init.call)
         arguments, result = f"sampling_context: dict[str, {any_}]", " -> float"
     paths = _tuple(source, constant, [f'"{probe}"' for probe in probes])
     step = source.unit
@@ -181,7 +181,7 @@ def _sampler(case: Case, source: Source, init: InitCall, probes: tuple[str, ...]
         f'{step}parent = sampling_context.get("parent_sampled")',
         f"{step}if parent is not None:",
         f"{step}{step}return float(parent)",
-        f'{step}return {sdk_name}.get_client().options["traces_sample_rate"] or 0.0',
+        f'{step}return float({sdk_name}.get_client().options["traces_sample_rate"] or 0)',
     ]
     source.define_above(init.call, [_quoted(source, line) for line in lines], constants=True)
     return f"traces_sampler={name}"

@@ -42,6 +42,7 @@ _PLACES = (
     "@actor", ".actor", "@job", ".job(", *(f"{status}" for status in range(500, 505)), "INTERNAL_SERVER_ERROR",
     "BAD_GATEWAY", "SERVICE_UNAVAILABLE", "GATEWAY_TIMEOUT", "HttpResponseServerError",
 )  # fmt: skip
+_TELLS = frozenset({"close", "send", "send_json", "send_text", "send_bytes"})
 _DEPTH = 2
 
 
@@ -265,6 +266,8 @@ class _Reader:
                     continue
                 if where == "route" and max(answered_with(clause.body), default=0) < 500:
                     continue
+                if where == "websocket" and _only_tells(attempt):
+                    continue
                 if where == "worker" and not _main_part(function, attempt):
                     continue
                 fate = self._fate(clause.body)
@@ -408,6 +411,15 @@ def _owner(module: Module, function: FunctionNode) -> str:
 
 def _nothing(node: ast.expr | None) -> bool:
     return node is None or (isinstance(node, ast.Constant) and node.value is None)
+
+
+def _only_tells(attempt: ast.Try) -> bool:
+    """Whether ``attempt`` only says something to the other end, or closes: that it has gone is no error."""
+    calls = [
+        item.value.value for item in attempt.body if isinstance(item, ast.Expr) and isinstance(item.value, ast.Await)
+    ]
+    names = [item.func.attr for item in calls if isinstance(item, ast.Call) and isinstance(item.func, ast.Attribute)]
+    return len(names) == len(attempt.body) and set(names) <= _TELLS
 
 
 def _main_part(function: FunctionNode, attempt: ast.Try) -> bool:
