@@ -12,7 +12,7 @@ from sentry_audit.app import Request, shipped_checks
 from sentry_audit.applying import apply, undo
 from sentry_audit.fixing import Plan
 from sentry_audit.model import Status
-from sentry_audit.planning import fixers
+from sentry_audit.known_fixers import fixers
 from sentry_audit.rehearsing import plan as planned
 from tests.trees import write
 
