@@ -182,7 +182,8 @@ class _Planner:
         together = [offer]
         for _ in range(_MOST_COMPANIONS):
             spoilt = worse(self.now.findings, after.findings, self.scope.cloud_checks)
-            more = self._companions(spoilt, trial, after, {item.key for item in together})
+            lit = {(item.check, item.component) for item in spoilt} | {(offer.key[0], offer.key[1])}
+            more = self._companions(lit, trial, after, {item.key for item in together})
             if not more:
                 break
             together += more
@@ -204,10 +205,13 @@ class _Planner:
         return True
 
     def _companions(
-        self, spoilt: Sequence[Finding], trial: Mapping[str, str | None], after: Audit, asked: set[Key]
+        self, lit: set[tuple[str, str]], trial: Mapping[str, str | None], after: Audit, asked: set[Key]
     ) -> list[_Offer]:
-        """Changes that close what a change brings to light: an init is there now, and lacks an option."""
-        lit = {(item.check, item.component) for item in spoilt}
+        """Changes that close what a change brings to light: an init is there now, and lacks an option.
+
+        Also the next part of a gap that takes several: the plugin is there now, and its build lacks the token.
+        """
+        asked = asked | {key_of(case.finding) for case in self.now.cases}
         found: list[_Offer] = []
         for case in after.cases:
             fixer = self.known.get(case.finding.check)
