@@ -5,7 +5,9 @@ AuditError
 ├── ChecksFileError     checks.yaml cannot be read as checks                         exit 2
 ├── EvidenceError       what ``collect`` wrote cannot be read, or is too old          exit 2
 ├── SettingsError       sentry-audit.yaml or [tool.sentry-audit] is wrong            exit 2
-└── NothingAudited      there was nothing to look at                                 exit 3
+├── NothingAudited      there was nothing to look at                                 exit 3
+├── FixFailed           a change could not be made; what was taken back is listed    exit 5
+└── Stale               what is to be changed is no longer what was planned for      exit 6
 """
 
 from __future__ import annotations
@@ -50,14 +52,14 @@ class NothingAudited(AuditError):  # noqa: N818 - says what happened, not that i
     exit_code = 3
 
 
-class ChangeError(AuditError):
-    """A change of Google Cloud that was not made, or did not hold; the message says what is so now."""
+class FixFailed(AuditError):  # noqa: N818 - says what happened
+    """A change could not be made or did not hold; the message lists what was taken back."""
 
     exit_code = 5
 
 
-class StaleServiceError(AuditError):
-    """Somebody changed a service since it was looked at: it is left as it is."""
+class Stale(AuditError):  # noqa: N818 - says what happened
+    """A file, a service or a secret is no longer what the plan was made for; it was left as it is."""
 
     exit_code = 6
 
