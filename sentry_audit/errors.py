@@ -58,18 +58,10 @@ class FixFailed(AuditError):  # noqa: N818 - says what happened
     exit_code = 5
 
 
-class ChangeError(FixFailed):
-    """A change of Google Cloud that was not made, or did not hold; the message says what is so now."""
-
-
 class Stale(AuditError):  # noqa: N818 - says what happened
     """A file, a service or a secret is no longer what the plan was made for; it was left as it is."""
 
     exit_code = 6
-
-
-class StaleServiceError(Stale):
-    """Somebody changed a service since it was looked at: it is left as it is."""
 
 
 def nearest(word: object, known: Iterable[str], otherwise: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sentry_audit.cloud import CloudOptions
-from sentry_audit.errors import ChangeError, StaleServiceError, UsageError
+from sentry_audit.errors import FixFailed, Stale, UsageError
 from sentry_audit.fixing import Operation
 from sentry_audit.sources.gcp.changing import Changer
 from sentry_audit.sources.gcp.payloads import crc32c
@@ -93,10 +93,10 @@ def deploy(project: Project, env: dict[str, Any], rollout: Rollout | None = None
     return redeploy(project, API, messages.template(env=env, cpu_idle=False, **template), rollout)
 
 
-def error_of(call: Callable[[], object], kind: type[ChangeError | StaleServiceError]) -> str:
+def error_of(call: Callable[[], object], kind: type[FixFailed | Stale]) -> str:
     with pytest.raises(kind) as caught:
         call()
-    assert caught.value.exit_code == (6 if kind is StaleServiceError else 5)
+    assert caught.value.exit_code == (6 if kind is Stale else 5)
     told = f"{caught.value.message}\n{caught.value.hint}"
     assert KEY not in told
     return told
@@ -250,7 +250,7 @@ def lost_answer() -> Exception:
 def test_a_dsn_is_in_no_error(changer: Changer, project: Project, server: GcpServer) -> None:
     changer.perform(create(), None, RUN)
     server.fail("*/AddSecretVersion", "INVALID_ARGUMENT", f"bad payload: {STAGING} {KEY}")
-    with pytest.raises(ChangeError, match=r"bad payload: https://…c1f3@o123.ingest.us.sentry.io/451 …$") as caught:
+    with pytest.raises(FixFailed, match=r"bad payload: https://…c1f3@o123.ingest.us.sentry.io/451 …$") as caught:
         changer.perform(add(), STAGING, RUN)
     assert KEY not in str(caught.value)
     assert caught.value.__cause__ is None
@@ -258,9 +258,20 @@ def test_a_dsn_is_in_no_error(changer: Changer, project: Project, server: GcpSer
     assert project.secrets["sentry-new"].versions == []
 
 
+def test_a_version_that_was_refused_is_not_taken_for_ours(
+    changer: Changer, project: Project, server: GcpServer
+) -> None:
+    held = project.secrets["sentry-dsn-staging"]
+    held.add("wrong")
+    server.deny("*/AddSecretVersion")
+    error_of(lambda: changer.perform(add(HELD), STAGING, RUN), FixFailed)
+    held.add("somebody's")
+    assert changer.found(add(HELD), RUN) is None
+
+
 def test_without_a_dsn_nothing_is_added(changer: Changer, server: GcpServer) -> None:
     changer.perform(create(), None, RUN)
-    assert "--dsn-from" in error_of(lambda: changer.perform(add(), None, RUN), ChangeError)
+    assert "--dsn-from" in error_of(lambda: changer.perform(add(), None, RUN), FixFailed)
     assert server.count("/AddSecretVersion") == 0
 
 
@@ -278,7 +289,7 @@ def test_a_checksum_that_nobody_compared_is_an_error(
 
     monkeypatch.setattr(secret_manager, "version_message", unchecked)
     changer.perform(create(), None, RUN)
-    assert "checksum" in error_of(lambda: changer.perform(add(), STAGING, RUN), ChangeError)
+    assert "checksum" in error_of(lambda: changer.perform(add(), STAGING, RUN), FixFailed)
     assert crc32c(b"123456789") == 0xE3069283
 
 
@@ -324,7 +335,7 @@ def test_a_member_that_was_there_stays(changer: Changer, project: Project) -> No
 def test_a_policy_that_others_write_is_read_anew(changer: Changer, server: GcpServer, times: int, fails: bool) -> None:
     server.fail("*SecretManagerService/SetIamPolicy", "ABORTED", "concurrent policy changes", times=times)
     if fails:
-        error_of(lambda: changer.perform(grant(), None, RUN), ChangeError)
+        error_of(lambda: changer.perform(grant(), None, RUN), FixFailed)
         return
     assert json.loads(changer.perform(grant(), None, RUN))["granted"] is True
     assert server.count("SecretManagerService/GetIamPolicy") == 3
@@ -358,7 +369,7 @@ def test_plain_becomes_secret_in_one_revision(changer: Changer, project: Project
 def test_it_is_checked_before_it_is_done(changer: Changer, project: Project, server: GcpServer) -> None:
     before = messages.clone(deploy(project, {}))
     server.fail("*/UpdateService", "INVALID_ARGUMENT", "no such thing", times=1)
-    told = error_of(lambda: changer.perform(update(before.etag, FROM_SECRET), None, RUN), ChangeError)
+    told = error_of(lambda: changer.perform(update(before.etag, FROM_SECRET), None, RUN), FixFailed)
     assert "no such thing" in told
     assert server.count("/UpdateService") == 1
     assert project.services[API] == before
@@ -413,7 +424,7 @@ def _assert_unknown(service: Any) -> None:
 def test_somebody_elses_change_is_not_overwritten(changer: Changer, project: Project, server: GcpServer) -> None:
     seen = project.services[API].etag
     theirs = messages.clone(deploy(project, {"THEIRS": "1"}))
-    told = error_of(lambda: changer.perform(update(seen, FROM_SECRET), None, RUN), StaleServiceError)
+    told = error_of(lambda: changer.perform(update(seen, FROM_SECRET), None, RUN), Stale)
     assert "was changed since it was looked at" in told
     assert project.services[API] == theirs
     assert server.count("/UpdateService") == 0
@@ -431,7 +442,7 @@ def test_a_change_in_between_is_not_overwritten(
         return real(method, *rest)
 
     monkeypatch.setattr(server, "_answer", answer)
-    error_of(lambda: changer.perform(update(seen, FROM_SECRET), None, RUN), StaleServiceError)
+    error_of(lambda: changer.perform(update(seen, FROM_SECRET), None, RUN), Stale)
     assert env_of(project.services[API].template) == {"THEIRS": "1"}
 
 
@@ -441,7 +452,7 @@ def test_a_change_since_is_not_undone(changer: Changer, project: Project, server
     theirs.template.containers[0].env.add(name="THEIRS", value="1")
     redeploy(project, API, theirs.template)
     asked = server.count("/UpdateService")
-    assert "was changed since this run" in error_of(lambda: changer.revert(inverse, RUN), StaleServiceError)
+    assert "was changed since this run" in error_of(lambda: changer.revert(inverse, RUN), Stale)
     assert "THEIRS" in env_of(project.services[API].template)
     assert server.count("/UpdateService") == asked
 
@@ -469,7 +480,7 @@ def test_only_the_container_that_requests_reach_is_changed(changer: Changer, pro
 
 def test_a_container_that_is_gone_is_told(changer: Changer, project: Project) -> None:
     operation = update(project.services[API].etag, FROM_SECRET, container="worker")
-    assert "no container worker" in error_of(lambda: changer.perform(operation, None, RUN), StaleServiceError)
+    assert "no container worker" in error_of(lambda: changer.perform(operation, None, RUN), Stale)
 
 
 # --- rollouts -------------------------------------------------------------------------------------
@@ -487,7 +498,8 @@ def test_a_revision_that_does_not_come_up_is_taken_back(
         return real(*given, **rest)
 
     monkeypatch.setattr(rollouts, "deploy", first_fails)
-    told = error_of(lambda: changer.perform(operation, None, RUN), ChangeError)
+    told = error_of(lambda: changer.perform(operation, None, RUN), FixFailed)
+    assert changer.found(operation, RUN) is None
     assert "HEALTH_CHECK_CONTAINER_ERROR" in told
     assert "put back and serves" in told
     assert "gcloud run services describe shop-api-staging --project=shop-staging --region=europe-west1" in told
@@ -502,7 +514,7 @@ def test_a_secret_that_cannot_be_read_is_why(changer: Changer, project: Project)
     project.add_secret("unreadable", STAGING)
     before = messages.clone(deploy(project, {}))
     told = error_of(
-        lambda: changer.perform(update(before.etag, ("SENTRY_DSN", "unreadable", "latest")), None, RUN), ChangeError
+        lambda: changer.perform(update(before.etag, ("SENTRY_DSN", "unreadable", "latest")), None, RUN), FixFailed
     )
     assert "SECRETS_ACCESS_CHECK_FAILED" in told
     assert "put back and serves" in told
@@ -514,7 +526,7 @@ def test_a_rollout_that_never_ends_is_bounded(server: GcpServer, state: State, p
     state.rollouts[API] = Rollout(outcome="never")
     started = time.monotonic()
     with Changer(CloudOptions(endpoint=server.endpoint), patience=1) as changer:
-        told = error_of(lambda: changer.perform(update(etag, FROM_SECRET), None, RUN), ChangeError)
+        told = error_of(lambda: changer.perform(update(etag, FROM_SECRET), None, RUN), FixFailed)
     assert GAVE_UP in told
     assert time.monotonic() - started < 8
     assert env_of(project.services[API].template) == {}
@@ -575,10 +587,13 @@ def test_a_run_that_is_killed_finds_what_it_did(server: GcpServer, project: Proj
         with Changer(CloudOptions(endpoint=server.endpoint), patience=5) as killed:
             first.append(killed.perform(operation, STAGING, RUN))
     with Changer(CloudOptions(endpoint=server.endpoint), patience=5) as changer:
+        assert [changer.found(item, RUN) for item in operations] == first
+        assert [changer.found(item, "run-2") for item in operations] == [None] * len(operations)
         assert [changer.perform(item, STAGING, RUN) for item in operations] == first
         assert len(project.secrets["sentry-new"].versions) == 1
         for inverse in reversed(first):
             changer.revert(inverse, RUN)
+        assert [changer.found(item, RUN) for item in operations] == [None] * len(operations)
     assert project.services[API].template == before.template
     assert set(project.secrets) == secrets
 
@@ -654,7 +669,7 @@ def test_traffic_does_not_move_to_what_did_not_come_up(changer: Changer, project
     old = _short(deploy(project, {}).latest_ready_revision)
     route(project, API, to_revision(old))
     service = deploy(project, {"MORE": "1"}, Rollout(outcome="failed"))
-    told = error_of(lambda: changer.perform(move(service.etag), None, RUN), ChangeError)
+    told = error_of(lambda: changer.perform(move(service.etag), None, RUN), FixFailed)
     assert "HEALTH_CHECK_CONTAINER_ERROR" in told
     assert _short(project.services[API].traffic[0].revision) == old
 
@@ -686,7 +701,7 @@ def test_a_jobs_plain_dsn_cannot_be_put_back_and_that_is_told(changer: Changer, 
     inverse = changer.perform(update(job.etag, FROM_SECRET, resource=job.name), None, RUN)
     assert KEY.encode() not in inverse
     assert "is not kept" in json.loads(inverse)["note"]
-    assert "is not kept" in error_of(lambda: changer.revert(inverse, RUN), ChangeError)
+    assert "is not kept" in error_of(lambda: changer.revert(inverse, RUN), FixFailed)
 
 
 def test_a_worker_pool_gets_a_new_revision(changer: Changer, project: Project) -> None:
@@ -720,7 +735,7 @@ def test_a_missing_permission_is_named(
     etag = deploy(project, {}).etag
     before = messages.clone(project.services[API])
     server.deny(method)
-    told = error_of(lambda: changer.perform(operation(etag), f"{STAGING}9", RUN), ChangeError)
+    told = error_of(lambda: changer.perform(operation(etag), f"{STAGING}9", RUN), FixFailed)
     assert permission in told
     assert "gcloud " in told
     assert project.services[API] == before
@@ -737,7 +752,7 @@ def test_to_act_as_the_service_account_is_a_right_of_its_own(
     etag = deploy(project, {}).etag
     info = error_info("IAM_PERMISSION_DENIED", "iam.googleapis.com", permission="iam.serviceaccounts.actAs")
     server.fail("*/UpdateService", "PERMISSION_DENIED", "Permission denied", details=[info])
-    told = error_of(lambda: changer.perform(update(etag, FROM_SECRET), None, RUN), ChangeError)
+    told = error_of(lambda: changer.perform(update(etag, FROM_SECRET), None, RUN), FixFailed)
     account = project.default_account
     assert f"gcloud iam service-accounts add-iam-policy-binding {account}" in told
     assert "roles/iam.serviceAccountUser" in told
@@ -750,7 +765,7 @@ def test_a_silent_cloud_ends(server: GcpServer, project: Project, monkeypatch: p
     etag = deploy(project, {}).etag
     server.hang("*/UpdateService")
     with Changer(CloudOptions(endpoint=server.endpoint), patience=1) as changer:
-        told = error_of(lambda: changer.perform(update(etag, FROM_SECRET), None, RUN), ChangeError)
+        told = error_of(lambda: changer.perform(update(etag, FROM_SECRET), None, RUN), FixFailed)
     assert "gave no answer" in told
     assert env_of(project.services[API].template) == {}
 

@@ -15,7 +15,7 @@ gcloud run deploy "shop-worker-$environment" --source worker \
 
 # The DSN comes too late here: next build has compiled the page before.
 web="europe-west1-docker.pkg.dev/shop-$environment/shop/web"
-docker build --tag "$web" web
+docker build --secret id=SENTRY_AUTH_TOKEN --build-arg SENTRY_ORG=shop --build-arg SENTRY_PROJECT=web --tag "$web" web
 docker push "$web"
 gcloud run deploy "shop-web-$environment" --image "$web" \
   --set-secrets="NEXT_PUBLIC_SENTRY_DSN=sentry-dsn-$environment:latest"

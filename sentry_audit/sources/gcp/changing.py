@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 import msgspec
 
-from sentry_audit.errors import ChangeError, UsageError
+from sentry_audit.errors import FixFailed, UsageError
 from sentry_audit.sources.gcp import credentials, machine
 from sentry_audit.sources.gcp.clients import check_endpoint
 from sentry_audit.sources.gcp.records import Done
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: Seconds that a rollout gets, and one operation besides: a startup probe may take four minutes.
 PATIENCE, BESIDES = 300.0, 120.0
+#: What is done to Secret Manager; all else is done to Cloud Run.
+SECRETS = frozenset({"create-secret", "add-version", "grant"})
 
 
 class Changer:
@@ -53,8 +55,8 @@ class Changer:
     def perform(self, operation: Operation, dsn: str | None, run: str) -> bytes:
         """Do ``operation`` for the run ``run``; gives, as JSON, what ``revert`` needs: never a secret.
 
-        ``dsn`` is what a version is to hold, and used for nothing else. Raises ChangeError if it could not be done, or
-        was taken back because it did not come up; StaleServiceError if somebody changed the service since it was seen.
+        ``dsn`` is what a version is to hold, and used for nothing else. Raises FixFailed if it could not be done, or
+        was taken back because it did not come up; Stale if somebody changed the service since it was seen.
         """
         session = self._session(dsn or "")
         vault, rollouts = Vault(session, run), Rollouts(session, run, self._patience)
@@ -70,10 +72,19 @@ class Changer:
             raise UsageError(f"there is no operation {operation.does}")
         return msgspec.json.encode(done)
 
+    def found(self, operation: Operation, run: str) -> bytes | None:
+        """What ``perform`` of this operation gave, or would have; None if ``run`` did not get as far as a change."""
+        session = self._session()
+        if operation.does in SECRETS:
+            done = Vault(session, run).found(operation)
+        else:
+            done = Rollouts(session, run, self._patience).found(operation)
+        return msgspec.json.encode(done) if done is not None else None
+
     def revert(self, inverse: bytes, run: str) -> str:
         """Take back what ``perform`` gave ``inverse`` for; says what is so now. What is back already is left.
 
-        Raises StaleServiceError, and changes nothing, if somebody changed the service since; ChangeError.
+        Raises Stale, and changes nothing, if somebody changed the service since; FixFailed.
         """
         done = msgspec.json.decode(inverse, type=Done)
         session = self._session()
@@ -89,7 +100,7 @@ class Changer:
     def verify(self, operation: Operation) -> bool:
         """Whether what ``operation`` does is so now; of a version that may not be read, whether it is there."""
         session = self._session()
-        if operation.does in {"create-secret", "add-version", "grant"}:
+        if operation.does in SECRETS:
             return Vault(session, "").holds(operation)
         return Rollouts(session, "", self._patience).holds(operation)
 
@@ -99,7 +110,7 @@ class Changer:
             local = self._options.endpoint
             found = credentials.local(local) if local else credentials.load(self._options)
             if isinstance(found, credentials.Denied):
-                raise ChangeError(found.failure.reason, found.failure.command)
+                raise FixFailed(found.failure.reason, found.failure.command)
             self._access = found
         if self._writers is None:
             self._writers = Writers(self._access)

@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from sentry_audit.cloud import Failure
-from sentry_audit.errors import ChangeError, StaleServiceError
+from sentry_audit.errors import FixFailed, Stale
 from sentry_audit.sources.gcp import run, templates
 from sentry_audit.sources.gcp.records import ROLL, Done, ServiceNote, key, read_note, write_note
 from sentry_audit.sources.gcp.session import UNSURE
@@ -49,7 +49,7 @@ class Rollouts:
     def change(self, operation: Operation) -> Done:
         """Do what ``operation`` says, and wait until it serves.
 
-        Raises StaleServiceError if somebody changed the service since it was seen, ChangeError if the change did not
+        Raises Stale if somebody changed the service since it was seen, FixFailed if the change did not
         hold; then what was so before is so again, or the message says why not.
         """
         name, sort = operation.resource, sort_of(operation.resource)
@@ -58,14 +58,14 @@ class Rollouts:
         known = next((item for item in note.done if item.key == key(operation)), None) if note is not None else None
         if note is not None and known is not None:
             if message.generation != note.generation and not self.holds(operation):
-                raise StaleServiceError(f"{name} was changed since this run changed it: it is left as it is", _AGAIN)
+                raise Stale(f"{name} was changed since this run changed it: it is left as it is", _AGAIN)
             self._finish(message, sort, lambda: self.revert(known))
             return known
         fresh = message.etag == operation.etag or not operation.etag
         ours = note is not None and note.etag == operation.etag and note.generation == message.generation
         if not fresh and not ours:
             told = f"{name} was changed since it was looked at: it is left as it is"
-            raise StaleServiceError(told, _AGAIN)
+            raise Stale(told, _AGAIN)
         before = _copy(message)
         done = Done(
             does=operation.does,
@@ -96,7 +96,7 @@ class Rollouts:
             return None
         if not templates.came_up(message, sort):
             why = run.not_ready(message) or "it is not ready"
-            raise ChangeError(
+            raise FixFailed(
                 f"the traffic of {message.name} was not moved: its newest revision did not come up ({why})", _AGAIN
             )
         before = templates.routes(message, sort)
@@ -133,7 +133,7 @@ class Rollouts:
     # --- taking back -------------------------------------------------------------------------------
 
     def revert(self, done: Done) -> str:
-        """Make it what it was before; raises StaleServiceError if somebody else changed the service since."""
+        """Make it what it was before; raises Stale if somebody else changed the service since."""
         name, sort = done.resource, sort_of(done.resource)
         if not done.was and done.rolled is None and done.routes is None:
             return f"{name} was not changed"
@@ -144,12 +144,12 @@ class Rollouts:
             return f"{name} is as it was"
         expected = {done.generation, note.generation if note is not None and mine is not None else done.generation}
         if message.generation not in expected:
-            raise StaleServiceError(f"{name} was changed since this run: it is left as it is", _AGAIN)
+            raise Stale(f"{name} was changed since this run: it is left as it is", _AGAIN)
         if done.routes is not None:
             templates.route_back(message, sort, done.routes)
         template = sort.template(message)
         if not sort.routes and any(item.kind == "hidden" for item in done.was):
-            raise ChangeError(f"{name} is left as it is: {done.note}", _AGAIN)
+            raise FixFailed(f"{name} is left as it is: {done.note}", _AGAIN)
         templates.put_back(template, done.was, self._revision(done))
         if done.rolled is not None:
             templates.unroll(message.template, done.rolled)
@@ -159,11 +159,9 @@ class Rollouts:
         self._note(message, note, rest)
         after = self._wait(self._submit(message, sort), sort)
         if isinstance(after, Slow):
-            raise ChangeError(
-                f"{name} was put back, and its rollout did not end in {after.seconds:.0f} seconds", _AGAIN
-            )
+            raise FixFailed(f"{name} was put back, and its rollout did not end in {after.seconds:.0f} seconds", _AGAIN)
         if done.ready and not templates.came_up(after, sort):
-            raise ChangeError(f"{name} was put back, and does not come up: {run.not_ready(after)}", _AGAIN)
+            raise FixFailed(f"{name} was put back, and does not come up: {run.not_ready(after)}", _AGAIN)
         return f"{name} is as it was"
 
     def _is_back(self, message: Any, sort: Sort, done: Done) -> bool:
@@ -222,7 +220,7 @@ class Rollouts:
                     return now
             if answer.code == "ABORTED":
                 told = f"{message.name} was changed while this run was about to change it: it is left as it is"
-                raise StaleServiceError(told, _AGAIN)
+                raise Stale(told, _AGAIN)
             raise self._session.error(answer)
         self._until = time.monotonic() + self._patience
         self._end(answer)
@@ -264,9 +262,9 @@ class Rollouts:
         )
         try:
             told = back()
-        except (ChangeError, StaleServiceError) as error:
+        except (FixFailed, Stale) as error:
             told = f"what was there before could not be put back: {error.message}"
-        raise ChangeError(f"{message.name} was changed, and {why}; {told}", _show(message.name, sort))
+        raise FixFailed(f"{message.name} was changed, and {why}; {told}", _show(message.name, sort))
 
     def _put_back(self, name: str, sort: Sort, before: Any, done: Done) -> str:
         """Submit what was there before, unless somebody else changed it meanwhile; says what is so now."""
@@ -292,6 +290,11 @@ class Rollouts:
         return "what was there before was put back and serves"
 
     # --- what is so now ----------------------------------------------------------------------------
+
+    def found(self, operation: Operation) -> Done | None:
+        """What this run did of an operation, by its note; None if it changed nothing."""
+        note = self._mine(self.read(operation.resource))
+        return next((item for item in note.done if item.key == key(operation)), None) if note is not None else None
 
     def holds(self, operation: Operation) -> bool:
         """Whether what an operation does is so, and serves."""

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, TypeVar
 
 from sentry_audit.cloud import Failure
-from sentry_audit.errors import ChangeError
+from sentry_audit.errors import FixFailed
 from sentry_audit.sources.gcp.calls import Caller, Deadline
 from sentry_audit.sources.gcp.permissions import Question
 
@@ -44,16 +44,16 @@ class Session:
         return self._caller.ask(question, invoke, again=again)
 
     def must(self, method: str, resource: str, invoke: Callable[[float], T], *, again: bool = True) -> T:
-        """What ``invoke(timeout)`` returns; raises ChangeError."""
+        """What ``invoke(timeout)`` returns; raises FixFailed."""
         answer = self.ask(method, resource, invoke, again=again)
         if isinstance(answer, Failure):
             raise self.error(answer)
         return answer
 
-    def error(self, failure: Failure, more: str = "") -> ChangeError:
+    def error(self, failure: Failure, more: str = "") -> FixFailed:
         """A failure as an error: the permission and the line that grants it are in it."""
         reason = failure.reason + (f"; {more}" if more else "")
-        return ChangeError(self.clean(reason), self.clean(failure.command))
+        return FixFailed(self.clean(reason), self.clean(failure.command))
 
     def clean(self, text: str) -> str:
         """``text`` without what is not to be shown."""

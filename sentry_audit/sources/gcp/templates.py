@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sentry_audit.errors import StaleServiceError
+from sentry_audit.errors import Stale
 from sentry_audit.scanners import variables
 from sentry_audit.sources.gcp.records import ROLL, Route, Was
 
@@ -24,7 +24,7 @@ _FAILED = 3  # of Condition.State
 def indices(template: Any, sort: Sort, operation: Operation) -> list[int]:
     """The containers that an operation speaks of: the named one, else those that requests reach.
 
-    Raises StaleServiceError if there is none.
+    Raises Stale if there is none.
     """
     containers = template.containers
     if operation.container:
@@ -35,7 +35,7 @@ def indices(template: Any, sort: Sort, operation: Operation) -> list[int]:
         found = [index for index, item in enumerate(containers) if item.ports]
     if not found:
         which = f"no container {operation.container}" if operation.container else "no container that requests reach"
-        raise StaleServiceError(f"{operation.resource} has {which}", "look again: sentry-audit check")
+        raise Stale(f"{operation.resource} has {which}", "look again: sentry-audit check")
     return found
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from sentry_audit.cloud import Failure
-from sentry_audit.errors import ChangeError
+from sentry_audit.errors import FixFailed
 from sentry_audit.sources.gcp import payloads
 from sentry_audit.sources.gcp.records import LABEL, MADE_BY, Done, SecretNote, key, read_note, write_note
 from sentry_audit.sources.gcp.session import PASSING, TRIES, UNSURE
@@ -78,11 +78,11 @@ class Vault:
     def add(self, operation: Operation, dsn: str | None) -> Done:
         """Add a version that holds ``dsn`` and nothing else, unless the newest one does.
 
-        Raises ChangeError without a DSN, or if Secret Manager does not confirm what it got.
+        Raises FixFailed without a DSN, or if Secret Manager does not confirm what it got.
         """
         name = operation.resource
         if not dsn:
-            raise ChangeError(f"no version was added to {name}: no DSN was given", "give it with --dsn-from")
+            raise FixFailed(f"no version was added to {name}: no DSN was given", "give it with --dsn-from")
         data = dsn.encode()
         done = Done(does=operation.does, resource=name, key=key(operation))
         sent = False
@@ -107,10 +107,12 @@ class Vault:
             if not isinstance(made, Failure):
                 if not made.client_specified_payload_checksum:
                     text = f"Secret Manager did not compare the checksum of {made.name}: what it holds is not certain"
-                    raise ChangeError(text, f"gcloud secrets versions disable {_number(made)} --secret={_id(name)}")
+                    raise FixFailed(text, f"gcloud secrets versions disable {_number(made)} --secret={_id(name)}")
                 return replace(done, version=_number(made))
             sent = sent or made.code in UNSURE
             if made.code not in PASSING or attempt == TRIES - 1:
+                if not sent:
+                    self._forget(name, version=True)
                 raise self._session.error(made)
             self._session.pause(attempt)
         raise AssertionError
@@ -234,15 +236,18 @@ class Vault:
             write_note(secret, wanted)
             self._annotate(secret)
 
-    def _forget(self, name: str) -> None:
-        """Take the note away from a secret that this run did not create."""
+    def _forget(self, name: str, *, version: bool = False) -> None:
+        """Take the note away, of a created secret what it says of members; ``version``: only what it says of that."""
         secret = self._secret(name)
-        if isinstance(secret, Failure):
+        note = read_note(secret, SecretNote) if not isinstance(secret, Failure) else None
+        if note is None or note.run != self._run:
             return
-        note = read_note(secret, SecretNote)
-        if note is not None and note.run == self._run and not note.created:
+        rest = replace(note, version=0) if version else replace(note, members=())
+        if version or note.created:
+            write_note(secret, rest)
+        else:
             write_note(secret, None)
-            self._annotate(secret)
+        self._annotate(secret)
 
     def _annotate(self, secret: Any) -> None:
         self._session.ask(
@@ -250,6 +255,27 @@ class Vault:
         )
 
     # --- what is so now ----------------------------------------------------------------------------
+
+    def found(self, operation: Operation) -> Done | None:
+        """What this run did of an operation, by its note; None if it changed nothing, or could leave no note."""
+        name = operation.resource
+        secret = self._secret(name)
+        if isinstance(secret, Failure):
+            if secret.code == "NOT_FOUND":
+                return None
+            raise self._session.error(secret)
+        note = read_note(secret, SecretNote)
+        if note is None or note.run != self._run:
+            return None
+        done = Done(does=operation.does, resource=name, key=key(operation))
+        if operation.does == "create-secret":
+            return replace(done, created=True) if note.created else None
+        if operation.does == "add-version":
+            newest = self._newest(name) if note.version else None
+            there = newest is not None and _number(newest) >= note.version
+            return replace(done, version=note.version) if there else None
+        granted = operation.member in note.members and _binding(self._policy(name), operation.member) is not None
+        return replace(done, member=operation.member, granted=True) if granted else None
 
     def holds(self, operation: Operation) -> bool:
         """Whether what an operation does is so."""
