@@ -1,38 +1,96 @@
-"""The example project's back ends, from dark to sound, by the fixers alone."""
+"""The example project, from dark to ready and back: the repository and the Google Cloud that it runs in."""
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sentry_audit.fixing import Change
-from tests.fixing_python import apply, cases, report, run, statuses
+import pytest
 
-SHOP = Path(__file__).parent.parent / "examples" / "shop"
-CHECKS = (
-    "backend-sdk-declared", "backend-sdk-compatible", "backend-sdk-bounded", "backend-init-enabled", "backend-init-failure-visible",
-    "backend-dsn-resolves", "config-env-mapping", "sample-rates-effective", "env-template-complete",
-)  # fmt: skip
+from tests.gcp_server.server import GcpServer
+from tests.gcp_server.world import load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+DSN = "https://feedface00feedface00feedface1234@o1.ingest.de.sentry.io/102"
 
 
-def test_the_example_s_back_ends_are_put_right(tmp_path: Path) -> None:
+@pytest.fixture
+def server() -> Iterator[GcpServer]:
+    with GcpServer(load(EXAMPLES / "cloud.yaml")) as running:
+        yield running
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
     root = tmp_path / "shop"
-    shutil.copytree(SHOP, root)
-    before = statuses(report(root))
-    for check in CHECKS:
-        while found := [case for case in cases(root, check) if case.component.name != "web"]:
-            change = run(found[0])
-            assert isinstance(change, Change)
-            apply(root, change)
-    after = statuses(report(root))
-    for check in CHECKS:
-        for component in ("api", "worker"):
-            assert {item.value for item in after[check, component]} <= {"pass", "skipped"}, (check, component)
-    assert {key for key, seen in after.items() if {"gap", "error"} & {item.value for item in seen}} <= {
-        key for key, seen in before.items() if "gap" in {item.value for item in seen}
-    }
-    assert (root / "api/app/config.py").read_text() == (SHOP / "api/app/config.py").read_text().replace(
-        '    environment = "staging"\n',
-        '    environment = "staging"\n\n    def __init__(self) -> None:\n        self.sentry_dsn = os.environ.get("SENTRY_DSN")\n',
-    )
-    compile((root / "api/app/observability.py").read_text(), "observability.py", "exec")
+    shutil.copytree(EXAMPLES / "shop", root)
+    for words in (
+        ["init", "-q"],
+        ["add", "-A"],
+        ["-c", "user.email=a@b.c", "-c", "user.name=x", "commit", "-qm", "all"],
+    ):
+        subprocess.run(["git", *words], cwd=root, check=True)
+    return root
+
+
+def run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "sentry_audit", *arguments], cwd=root, capture_output=True, text=True,
+        env={**os.environ, "COLUMNS": "80", "DSN": DSN, "PYTHONPATH": str(EXAMPLES.parent)}, check=False,
+    )  # fmt: skip
+
+
+def contents(root: Path) -> dict[str, tuple[int, bytes]]:
+    files = (path for path in root.rglob("*") if path.is_file() and ".git" not in path.parts)
+    return {str(path.relative_to(root)): (path.stat().st_mode, path.read_bytes()) for path in files}
+
+
+def serving(server: GcpServer) -> dict[str, list[tuple[str, int]]]:
+    """Where each service's traffic goes."""
+    services = server.state.projects["shop-staging"].services
+    return {name: [(item.revision, item.percent) for item in service.traffic] for name, service in services.items()}
+
+
+def test_from_dark_to_ready_and_back(shop: Path, server: GcpServer) -> None:
+    endpoint = ("--gcp-endpoint", server.endpoint)
+    before, traffic = contents(shop), serving(server)
+    dark = run(shop, "check", "--env", "staging", *endpoint)
+    assert dark.returncode == 1
+
+    dry = run(shop, "fix", "--env", "staging", "--dry-run", *endpoint)
+    assert dry.returncode == 10
+    assert (contents(shop), serving(server)) == (before, traffic)
+
+    fixed = run(shop, "fix", "--env", "staging", "--yes", "--dsn-from", "env:DSN", *endpoint)
+    assert fixed.returncode == 0, fixed.stderr
+    assert "feedface1234" not in fixed.stdout + fixed.stderr
+    ready = run(shop, "check", "--env", "staging", *endpoint)
+    assert ready.returncode == 0, ready.stdout
+    assert run(shop, "fix", "--env", "staging", "--dry-run", *endpoint).returncode == 0
+
+    taken = run(shop, "undo", *endpoint)
+    assert taken.returncode == 0, taken.stderr
+    assert contents(shop) == before
+    assert serving(server) == traffic
+    again = run(shop, "check", "--env", "staging", *endpoint)
+    assert again.returncode == 1
+    versions = server.state.projects["shop-staging"].secrets["sentry-dsn-staging"].versions
+    assert [item.state for item in versions] == ["ENABLED", "ENABLED", "DISABLED"]
+
+
+def test_undone_without_the_cloud_it_can_be_undone_with_it(shop: Path, server: GcpServer) -> None:
+    endpoint = ("--gcp-endpoint", server.endpoint)
+    before = contents(shop)
+    run(shop, "fix", "--env", "staging", "--yes", "--dsn-from", "env:DSN", *endpoint)
+    nowhere = run(shop, "undo", "--gcp-endpoint", "127.0.0.1:9")
+    assert nowhere.returncode == 5
+    assert "partly undone" in nowhere.stderr
+    assert contents(shop) == before
+    assert run(shop, "undo", *endpoint).returncode == 0
