@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from typer.testing import CliRunner
 
 from sentry_audit import cli, rehearsing, repairing
+from sentry_audit.app import Request
 from sentry_audit.cloud_facts import CloudRunEnv
 from sentry_audit.errors import AuditError, FixFailed, NothingAudited, Stale, UsageError
 from sentry_audit.fixing import Case, Change, Edit, Operation, Plan, Refusal
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from pathlib import Path
 
-    from sentry_audit.app import Request
     from sentry_audit.fixing import Fixer
     from sentry_audit.reporters.base import RenderOptions
 
@@ -190,6 +190,11 @@ def test_check_can_go_on_to_fix(root: Path, applied: list[Collection[str]]) -> N
 def test_flags_that_contradict_each_other(root: Path, flags: list[str], words: str) -> None:
     with pytest.raises(UsageError, match=words):
         run("fix", root, *flags)
+
+
+def test_one_environment_at_a_time(root: Path) -> None:
+    with pytest.raises(UsageError, match="one environment at a time"):
+        rehearsing.plan(Request(root=root, environments=("staging", "production")))
 
 
 def test_nothing_to_audit(tmp_path: Path) -> None:
