@@ -98,10 +98,10 @@ class Bucket:
 class Caller:
     """Makes the calls of one run; safe to use from many threads."""
 
-    def __init__(self, identity: str, deadline: Deadline) -> None:
+    def __init__(self, identity: str, deadline: Deadline, breakers: defaultdict[str, Breaker] | None = None) -> None:
         self._identity = identity
         self.deadline = deadline
-        self._breakers: defaultdict[str, Breaker] = defaultdict(Breaker)
+        self._breakers: defaultdict[str, Breaker] = defaultdict(Breaker) if breakers is None else breakers
         self._buckets: defaultdict[str, Bucket] = defaultdict(Bucket)
         self._lock = threading.Lock()
 

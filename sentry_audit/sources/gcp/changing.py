@@ -6,12 +6,14 @@ left (see ``records``).
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, Self
 
 import msgspec
 
 from sentry_audit.errors import FixFailed, UsageError
 from sentry_audit.sources.gcp import credentials, machine
+from sentry_audit.sources.gcp.calls import Breaker
 from sentry_audit.sources.gcp.clients import check_endpoint
 from sentry_audit.sources.gcp.records import Done
 from sentry_audit.sources.gcp.rollouts import Rollouts
@@ -42,6 +44,8 @@ class Changer:
         self._options, self._patience = options, patience
         self._access: credentials.Access | None = None
         self._writers: Writers | None = None
+        #: What is taken back together finds out once that an API is out of reach; what failed before does not count.
+        self._out_of_reach: defaultdict[str, Breaker] = defaultdict(Breaker)
 
     def __enter__(self) -> Self:
         return self
@@ -87,7 +91,7 @@ class Changer:
         Raises Stale, and changes nothing, if somebody changed the service since; FixFailed.
         """
         done = msgspec.json.decode(inverse, type=Done)
-        session = self._session()
+        session = self._session(breakers=self._out_of_reach)
         vault = Vault(session, run)
         if done.does == "create-secret":
             return vault.uncreate(done)
@@ -104,7 +108,7 @@ class Changer:
             return Vault(session, "").holds(operation)
         return Rollouts(session, "", self._patience).holds(operation)
 
-    def _session(self, hidden: str = "") -> Session:
+    def _session(self, hidden: str = "", breakers: defaultdict[str, Breaker] | None = None) -> Session:
         if self._access is None:
             machine.prepare()
             local = self._options.endpoint
@@ -115,4 +119,4 @@ class Changer:
         if self._writers is None:
             self._writers = Writers(self._access)
         # A rollout may have to be taken back, which is another one.
-        return Session(self._writers, self._access.identity, 2 * self._patience + BESIDES, hidden)
+        return Session(self._writers, self._access.identity, 2 * self._patience + BESIDES, hidden, breakers)

@@ -11,8 +11,10 @@ from sentry_audit.sources.gcp.calls import Caller, Deadline
 from sentry_audit.sources.gcp.permissions import Question
 
 if TYPE_CHECKING:
+    from collections import defaultdict
     from collections.abc import Callable
 
+    from sentry_audit.sources.gcp.calls import Breaker
     from sentry_audit.sources.gcp.writing import Writers
 
 T = TypeVar("T")
@@ -26,11 +28,21 @@ PASSING = UNSURE | {"ABORTED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION"}
 
 
 class Session:
-    """One change: it may take ``seconds``. ``hidden`` is a DSN, which no text may show, nor its key."""
+    """One change: it may take ``seconds``. ``hidden`` is a DSN, which no text may show, nor its key.
 
-    def __init__(self, writers: Writers, identity: str, seconds: float, hidden: str = "") -> None:
+    ``breakers`` are shared by changes that need not each find out that an API does not answer.
+    """
+
+    def __init__(
+        self,
+        writers: Writers,
+        identity: str,
+        seconds: float,
+        hidden: str = "",
+        breakers: defaultdict[str, Breaker] | None = None,
+    ) -> None:
         self.writers = writers
-        self._caller = Caller(identity, Deadline(seconds))
+        self._caller = Caller(identity, Deadline(seconds), breakers)
         key = hidden.partition("://")[2].partition("@")[0]
         self._hidden = [item for item in (hidden, key) if item]
 
