@@ -186,8 +186,8 @@ def test_killed_anywhere_then_resumed(scene: Scene) -> None:
 
 @pytest.mark.parametrize("way", ["undo", "resume"])
 def test_killed_again_on_the_way(scene: Scene, way: str) -> None:
-    for first in range(30, 1_000, 13):
-        for second in count(0, 5):
+    for first in range(30, 1_000, 37):
+        for second in count(0, 7):
             scene.again()
             if not killed(first, scene.apply):
                 return
@@ -202,7 +202,7 @@ def test_killed_again_on_the_way(scene: Scene, way: str) -> None:
 
 @pytest.mark.parametrize("way", ["undo", "resume"])
 def test_killed_while_a_failure_is_taken_back(scene: Scene, way: str) -> None:
-    for number in count(60, 2):
+    for number in count(60, 5):
         scene.again()
         if not killed(number, lambda boundary: scene.apply(boundary, fails=2)):
             break
@@ -218,7 +218,7 @@ def test_killed_while_a_failure_is_taken_back(scene: Scene, way: str) -> None:
 def test_somebody_edits_a_file_of_a_killed_run(scene: Scene) -> None:
     """Its file is left, and everything else comes back; the resumed run does not overwrite it either."""
     for way in ("resume", "undo"):
-        for number in count(60, 3):
+        for number in count(60, 7):
             scene.again()
             if not killed(number, scene.apply):
                 break
