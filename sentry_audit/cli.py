@@ -28,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 nothing open, 1 gaps, 2 usage, 3 nothing audited, 4 not determined, 5 a fix failed, 6 a plan is stale, 70 a bug.",
+    epilog="Exit codes: 0 nothing open, 1 gaps, 2 usage, 3 nothing audited, 4 not determined, 70 a bug in sentry-audit.",
 )
 checks_app = typer.Typer(
     help="The catalogue of checks: list, validate, test, schema.", no_args_is_help=True, rich_markup_mode=None
