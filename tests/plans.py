@@ -21,10 +21,10 @@ def step(*changes: tuple[str, str | None, str | None], safety: str = "review", s
     return Step(summary=summary, safety=safety, closes=(Closed("a-check", "api"),), files=files)
 
 
-def live(does: str, resource: str = SECRET, **fields: str) -> Step:
+def live(does: str, resource: str = SECRET, member: str = "") -> Step:
     """A step of one operation."""
     summary = f"will {does}"
-    operation = Operation(does=does, resource=resource, summary=summary, **fields)
+    operation = Operation(does=does, resource=resource, summary=summary, member=member)
     return Step(summary=summary, safety="live", closes=(Closed("a-check", "api"),), operation=operation)
 
 
@@ -60,11 +60,7 @@ def snapshot(root: Path) -> dict[str, tuple[bytes, int]]:
             path = Path(folder, name)
             mode = path.lstat().st_mode
             data = (
-                os.fsencode(os.readlink(path))
-                if stat.S_ISLNK(mode)
-                else b""
-                if stat.S_ISDIR(mode)
-                else path.read_bytes()
+                os.fsencode(path.readlink()) if stat.S_ISLNK(mode) else b"" if stat.S_ISDIR(mode) else path.read_bytes()
             )
             found[path.relative_to(root).as_posix()] = (data, mode)
     return found

@@ -259,7 +259,10 @@ def test_a_root_in_which_no_journal_can_be_kept() -> None:
         (root / ".git").mkdir()
         (root / ".git/HEAD").write_text("ref: refs/heads/main\n")
         root.chmod(0o777)
-        with somebody(), pytest.raises(FixFailed, match="the journal of the run cannot be kept in .*Permission denied"):
+        with (
+            somebody(),
+            pytest.raises(FixFailed, match=r"the journal of the run cannot be kept in .*Permission denied"),
+        ):
             run(root, plan(step(("a", "a\n", "x\n"))), dirty=True)
         assert (root / "a").read_text() == "a\n"
 
