@@ -60,8 +60,9 @@ def _in_lifespan(case: Case, app: App, value: ast.expr) -> Change | Refusal:
     function = target[1][-1] if target is not None else None
     if target is None or not isinstance(function, FunctionNode):
         return Refusal(reason=f"the lifespan {ast.unparse(value)} is no function of the repository", commands=_PASTE)
-    yields = [node for node in ast.walk(function) if isinstance(node, ast.Yield)]
-    if len(yields) != 1 or any(isinstance(node, ast.Return) for node in ast.walk(function)):
+    own = [node for node in ast.walk(function) if target[0].function_of(node) is function]
+    yields = [node for node in own if isinstance(node, ast.Yield)]
+    if len(yields) != 1 or any(isinstance(node, ast.Return) for node in own):
         return Refusal(reason=f"{function.name} does not end after one yield", commands=_PASTE)
     return _at_end(case, target[0], function, yields[0])
 

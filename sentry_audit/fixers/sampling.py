@@ -16,7 +16,7 @@ from sentry_audit.fixers.configuring import field_for_rate
 from sentry_audit.fixers.listing import list_integrations
 from sentry_audit.fixers.privacy import one_init, recursive_scrubber
 from sentry_audit.fixers.pycalls import add_arguments, argument, replace_value
-from sentry_audit.fixers.pyimports import add_import
+from sentry_audit.fixers.pyimports import add_import, sdk
 from sentry_audit.fixing import Refusal
 from sentry_audit.python.integrations import LLMS, PACKAGE
 from sentry_audit.python.options import DATABASES
@@ -159,9 +159,8 @@ def _sampler(case: Case, source: Source, init: InitCall, probes: tuple[str, ...]
     taken = source.names()
     name = next(item for item in (_SAMPLER, "leave_probes_out", "sample_traces") if item not in taken)
     constant = next(item for item in ("PROBES", "PROBE_PATHS", "_PROBE_PATHS") if item not in taken)
-    sdk_name = add_import(source, case.program, "sentry_sdk", near=init.call)
-    if source.module.qualify(init.call.func) == "sentry_sdk.init" and isinstance(init.call.func, ast.Attribute):
-        sdk_name = ast.unparse(init.call.func.value)
+    local = _imported_beside(init)
+    sdk_name = local or sdk(source, case.program).name
     arguments, result = "sampling_context", ""
     if source.annotated:
         any_ = add_import(source, case.program, "typing", "Any", init.call)
@@ -175,6 +174,7 @@ def _sampler(case: Case, source: Source, init: InitCall, probes: tuple[str, ...]
         "",
         f"def {name}({arguments}){result}:",
         f'{step}"""Trace no probe; everything else as its caller decided, or at the configured rate."""',
+        *([f"{step}import sentry_sdk{'' if local == 'sentry_sdk' else f' as {local}'}", ""] if local else []),
         *(step + line for line in where),
         f"{step}if path.endswith({constant}):",
         f"{step}{step}return 0.0",
@@ -185,6 +185,15 @@ def _sampler(case: Case, source: Source, init: InitCall, probes: tuple[str, ...]
     ]
     source.define_above(init.call, [_quoted(source, line) for line in lines], constants=True)
     return f"traces_sampler={name}"
+
+
+def _imported_beside(init: InitCall) -> str:
+    """What the SDK is called in the function that calls init, where it is imported there and not for the module."""
+    known = init.module.aliases.get("sentry_sdk")
+    named = [item for item in init.module.imports if item.module == "sentry_sdk" and not item.name]
+    if not named or any(not item.in_function for item in named):
+        return ""
+    return known.alias if known is not None else named[0].alias
 
 
 def _quoted(source: Source, line: str) -> str:
