@@ -72,6 +72,11 @@ def secret(module: Module, service: Block, asked: Given) -> tuple[str, Placed] |
         shown = item.attributes["secret_id"].text.strip('"') if "secret_id" in item.attributes else ""
         if shown and (names_dsn(shown) or shown == wanted) and not {"for_each", "count"} & set(item.attributes):
             return f"{SECRET}.{item.labels[1]}.secret_id", _granted(module, service, item, item.labels[1])
+    if any(
+        isinstance(fact, SecretDeclared) and rendered(fact.name, module.case.environment) == wanted
+        for fact in module.case.scanned
+    ):
+        return f'"{asked.value}"', []  # something else creates it: here it may only be referred to
     several = next((item for item in known if "for_each" in item.attributes), None)
     single = [item for item in known if not {"for_each", "count"} & set(item.attributes)]
     if several is not None:
