@@ -123,7 +123,11 @@ class Spelling(Struct, frozen=True):
                     if name := self.here(rendered(setting.secret, environment)):
                         return name
         for fact in self.case.scanned:
-            if isinstance(fact, SecretDeclared) and self._may_be(fact.name) and speaks_of(fact.environment, environment):
+            if (
+                isinstance(fact, SecretDeclared)
+                and self._may_be(fact.name)
+                and speaks_of(fact.environment, environment)
+            ):
                 if name := self.here(rendered(fact.name, environment)):
                     return name
         return ""
