@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from sentry_audit import app
-from sentry_audit.fixers import bundles, deploying, releasing, secret_scripts, terraforming
+from sentry_audit.fixers import bundles, deploying, release_steps, releasing, secret_scripts, terraforming
 from sentry_audit.fixing import Change
 from tests.fixing import apply, audited, bad, cases, fixed, fixed_in, refused
 from tests.trees import FASTAPI, IMAGE, SDK
@@ -438,3 +438,49 @@ def test_names_of_other_environments_are_left_to_a_person(tmp_path: Path) -> Non
         "deploy.sh": "gcloud run deploy shop --source . --set-secrets=SENTRY_DSN=sentry-dsn:latest\n",
     }
     assert "differ in the environment" in refused(tmp_path, files, "secret-names-agree", secret_scripts.agree).reason
+
+
+WORKFLOW = """\
+    on: push
+    jobs:
+      maps:
+        runs-on: ubuntu-latest
+        steps:
+        - run: ./maps
+          env:
+            SENTRY_AUTH_TOKEN: ${{ secrets.SENTRY_AUTH_TOKEN }}
+            SENTRY_ORG: acme
+            SENTRY_PROJECT: shop
+      deploy:
+        runs-on: ubuntu-latest
+        steps:
+        - run: gcloud run deploy api --source .
+    """
+
+
+def test_releases_are_recorded_with_what_the_workflows_have(tmp_path: Path) -> None:
+    files = {**APP, ".github/workflows/deploy.yml": WORKFLOW}
+    written = fixed(tmp_path, files, "release-in-ci", release_steps.record, "production")
+    parses(written, tmp_path)
+    text = written[".github/workflows/deploy.yml"]
+    assert (
+        "    - uses: getsentry/action-release@v3\n      env:\n        SENTRY_AUTH_TOKEN: ${{ secrets.SENTRY_AUTH_TOKEN }}\n"
+        in text
+    )
+
+
+def test_no_release_step_is_added_that_would_fail(tmp_path: Path) -> None:
+    files = {**APP, ".github/workflows/deploy.yml": WORKFLOW.replace("SENTRY_AUTH_TOKEN:", "OTHER:")}
+    refusal = refused(tmp_path, files, "release-in-ci", release_steps.record, "production")
+    assert "SENTRY_AUTH_TOKEN" in refusal.reason
+    assert refusal.commands[0].startswith("sentry-cli releases new")
+
+
+def test_a_secret_that_others_have_is_not_created_again(tmp_path: Path) -> None:
+    other = "gcloud run deploy jobs-staging --source jobs --set-secrets=SENTRY_DSN=sentry-dsn-staging:latest\n"
+    both = {f"{folder}/{path}": text for folder in ("api", "jobs") for path, text in APP.items()}
+    files = {**both, "infra/main.tf": TERRAFORM.replace("shop-staging", "api-staging"), "jobs.sh": other}
+    text = fixed(tmp_path, files, "deploy-dsn-declared", deploying.declare_dsn)["infra/main.tf"]
+    assert 'secret  = "sentry-dsn-staging"' in text
+    assert 'resource "google_secret_manager_secret" "sentry_dsn"' not in text
+    assert 'secret_id = "sentry-dsn-staging"\n  role      = "roles/secretmanager.secretAccessor"' in text

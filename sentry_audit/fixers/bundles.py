@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 #: A build with more arguments than fit here has one a row.
 _WIDEST_BUILD = 72
+_PUSHES = re.compile(r"docker['\", ]+push|\bpush\b|--push\b|builds\s+submit|kaniko|^images:", re.MULTILINE)
 #: The kinds of place that build: each reads values in its own way.
 SCRIPT, WORKFLOW, CLOUDBUILD = "script", "workflow", "cloudbuild"
 
@@ -73,7 +74,7 @@ def provide(case: Case, name: str, value: Value, what: str) -> Change | Refusal:
 def _passed(case: Case, name: str, value: Value, dockerfiles: Sequence[str]) -> Placed | Refusal:
     """What has to be put where for the build to be given the variable."""
     found = builds(case)
-    wanted = [item for item in found if item.resource == "image" and _of(item, dockerfiles)] if dockerfiles else []
+    wanted = [item for item in found if item.resource == "image" and _of(item, dockerfiles) and _ships(case, item)]
     wanted = wanted or [item for item in found if item.resource == "bundle" and not dockerfiles]
     if not wanted:
         source = next((item for item in _deployed(case) if item.source), None)
@@ -104,6 +105,11 @@ def _passed(case: Case, name: str, value: Value, dockerfiles: Sequence[str]) -> 
 def _deployed(case: Case) -> list[Deployment]:
     other = Component(name="", path="?")
     return Matching([case.component, other], case.scanned).of(case.component.name, case.environment)
+
+
+def _ships(case: Case, item: Deployment) -> bool:
+    """Whether an image leaves where it is built: one for tests needs nothing."""
+    return bool(_PUSHES.search(case.files.text(item.path) or ""))
 
 
 def _of(item: Deployment, dockerfiles: Sequence[str]) -> bool:

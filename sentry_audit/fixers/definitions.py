@@ -145,7 +145,7 @@ def _arguments(case: Case, deployment: Deployment, text: str, step: Any, ask: As
     if isinstance(asked, Refusal):
         return asked
     listed = items(args)
-    for at, item in enumerate(listed):
+    for at, item in reversed(list(enumerate(listed))):
         name, mark, _ = text_of(item).partition("=")
         if name in SETTING[asked.sort]:
             target = item if mark else listed[at + 1] if at + 1 < len(listed) else None

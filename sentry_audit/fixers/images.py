@@ -30,7 +30,8 @@ def takes(text: str, name: str, line: int) -> Insertion:
             while rows[before - 1].rstrip().endswith("\\"):
                 before += 1
             break
-    return row_start(text, before + 1), f"ARG {name}\nENV {name}=${name}\n"
+    reference = f"${{{name}}}" if before != at and "${" in rows[before - 1] else f"${name}"
+    return row_start(text, before + 1), f"ARG {name}\nENV {name}={reference}\n"
 
 
 def takes_at_end(text: str, name: str) -> Insertion:

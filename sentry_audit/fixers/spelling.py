@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 _PARAMETER = re.compile(r"\$\{\{\s*([\w.]+)\s*\}\}|\$\$?\{([\w.]+)[^{}]*\}|\$\$?(\w+)|\$\((\w+)\)|\{([\w.]+)\}")
 _MODES = frozenset({"NODE_ENV", "RAILS_ENV", "RACK_ENV", "MIX_ENV", "FLASK_ENV", "BABEL_ENV", "PYTHON_ENV"})
+#: Words that tell one end from the other.
+_FRONT = frozenset({"frontend", "front", "web", "client", "browser", "ui", "mobile"})
+_BACK = frozenset({"backend", "back", "server", "api", "worker"})
 _WORD = re.compile(r"[A-Za-z]+")
 
 
@@ -111,7 +114,7 @@ class Spelling(Struct, frozen=True):
         ]
         for item in others:
             for setting in item.settings:
-                if setting.secret and (setting.name in names or names_dsn(setting.secret)):
+                if setting.secret and (setting.name in names or self._may_be(setting.secret)):
                     path = setting.path or item.path
                     if path == self.deployment.path and (
                         written := _written(self.case.files.text(path) or "", setting)
@@ -120,10 +123,21 @@ class Spelling(Struct, frozen=True):
                     if name := self.here(rendered(setting.secret, environment)):
                         return name
         for fact in self.case.scanned:
-            if isinstance(fact, SecretDeclared) and names_dsn(fact.name) and speaks_of(fact.environment, environment):
+            if (
+                isinstance(fact, SecretDeclared)
+                and self._may_be(fact.name)
+                and speaks_of(fact.environment, environment)
+            ):
                 if name := self.here(rendered(fact.name, environment)):
                     return name
         return ""
+
+    def _may_be(self, secret: str) -> bool:
+        """Whether a secret holds a DSN, and its name does not say that it is one of the other end's."""
+        component = self.case.component
+        mine = set(_WORD.findall(f"{component.name} {component.path}".lower()))
+        other = (_BACK if component.ecosystem == "npm" else _FRONT) - mine
+        return names_dsn(secret) and not other & set(_WORD.findall(secret.lower()))
 
     def here(self, name: str) -> str:
         """A name that holds in this environment, with the definition's variable in place of the environment's name."""
@@ -155,12 +169,16 @@ def _styled(others: Sequence[str], word: str) -> str:
 
 
 def _prefix(names: Sequence[str], separator: str) -> str:
-    """The first word of ``names`` where it is that of all, and they are several: ``salon-``."""
-    first = {name.partition(separator)[0] for name in names}
-    if len(set(names)) < 2 or len(first) != 1:
+    """The first words of ``names`` where they are those of all, and they are several: ``salon-``."""
+    parts = [name.split(separator)[:-1] for name in names]
+    if len(set(names)) < 2:
         return ""
-    word = first.pop()
-    return "" if "$" in word or named_in(word) or any(separator not in name for name in names) else word + separator
+    shared: list[str] = []
+    for words in zip(*parts, strict=False):
+        if len(set(words)) > 1 or "$" in words[0] or named_in(words[0]):
+            break
+        shared.append(words[0])
+    return "".join(word + separator for word in shared)
 
 
 def parameter_in(raw: str) -> str:

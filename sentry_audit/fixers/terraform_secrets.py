@@ -11,7 +11,7 @@ from msgspec import Struct
 from sentry_audit.deployment.environments import is_parameter, rendered
 from sentry_audit.deployment.terraform_syntax import blocks
 from sentry_audit.dsn import names_dsn
-from sentry_audit.facts import SecretDeclared
+from sentry_audit.facts import Deployment, SecretDeclared
 from sentry_audit.fixers.texts import indent_at, row_start
 from sentry_audit.fixing import Refusal
 
@@ -72,6 +72,8 @@ def secret(module: Module, service: Block, asked: Given) -> tuple[str, Placed] |
         shown = item.attributes["secret_id"].text.strip('"') if "secret_id" in item.attributes else ""
         if shown and (names_dsn(shown) or shown == wanted) and not {"for_each", "count"} & set(item.attributes):
             return f"{SECRET}.{item.labels[1]}.secret_id", _granted(module, service, item, item.labels[1])
+    if _exists(module, wanted):
+        return f'"{asked.value}"', _reader(module, service, asked.value)
     several = next((item for item in known if "for_each" in item.attributes), None)
     single = [item for item in known if not {"for_each", "count"} & set(item.attributes)]
     if several is not None:
@@ -91,6 +93,37 @@ def secret(module: Module, service: Block, asked: Given) -> tuple[str, Placed] |
     return _copied(module, service, single, asked)
 
 
+def _exists(module: Module, name: str) -> bool:
+    """Whether something else creates the secret, or another deployment has it already: here it is only referred to."""
+    environment = module.case.environment
+    for fact in module.case.scanned:
+        if isinstance(fact, SecretDeclared) and rendered(fact.name, environment) == name:
+            return True
+        if isinstance(fact, Deployment) and fact.origin != "terraform":
+            if any(rendered(item.secret, environment) == name for item in fact.settings if item.secret):
+                return True
+    return False
+
+
+def _reader(module: Module, service: Block, name: str) -> Placed:
+    """The grant for a secret that Terraform does not have, where the module names the service's account."""
+    account = _account(service)
+    if not account:
+        return []
+    text = _member("sentry_dsn", account).replace(f"{SECRET}.sentry_dsn.id", f'"{name}"')
+    return [(service.path, (module.end(service), f"\n\n{text}"))]
+
+
+def _account(service: Block) -> str:
+    """The account that a service runs as, as it stands in a member, or ``""`` if it runs as the default one."""
+    for template in service.blocks("template"):
+        for block in (template, *template.blocks("template"), *template.blocks("spec")):
+            account = block.attributes.get("service_account") or block.attributes.get("service_account_name")
+            if account is not None:
+                return account.text.strip('"') if account.text.startswith('"') else f"${{{account.text}}}"
+    return ""
+
+
 def _copied(module: Module, service: Block, siblings: Sequence[Block], asked: Given) -> tuple[str, Placed]:
     """A secret like the last of ``siblings``, and a grant like its."""
     sibling = siblings[-1]
@@ -104,7 +137,19 @@ def like(sibling: Block, label: str, name: str) -> str:
     text = sibling.source.text.replace("\r\n", "\n")
     text = text.replace(f'"{sibling.labels[1]}"', f'"{label}"', 1)
     value = sibling.attributes["secret_id"].text
-    return text.replace(value, f'"{name}"', 1)
+    text = text.replace(value, f'"{name}"', 1)
+    old = value.strip('"')
+    for spell in (_kebab, _snake):  # its labels may tell its name again
+        text = text.replace(f'"{spell(old)}"', f'"{spell(name)}"') if spell(old) != old else text
+    return text
+
+
+def _kebab(name: str) -> str:
+    return name.lower().replace("_", "-")
+
+
+def _snake(name: str) -> str:
+    return name.lower().replace("-", "_")
 
 
 def behind(module: Module, sibling: Block) -> int:
@@ -139,17 +184,10 @@ def _granted(module: Module, service: Block, sibling: Block, label: str) -> Plac
         if item.kind == "resource" and item.labels[0].startswith("google_project_iam")
     ):
         return []
-    account = next(
-        (
-            item.attributes.get("service_account") or item.attributes.get("service_account_name")
-            for item in service.blocks("template")
-        ),
-        None,
-    )
-    if account is None:
+    account = _account(service)
+    if not account:
         return []
-    member = account.text.strip('"') if account.text.startswith('"') else f"${{{account.text}}}"
-    return [(sibling.path, (behind(module, sibling), "\n\n" + _member(label, member)))]
+    return [(sibling.path, (behind(module, sibling), "\n\n" + _member(label, account)))]
 
 
 def _member(label: str, account: str) -> str:
@@ -221,17 +259,10 @@ def _new(module: Module, service: Block, asked: Given) -> tuple[str, Placed]:
         "  }",
         "}",
     ]
-    account = next(
-        (
-            item.attributes.get("service_account") or item.attributes.get("service_account_name")
-            for item in service.blocks("template")
-        ),
-        None,
-    )
+    account = _account(service)
     text = "\n\n" + "\n".join(rows)
-    if account is not None:
-        member = account.text.strip('"') if account.text.startswith('"') else f"${{{account.text}}}"
-        text += "\n\n" + _member("sentry_dsn", member)
+    if account:
+        text += "\n\n" + _member("sentry_dsn", account)
     return f"{SECRET}.sentry_dsn.secret_id", [(service.path, (module.end(service), text))]
 
 

@@ -88,7 +88,8 @@ def _env(module: Module, service: Block, container: Block, rows: list[str]) -> t
     else:
         image = container.attributes.get("image")
         place = begin + (image.tree.meta.end_pos if image is not None else container.tree.meta.start_pos)
-        at, indent, apart = row_end(text, place), indent_at(text, place), True
+        at, indent = row_end(text, place), indent_at(text, place)
+        apart = bool(re.match(r"\r?\n[ \t]*\r?\n", text[at:]))
     body = "".join(f"{indent}  {row}\n" for row in rows)
     return service.path, (at, f"\n{chr(10) if apart else ''}{indent}env {{\n{body}{indent}}}")
 
