@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import shutil
+from pathlib import Path
 
 import pytest
 
+from sentry_audit.app import Request, check, shipped_checks
 from sentry_audit.fixers import cors, csp, js_hooks, js_public, js_targets
 from sentry_audit.fixers import js_boundaries as boundaries
 from sentry_audit.fixers import js_guards as dsn_guards
@@ -15,12 +17,13 @@ from sentry_audit.fixers import js_options as browser_options
 from sentry_audit.fixers import js_packages as packages
 from sentry_audit.fixers import js_plugins as bundles
 from sentry_audit.fixing import Change, Refusal
+from sentry_audit.model import Status
 from tests.fixing_web import answers, cases, fixed
 from tests.trees import write
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+MODULES = (
+    boundaries, browser_options, bundles, cors, csp, dsn_guards, inits, js_hooks, js_public, js_targets, nextjs, packages,
+)  # fmt: skip
 NEXT = '{"scripts": {"build": "next build"}, "dependencies": {"next": "15.3.0", "react": "19.0.0", "@sentry/nextjs": "^10.20.0"}}'
 VITE = (
     '{"scripts": {"build": "vite build"}, "dependencies": {"react": "19.0.0", "@sentry/react": "^10.20.0"},'
@@ -735,3 +738,109 @@ def test_an_older_next_gets_what_loads_the_init(tmp_path: Path) -> None:
     files = {"package.json": NEXT.replace("15.3.0", "14.2.35"), "src/app/layout.jsx": LAYOUT}
     changed = fixed(tmp_path, files, inits.present, "frontend-init-present", judged_now=OF_INIT)
     assert set(changed) == {"src/instrumentation-client.js", "next.config.mjs"}
+
+
+@pytest.mark.parametrize(
+    ("head", "left"),
+    [
+        (
+            "// A licence.\n// Its second line.\n\n'use client';\n\n",
+            "// A licence.\n// Its second line.\n\n'use client';\n\nIMPORTS\n\n",
+        ),
+        ("// A licence.\n\n", "// A licence.\n\nIMPORTS\n\n"),
+        ("// What it does.\n", "IMPORTS\n\n// What it does.\n"),
+        ("'use client';\n\n// What it does.\n", "'use client';\n\nIMPORTS\n\n// What it does.\n"),
+    ],
+)
+def test_directives_stay_in_front_of_imports(tmp_path: Path, head: str, left: str) -> None:
+    page = "export default function Failed({ error }) {\n  return <p>{error.message ?? 'Sorry'}</p>;\n}\n"
+    changed = fixed(tmp_path, {"package.json": NEXT, "app/error.jsx": head + page}, boundaries.capture, CAPTURES)
+    imports = "import * as Sentry from '@sentry/nextjs';\nimport { useEffect } from 'react';"
+    assert changed["app/error.jsx"].startswith(left.replace("IMPORTS", imports) + "export default")
+
+
+def test_the_sdk_that_a_file_imports_is_used(tmp_path: Path) -> None:
+    app = (
+        "import { setTag } from '@sentry/browser';\nimport { ErrorBoundary } from 'react-error-boundary';\nsetTag('a', 'b');\n\n"
+        "export default function App() {\n  return (\n    <ErrorBoundary\n      fallback={null}\n    >\n      <p />\n"
+        "    </ErrorBoundary>\n  );\n}\n"
+    )
+    files = vite(app) | {
+        "package.json": VITE.replace('"@sentry/react"', '"@sentry/browser": "^10.20.0", "@sentry/react"')
+    }
+    changed = fixed(tmp_path, files, boundaries.capture, CAPTURES)
+    assert changed["src/App.tsx"] == app.replace("setTag }", "setTag, captureException }").replace(
+        "={null}\n",
+        "={null}\n      onError={(error, info) =>\n"
+        "        captureException(error, { contexts: { react: { componentStack: info.componentStack } } })\n      }\n",
+    )
+
+
+# --- the example --------------------------------------------------------------------------------------
+
+EXAMPLE = Path(__file__).parent.parent / "examples" / "shop"
+FIXED = {
+    "frontend-dsn-guard": dsn_guards.fix, CAPTURES: boundaries.capture, REQUESTS: nextjs.request_errors,
+    "frontend-global-error-present": nextjs.global_error, "sampling-per-environment": browser_options.sampling,
+    "source-maps": bundles.source_maps, "release-set": browser_options.release,
+}  # fmt: skip
+#: What the front end's image and its pipeline give the build, once they do.
+IMAGE = """\
+FROM node:22-slim
+WORKDIR /web
+COPY package.json .
+RUN npm install
+COPY . .
+ARG NEXT_PUBLIC_SENTRY_DSN
+ARG NEXT_PUBLIC_ENVIRONMENT
+ARG SENTRY_ORG
+ARG SENTRY_PROJECT
+ARG SENTRY_RELEASE
+RUN --mount=type=secret,id=SENTRY_AUTH_TOKEN,env=SENTRY_AUTH_TOKEN npm run build
+CMD ["npm", "start"]
+"""
+PIPELINE = """
+docker build --tag "eu.gcr.io/shop/web" --build-arg NEXT_PUBLIC_SENTRY_DSN="$DSN" --build-arg NEXT_PUBLIC_ENVIRONMENT="$environment" \\
+  --build-arg SENTRY_ORG=acme --build-arg SENTRY_PROJECT=web --build-arg SENTRY_RELEASE="$COMMIT_SHA" --secret id=SENTRY_AUTH_TOKEN web
+gcloud run deploy "shop-web-$environment" --image eu.gcr.io/shop/web
+"""
+
+
+def test_the_front_end_of_the_example_turns_green(tmp_path: Path) -> None:
+    root = tmp_path / "shop"
+    shutil.copytree(EXAMPLE, root)
+    script = (root / "deploy.sh").read_text(encoding="utf-8").partition("# The DSN comes too late")[0]
+    (root / "deploy.sh").write_text(script + PIPELINE, encoding="utf-8")
+    (root / "web/Dockerfile").write_text(IMAGE, encoding="utf-8")
+    for _ in range(4):
+        for check_id, fixer in FIXED.items():
+            for answer in answers(root, fixer, check_id):
+                for edit in (
+                    answer.edits if isinstance(answer, Change) and answer.edits[0].path.startswith("web/") else ()
+                ):
+                    (root / edit.path).write_text(edit.after or "", encoding="utf-8")
+    [report] = check(Request(root=root, environments=("staging",)))
+    left = {item.check for item in report.findings if item.component == "web" and item.status is Status.GAP}
+    assert left == set()
+    assert not (root / "web/sentry.client.config.ts").exists()
+    before = (EXAMPLE / "web/app/error.tsx").read_text(encoding="utf-8")
+    after = (root / "web/app/error.tsx").read_text(encoding="utf-8")
+    assert [row for row in after.splitlines() if row not in before] == [
+        'import * as Sentry from "@sentry/nextjs";', "    Sentry.captureException(error);",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("check_id", sorted({key for module in MODULES for key in module.FIXERS}))
+def test_the_examples_of_the_catalogue_are_answered(tmp_path: Path, check_id: str) -> None:
+    """Each fixture of a front end in checks.yaml gets a change, or a reason with something to paste or to read."""
+    example = next(item for item in shipped_checks() if item.id == check_id)
+    for index, fail in enumerate(example.examples["fail"]):
+        if not any(path.endswith("package.json") for path in fail.get("files", {})):
+            continue
+        root = write(tmp_path / str(index), fail["files"])
+        for case in cases(root, check_id):
+            module = next(
+                item for item in MODULES if check_id in item.FIXERS and case.component.ecosystem == item.ECOSYSTEM
+            )
+            answer = module.FIXERS[check_id](case)
+            assert isinstance(answer, Change) or answer.reason

@@ -191,7 +191,7 @@ def _library(patch: Patch, imports: Imports, package: str, line: int) -> None:
     else:
         value = attribute(node, "onError")
         if value is None:
-            _attribute(patch, node, f"onError={{{_handler(imports, package)}}}")
+            _attribute(patch, node, _handler(imports, package))
             return
     function = value
     if value.type == "identifier":
@@ -223,12 +223,17 @@ def _at(source: Source, line: int) -> Any:
     raise NotClear(f"the boundary in line {line} of {source.path} was not found again")
 
 
-def _attribute(patch: Patch, element: Any, text: str) -> None:
+def _attribute(patch: Patch, element: Any, handler: str) -> None:
+    """Add ``onError``, on lines of its own where the attributes have theirs."""
     attributes = [child for child in element.named_children if child.type == "jsx_attribute"]
     last = attributes[-1] if attributes else element.child_by_field_name("name")
-    lined = bool(attributes) and attributes[-1].start_point[0] != element.start_point[0]
-    gap = f"{patch.style.end}{patch.indent_of(last)}" if lined else " "
-    patch.insert(last.end_byte, f"{gap}{text}")
+    if not attributes or attributes[-1].start_point[0] == element.start_point[0]:
+        patch.insert(last.end_byte, f" onError={{{handler}}}")
+        return
+    lead, style = patch.indent_of(last), patch.style
+    start, _, call = handler.partition("=> ")
+    inner = f"{style.end}{lead}{style.indent}"
+    patch.insert(last.end_byte, f"{style.end}{lead}onError={{{start}=>{inner}{call}{style.end}{lead}}}")
 
 
 # --- context ------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from sentry_audit.fixers.js_web import NotClear, module_of
+from sentry_audit.javascript.packages import is_browser_sdk
 from sentry_audit.javascript.syntax import string_of, text_of, walk
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class Imports:
     def of(self, package: str, name: str) -> str:
         """``Sentry.captureException``, or ``captureException`` where the file imports names one by one."""
         known = self.patch.source.imports
+        package = next((item.module for item in known.values() if is_browser_sdk(item.module)), package)
         for local, item in known.items():
             if item.module == package and item.name in {"*", "default"} and not self._is_type(package, local):
                 return f"{local}.{name}"
@@ -151,22 +153,31 @@ class Imports:
 
     def _top(self) -> tuple[int, str]:
         """(where the first import goes, what comes before it): behind directives, and a comment that stands alone."""
-        at = 0
-        end = self.patch.style.end
         children: Sequence[Any] = self.root.children
-        lead = ""
+        behind = -1
         for index, node in enumerate(children):
-            directive = (
-                node.type == "expression_statement"
-                and node.named_children[:1]
-                and node.named_children[0].type == "string"
-            )
             following = children[index + 1] if index + 1 < len(children) else None
-            alone = (
-                node.type == "comment" and following is not None and following.start_point[0] > node.end_point[0] + 1
-            )
-            if not (directive or alone or node.type == "hash_bang_line"):
+            if node.type == "comment" or node.type == "hash_bang_line":
+                apart = following is None or following.start_point[0] > node.end_point[0] + 1
+                behind = index if apart and (behind >= 0 or self._is_led(children, index)) else behind
+            elif _is_directive(node):
+                behind = index
+            else:
                 break
-            at = following.start_byte if following is not None else node.end_byte
-            lead = end * 2 if following is None else end if following.start_point[0] == node.end_point[0] + 1 else ""
-        return at, lead
+        if behind < 0:
+            return 0, ""
+        node, end = children[behind], self.patch.style.end
+        following = children[behind + 1] if behind + 1 < len(children) else None
+        if following is None:
+            return node.end_byte, end * 2
+        return following.start_byte, end if following.start_point[0] == node.end_point[0] + 1 else ""
+
+    def _is_led(self, children: Sequence[Any], index: int) -> bool:
+        """Whether only comments stand in front: a licence, say, that is about the file."""
+        return all(node.type in {"comment", "hash_bang_line"} for node in children[: index + 1])
+
+
+def _is_directive(node: Any) -> bool:
+    """Whether a statement is ``"use client"`` or its like, which counts only in front of all others."""
+    inner = node.named_children
+    return bool(node.type == "expression_statement" and inner and inner[0].type == "string")

@@ -208,7 +208,7 @@ def client(analysis: Analysis) -> list[Edit]:
     """``instrumentation-client`` with an init of its own, and what loads it in older versions. Raises NotClear."""
     if (taken := _existing(analysis, "instrumentation-client")) is not None:
         raise NotClear(f"{taken} is there, and no init of it runs")
-    more = []
+    more: list[Edit] = []
     version = re.match(r"(\d+)\.(\d+)", analysis.version("next"))
     if version is not None and (int(version[1]), int(version[2])) < (15, 3):
         if "withSentryConfig" not in analysis.config("next.config"):
