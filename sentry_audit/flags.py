@@ -77,10 +77,9 @@ def cloud_options(
 
 def changer(options: CloudOptions) -> Changer:
     """What changes Google Cloud; loaded only where a run does that."""
-    from importlib import import_module
+    from sentry_audit.sources.gcp.changing import Changer as Changing
 
-    found: Changer = import_module("sentry_audit.sources.gcp.changing").Changer(options)
-    return found
+    return Changing(options)
 
 
 def progress() -> Callable[[int, int, str], None] | None:

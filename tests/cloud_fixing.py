@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sentry_audit import app, engine
+from sentry_audit import app, auditing, engine
 from sentry_audit.cloud import CloudOptions
 from sentry_audit.derive.targets import targets
 from sentry_audit.fixers.cloud import FIXERS
@@ -30,9 +30,9 @@ def cases(root: Path, server: GcpServer, check_id: str, environment: str = "stag
     collected, deriver = app._collect(tree, settings, request)
     components = app._components(collected, ())
     audited = app._audited(deriver, components, environment)
-    snapshot = app._snapshot(request, settings, deriver, components, [audited], None)
-    known = [*(item.fact for item in components[0]), *(item.fact for item in components[1])]
-    facts = [*audited.facts, *app._cloud_facts(known, audited, snapshot, deriver)]
+    snapshot = auditing.snapshot_of(request, settings, deriver, components, [audited], None)
+    known = auditing.facts_of(components)
+    facts = auditing.with_cloud(audited, known, snapshot, deriver).facts
     chosen = engine.select(app.shipped_checks(examples=False), [check_id], [])
     found = engine.evaluate(chosen, facts, audited.problems, known, environment, required=True)
     wanted = targets(

@@ -12,7 +12,7 @@ import pytest
 
 from sentry_audit import app
 from sentry_audit.fixing import Change, Refusal
-from tests.fixing import cases, fixed, fixed_in, offered
+from tests.fixing_capture import cases, fixed, fixed_in, offered
 from tests.trees import IMAGE, SDK, write
 
 SHOP = Path(__file__).parent.parent / "examples" / "shop"

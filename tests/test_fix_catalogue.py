@@ -11,15 +11,12 @@ import pytest
 from sentry_audit.app import Request, shipped_checks
 from sentry_audit.applying import apply, undo
 from sentry_audit.fixing import Plan
-from sentry_audit.model import Status
 from sentry_audit.known_fixers import fixers
+from sentry_audit.model import Status
 from sentry_audit.rehearsing import plan as planned
 from tests.trees import write
 
 BAD = {Status.GAP, Status.UNKNOWN, Status.ERROR}
-#: Examples that only a person can mend, each with what its refusal says.
-LEFT = {
-}  # fmt: skip
 
 
 def _examples() -> list[Any]:

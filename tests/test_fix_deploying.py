@@ -15,7 +15,7 @@ import yaml
 from sentry_audit import app
 from sentry_audit.fixers import bundles, deploying, release_steps, releasing, secret_scripts, terraforming
 from sentry_audit.fixing import Change
-from tests.fixing import apply, audited, bad, cases, fixed, fixed_in, refused
+from tests.fixing_deploy import apply, audited, bad, cases, fixed, fixed_in, refused
 from tests.trees import FASTAPI, IMAGE, SDK
 
 if TYPE_CHECKING:
