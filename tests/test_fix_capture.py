@@ -295,8 +295,10 @@ print(before, kept)
     [
         ("app = FastAPI()\n", "    yield\n    sentry_sdk.flush(timeout=5)\n\n\napp = FastAPI(lifespan=lifespan)\n"),
         (
-            "@asynccontextmanager\nasync def life(app):\n    try:\n        yield\n    finally:\n        print('', end='')\n\n\n"
-            "app = FastAPI(title='x', lifespan=life)\n",
+            (
+                "@asynccontextmanager\nasync def life(app):\n    try:\n        yield\n    finally:\n        print('', end='')\n\n\n"
+                "app = FastAPI(title='x', lifespan=life)\n"
+            ),
             "    finally:\n        print('', end='')\n        sentry_sdk.flush(timeout=5)\n",
         ),
         (
@@ -614,6 +616,14 @@ client.get("/fail", headers={"Authorization": "Bearer x"})
 print(errors()[0]["user"])
 """
     assert python(tmp_path, code) == "{'id': '7'}"
+
+
+def test_who_was_told_by_default_is_told_by_id(tmp_path: Path) -> None:
+    main = "import sentry_sdk\nfrom fastapi import FastAPI\n\nimport people\n\nsentry_sdk.init(send_default_pii=True)\napp = FastAPI()\n"
+    people = USER.replace("    sentry_sdk.init()\n    app = FastAPI()\n", "").partition("    @app.get")[0]
+    texts = fixed(tmp_path, tree(main, **{"people.py": people}), "privacy-default-pii")
+    assert "sentry_sdk.init()" in texts["main.py"]
+    assert "sentry_sdk.set_user(" in texts["people.py"]
 
 
 def test_a_user_of_unknown_shape_is_left(tmp_path: Path) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from sentry_audit.facts import Dependency, Tracing
-from sentry_audit.fixers.common import changed, init_calls, not_python, source_of, version_of
+from sentry_audit.facts import Dependency, RequestContext, Tracing
+from sentry_audit.fixers.common import changed, init_calls, not_python, python_files, source_of, version_of
 from sentry_audit.fixers.listing import list_integrations
+from sentry_audit.fixers.people import set_user
 from sentry_audit.fixers.pycalls import add_arguments, argument, remove_argument, replace_value
 from sentry_audit.fixers.pyimports import add_import
 from sentry_audit.fixing import Refusal
@@ -16,7 +17,7 @@ from sentry_audit.sdk_table import key
 
 if TYPE_CHECKING:
     from sentry_audit.fixers.pysource import Source
-    from sentry_audit.fixing import Case, Change, Fixer
+    from sentry_audit.fixing import Case, Change, Edit, Fixer
     from sentry_audit.python.inits import InitCall
 
 _NO_INIT = "the call of sentry_sdk.init was not found as plain code"
@@ -90,9 +91,23 @@ def keep_personal(case: Case) -> Change | Refusal:
     where = f"{init.module.path}: nothing personal is sent then but what set_user is given"
     if key(version) >= (2, 72):  # the option itself is deprecated from there on, and False is its default
         remove_argument(source, init.call, given)
-        return changed(f"will remove send_default_pii in {where}", [source], safety="review")
-    replace_value(source, init.call, given, "False")
-    return changed(f"will set send_default_pii to False in {where}", [source], safety="review")
+        summary = f"will remove send_default_pii in {where}"
+    else:
+        replace_value(source, init.call, given, "False")
+        summary = f"will set send_default_pii to False in {where}"
+    return changed(summary, [source], safety="review", more=_user_instead(case, init.module.path))
+
+
+def _user_instead(case: Case, path: str) -> tuple[Edit, ...]:
+    """What tells Sentry the user's id from now on, where only ``send_default_pii`` did; nothing if that is not clear."""
+    if not any(isinstance(fact, RequestContext) and fact.has_authentication for fact in case.facts):
+        return ()
+    if python_files(case, ("set_user(",)):
+        return ()
+    told = set_user(case)
+    if isinstance(told, Refusal) or any(edit.path == path for edit in told.edits):
+        return ()
+    return told.edits
 
 
 def restore_scrubber(case: Case) -> Change | Refusal:
