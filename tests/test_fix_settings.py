@@ -101,6 +101,11 @@ CASES = {
         {"main.py": "from pydantic_settings import BaseSettings\n" + FASTAPI + "class Settings(BaseSettings):\n    database_url: str\n    debug: bool = False\n\n    @property\n    def x(self) -> int:\n        return 1\nsettings = Settings()\napp = FastAPI()\n"},
         "main.py", "    debug: bool = False\n", "    debug: bool = False\n    sentry_dsn: str | None = None\n",
     ),
+    "a field of pydantic's beside Field(default=…)": (
+        "config-dsn-field",
+        {"main.py": "from pydantic import Field\nfrom pydantic_settings import BaseSettings\n" + FASTAPI + "class Settings(BaseSettings):\n    url: str = Field(default='')\nsettings = Settings()\napp = FastAPI()\n"},
+        "main.py", "    url: str = Field(default='')\n", "    url: str = Field(default='')\n    sentry_dsn: str | None = Field(default=None)\n",
+    ),
     "a field in capitals": (
         "config-dsn-field",
         {"main.py": "from typing import Optional\nfrom pydantic import BaseSettings\n" + FASTAPI + "class Settings(BaseSettings):\n    DATABASE_URL: Optional[str] = None\n    class Config:\n        env_file = '.env'\nsettings = Settings()\napp = FastAPI()\n"},
@@ -170,6 +175,7 @@ def test_settings_are_put_right(tmp_path: Path, name: str) -> None:
 
 
 REFUSED = {
+    "a class without an object": ("config-dsn-field", FASTAPI + "from pydantic_settings import BaseSettings\nclass Settings(BaseSettings):\n    url: str\napp = FastAPI()\n"),
     "production only": ("backend-init-enabled", "import os\n" + main("if os.getenv('ENVIRONMENT') == 'production':", "    sentry_sdk.init()")),
     "a switch of another sort": ("backend-init-enabled", main("DEBUG = True", "if not DEBUG:", "    sentry_sdk.init()")),
     "a DSN in a longer text": ("dsn-hardcoded", main(f'DSNS = "{DSN} {DSN}"', "sentry_sdk.init()")),

@@ -182,6 +182,32 @@ def test_settings_of_pydantic_s_are_what_init_reads(tmp_path: Path) -> None:
     ast.parse(changed["app/observability.py"])
 
 
+def test_an_environment_that_is_no_text_is_no_label(tmp_path: Path) -> None:
+    files = {
+        "requirements.txt": SDK + "pydantic-settings\n",
+        "config.py": "from enum import Enum\nfrom pydantic_settings import BaseSettings\nclass Stage(Enum):\n    A = 'a'\nclass Settings(BaseSettings):\n    environment: Stage = Stage.A\nsettings = Settings()\n",
+        "main.py": "from fastapi import FastAPI\nfrom config import settings\napp = FastAPI(title=settings.environment.value)\n",
+    }
+    changed = fixed(tmp_path, files, "backend-init-present", opens=JUDGED_NOW)
+    assert "    sentry_environment: str | None = None\n" in changed["config.py"]
+    assert "environment=settings.sentry_environment,\n" in changed["observability.py"]
+
+
+def test_a_script_imports_what_stands_beside_it(tmp_path: Path) -> None:
+    files = {
+        "requirements.txt": "requests\nsentry-sdk>=2.64,<3\n",
+        "Dockerfile": 'FROM python:3.12\nCOPY . .\nRUN pip install -r requirements.txt\nCMD ["python", "work/job.py"]\n',
+        "work/__init__.py": "",
+        "work/job.py": 'import requests\n\nif __name__ == "__main__":\n    requests.get("http://x")\n',
+    }
+    changed = fixed(tmp_path / "a", files, "backend-init-present", opens=JUDGED_NOW)
+    assert changed["work/job.py"].startswith("import requests\n\nfrom observability import init_sentry\n")
+    moved = {**files, "work/job.py": "import sys\nsys.path.insert(0, 'x')\n" + files["work/job.py"]}
+    found = answer(tmp_path / "b", moved, "backend-init-present")
+    assert isinstance(found, Refusal)
+    assert "sys.path" in found.reason
+
+
 def test_without_the_package_there_is_no_init(tmp_path: Path) -> None:
     found = answer(
         tmp_path,

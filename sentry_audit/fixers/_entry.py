@@ -144,6 +144,9 @@ def _root(case: Case, importer: Module) -> str:
     """The folder that absolute imports of the project start from."""
     stem = importer.path.removesuffix(".py").removesuffix("/__init__")
     for word in case.component.start:
+        entry = next(iter(service_of(case).entries), "")
+        if word.endswith(".py") and f"/{entry}".endswith(f"/{word.removeprefix('./').rpartition('/')[2]}"):
+            return dirname(entry)  # what Python puts first on sys.path for a script
         tail = word.partition(":")[0].replace(".", "/")
         if "/" in tail and not word.endswith(".py") and f"/{stem}".endswith(f"/{tail}"):
             return stem[: -len(tail)].rstrip("/")

@@ -89,7 +89,7 @@ def new_fields(case: Case, cls: Held, options: tuple[str, ...], name: str = "") 
         _, kind, default = FIELDS[option]
         shown = nullable(source, kind) if default == "None" else kind
         if cls.family.reads_environment:
-            value = _aliased(module, default, alias_of(case, cls, option), source.quote)
+            value = _aliased(module, default, alias_of(case, cls, option), source.quote, wrapped=_wraps(cls))
             if value is None:
                 return None
             rows.append(f"{field}: {shown} = {value}")
@@ -109,13 +109,45 @@ def new_fields(case: Case, cls: Held, options: tuple[str, ...], name: str = "") 
     return [*splices, (place, place, lead + text)]
 
 
-def _aliased(module: Module, default: str, alias: str, quote: str) -> str | None:
+def _aliased(module: Module, default: str, alias: str, quote: str, *, wrapped: bool) -> str | None:
     if not alias:
-        return default
+        return f"Field(default={default})" if wrapped else default
     if "Field" not in module.aliases:
         return None
     keyword = "env" if module.aliases["Field"].module == "pydantic" and _is_v1(module) else "validation_alias"
     return f"Field({default}, {keyword}={quote}{alias}{quote})"
+
+
+def _wraps(cls: Held) -> bool:
+    """Whether the field after which new ones go is written ``Field(default=…)``."""
+    value = getattr(_last_field(cls), "value", None)
+    return (
+        isinstance(value, ast.Call)
+        and ast.unparse(value.func) == "Field"
+        and any(item.arg == "default" for item in value.keywords)
+    )
+
+
+def object_name(cls: Held) -> str:
+    """The name of the class's one object at the top of its module (``settings = Settings()``); ``""`` if it has none."""
+    for name, statements in cls.module.definitions.items():
+        value = getattr(statements[-1], "value", None)
+        if (
+            isinstance(value, ast.Call) and not value.args and not value.keywords
+            and ast.unparse(value.func) == cls.ref.node.name
+        ):  # fmt: skip
+            return name
+    return ""
+
+
+def is_text(cls: Held, field: str) -> bool:
+    """Whether a field is annotated as a text: an Enum is no label."""
+    for ref in cls.family.classes:
+        for item in ref.node.body:
+            if target(item) == field and isinstance(item, ast.AnnAssign):
+                names = {node.id for node in ast.walk(item.annotation) if isinstance(node, ast.Name)}
+                return names <= {"str", "Optional", "Literal", "Annotated", "Union"}
+    return False
 
 
 def _is_v1(module: Module) -> bool:

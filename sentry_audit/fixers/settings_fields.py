@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sentry_audit.facts import SdkInit
 from sentry_audit.fixers._code import analysed, plural, source_of, with_argument
-from sentry_audit.fixers._settings import FIELDS, Held, field_name, gap, new_fields
+from sentry_audit.fixers._settings import FIELDS, Held, field_name, gap, new_fields, object_name
 from sentry_audit.fixers._source import splice
 from sentry_audit.fixers._style import nullable
 from sentry_audit.fixing import Change, Edit, Refusal
@@ -45,6 +45,10 @@ def _add(case: Case, option: str, name: str = "") -> Change | Refusal:
         return found
     _, cls = found
     field = name or field_name(cls, option)
+    if not analysed(case).reached and not object_name(cls):
+        return Refusal(
+            reason=f"nothing initialises Sentry yet, and {cls.ref.node.name} has no object that an init could read"
+        )
     splices = new_fields(case, cls, (option,), name)
     if splices is None:
         where = f"{cls.module.path}:{cls.ref.node.lineno}"

@@ -12,7 +12,7 @@ from sentry_audit.facts import Deployment, EnvVar, SdkDependency, SdkSetup, Work
 from sentry_audit.fixers import _imports
 from sentry_audit.fixers._code import analysed, own_module, service_of, source_of
 from sentry_audit.fixers._entry import Start, called, import_of, loaded, start_of, started_at
-from sentry_audit.fixers._settings import FIELDS, Held, alias_of, field_name, new_fields
+from sentry_audit.fixers._settings import FIELDS, Held, alias_of, field_name, is_text, new_fields, object_name
 from sentry_audit.fixers._source import line_end, splice
 from sentry_audit.fixers._template import Style, Values, module_text, of_environment
 from sentry_audit.fixers.templates import with_names
@@ -50,6 +50,8 @@ def add_init(case: Case) -> Change | Refusal:
     start = start_of(case)
     if start is None:
         return Refusal(reason="where it starts was not found, so nothing can call init there")
+    if "sys.path." in start.module.text:
+        return Refusal(reason=f"{start.module.path} changes sys.path: how it would import a new module is not certain")
     folder = dirname(start.module.path)
     if basename(folder) == "settings" and start.statement is None:
         folder = dirname(folder)
@@ -119,13 +121,10 @@ def _settings_object(case: Case, start: Start) -> tuple[Held, str] | None:
         module = case.program.module(path)
         if module is None or not deployed(path) or path == start.module.path:
             continue
-        for name, statements in module.definitions.items():
-            value = getattr(statements[-1], "value", None)
-            if not isinstance(value, ast.Call) or not isinstance(value.func, ast.Name) or value.args or value.keywords:
-                continue
-            node = next((item for item in module.classes if item.name == value.func.id), None)
-            if node is not None and (family := ancestry(resolver, ClassRef(module, node))).reads_environment:
-                found.append((Held(ClassRef(module, node), family), name))
+        for node in module.classes:
+            held = Held(ClassRef(module, node), ancestry(resolver, ClassRef(module, node)))
+            if held.family.reads_environment and (name := object_name(held)):
+                found.append((held, name))
     return found[0] if len(found) == 1 else None
 
 
@@ -134,7 +133,7 @@ def _of_settings(case: Case, found: tuple[Held, str], path: str, edits: list[Edi
     held, name = found
     known = field_names(held.family)
     lower = {item.lower(): item for item in known}
-    label = next((item for item in known if ENVIRONMENT_FIELD.search(item)), "")
+    label = next((item for item in known if ENVIRONMENT_FIELD.search(item) and is_text(held, item)), "")
     fields: dict[str, str] = {"environment": label} if label else {}
     for option in ("dsn", "environment", "release", "traces_sample_rate"):
         fields.setdefault(option, lower.get(FIELDS[option][0], ""))
@@ -145,9 +144,10 @@ def _of_settings(case: Case, found: tuple[Held, str], path: str, edits: list[Edi
             return None
         edits.append(Edit(held.module.path, splice(held.module.text, splices)))
         fields |= {option: field_name(held, option) for option in lacking}
-    importer = _in_folder_of(case, path, held.module)
-    if importer is None:
+    start = start_of(case)
+    if start is None or dirname(start.module.path) != dirname(path):
         return None
+    importer = import_of(case, start.module, held.module.path, name)
     dotted = {option: f"{name}.{field}" for option, field in fields.items()}
     rate = dotted["traces_sample_rate"]
     prefix = prefix_of(held.family)
@@ -160,23 +160,6 @@ def _of_settings(case: Case, found: tuple[Held, str], path: str, edits: list[Edi
         dsn=dotted["dsn"], environment=dotted["environment"], release=dotted["release"], rate=rate, variables=tuple(variables),
         own_imports=(importer,),
     )  # fmt: skip
-
-
-def _in_folder_of(case: Case, path: str, settings: Module) -> str | None:
-    """How the new module imports the settings object: as the entry file of its folder would."""
-    start = start_of(case)
-    if start is None or dirname(start.module.path) != dirname(path):
-        return None
-    name = next(
-        (
-            name
-            for name, statements in settings.definitions.items()
-            if isinstance(getattr(statements[-1], "value", None), ast.Call)
-            and any(item.name == getattr(statements[-1].value.func, "id", "") for item in settings.classes)  # type: ignore[attr-defined]
-        ),
-        "",
-    )
-    return import_of(case, start.module, settings.path, name) if name else None
 
 
 def _templates(case: Case, names: Iterable[str]) -> list[Edit]:
