@@ -844,3 +844,49 @@ def test_the_examples_of_the_catalogue_are_answered(tmp_path: Path, check_id: st
             )
             answer = module.FIXERS[check_id](case)
             assert isinstance(answer, Change) or answer.reason
+
+
+def test_a_variable_has_the_prefix_that_the_bundler_is_told(tmp_path: Path) -> None:
+    main = (
+        "import * as Sentry from '@sentry/react';\nSentry.init({ dsn: import.meta.env.APP_SENTRY_DSN, "
+        "integrations: [Sentry.browserTracingIntegration()], tracesSampleRate: 0.5 });\n"
+    )
+    files = {"package.json": VITE, "index.html": PAGE, "src/main.tsx": main}
+    files["vite.config.ts"] = "export default { envPrefix: 'APP_', plugins: [] };\n"
+    changed = fixed(tmp_path, files, browser_options.sampling, "sampling-per-environment")
+    assert "Number(import.meta.env.APP_SENTRY_TRACES_SAMPLE_RATE || '0.5')" in changed["src/main.tsx"]
+
+
+def test_a_variable_that_is_put_in_by_its_name_is_left_to_a_person(tmp_path: Path) -> None:
+    main = (
+        "import * as Sentry from '@sentry/react';\nSentry.init({ dsn: process.env.SENTRY_DSN, "
+        "integrations: [Sentry.browserTracingIntegration()], tracesSampleRate: 0.5 });\n"
+    )
+    config = "export default { define: { 'process.env.SENTRY_DSN': JSON.stringify(process.env.SENTRY_DSN) } };\n"
+    write(tmp_path, {"package.json": VITE, "index.html": PAGE, "src/main.tsx": main, "vite.config.ts": config})
+    [answer] = answers(tmp_path, browser_options.sampling, "sampling-per-environment")
+    assert isinstance(answer, Refusal)
+    assert "told of by its name" in answer.reason
+
+
+def test_an_sdk_that_is_too_old_is_not_exchanged(tmp_path: Path) -> None:
+    manifest = NEXT.replace("@sentry/nextjs", "@sentry/react").replace("^10.20.0", "^6.11.0")
+    write(tmp_path, {"package.json": manifest, "instrumentation-client.ts": INIT.replace("nextjs", "react")})
+    [answer] = answers(tmp_path, packages.matching, "frontend-sdk-matches-framework")
+    assert isinstance(answer, Refusal)
+
+
+def test_a_variable_of_typed_code_is_said_to_be_there(tmp_path: Path) -> None:
+    files = both(OPEN, TRACES)
+    files |= {
+        "web/package.json": NEXT, "web/tsconfig.json": "{}", "web/app/layout.tsx": LAYOUT,
+        "web/app/api.ts": "'use client';\nexport const API_URL = process.env.NEXT_PUBLIC_API_URL;\n"
+        "export const users = () => fetch(`${API_URL}/users`);\n",
+        "web/app/page.tsx": "import { users } from './api';\nexport default function Page() {\n  users();\n  return <p />;\n}\n",
+        "web/instrumentation-client.ts": INIT.replace("SENTRY_DSN,\n", "SENTRY_DSN,\n  tracesSampleRate: 0.2,\n"),
+    }  # fmt: skip
+    files = {path: text for path, text in files.items() if not path.startswith(("web/src", "web/index"))}
+    changed = fixed(tmp_path, files, js_targets.fix, "trace-propagation")
+    assert (
+        "  tracePropagationTargets: [process.env.NEXT_PUBLIC_API_URL!],\n" in changed["web/instrumentation-client.ts"]
+    )

@@ -83,6 +83,10 @@ def matching(case: Case) -> Change:
             f"what {old} has and {new} has not was not compared", f"npm uninstall {old} && npm install {new}"
         )
     specifier, section, _ = frontend.manifest.dependencies[old]
+    if (analysis.major(old) or 8) < 8:
+        raise NotClear(
+            f"{old} {specifier} is older than what {new} needs here: upgrade it first", f"npm install {new}@{SDK}"
+        )
     edits = [Edit(path, added(removed(text, section, old), section, new, specifier))]
     for user in analysis.files.search([old]):
         if not analysis.frontend.within(user) or user.endswith((".md", ".json", ".yaml", ".lock")):

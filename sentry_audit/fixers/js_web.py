@@ -212,7 +212,15 @@ def reads(analysis: Analysis, name: str) -> str:
     if framework in {"nextjs", "cra", "gatsby", "vue"}:
         return f"process.env.{PREFIXES[framework][0]}{name}"
     if framework in {"vite", "remix"}:
-        return f"import.meta.env.{PREFIXES[framework][0]}{name}"
+        known = next((item for item in analysis.variables.values() if item.evidence is not None), None)
+        if known is not None and known.evidence is not None and "process.env" in known.evidence.saw:
+            raise NotClear(
+                f"{known.evidence} reads {known.name}, which the bundler is told of by its name: tell it of {name} too"
+            )
+        given = re.search(r"envPrefix\s*:\s*(\[[^\]]*\]|[\"'][^\"']*[\"'])", analysis.config("vite.config"))
+        prefixes = re.findall(r"[\"']([A-Z_]+)[\"']", given[1]) if given else []
+        usual = PREFIXES[framework][0]
+        return f"import.meta.env.{usual if usual in prefixes or not prefixes else prefixes[0]}{name}"
     raise NotClear(f"how a {framework} front end reads a variable of its build is not known well enough to write it")
 
 
