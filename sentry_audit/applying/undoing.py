@@ -61,7 +61,8 @@ def undo(root: Path, run: str = "", *, cloud: Callable[[], Changer] | None, repo
 
 def _chosen(known: list[Run], name: str) -> Run:
     if not name:
-        left = [run for run in known if run.state in {"applied", "unfinished", "undoing", "partly undone"}]
+        whole = [run for run in known if run.state in {"applied", "unfinished", "undoing"}]
+        left = whole or [run for run in known if run.state == "partly undone"]
         if not left:
             raise UsageError("there is no run to undo here", _HINT if known else "fix has not been run on this root")
         return left[-1]
