@@ -141,13 +141,13 @@ def release(case: Case) -> Change:
         )
     known = next(iter(_public(case, analysis, _RELEASES)), "")
     if given is None and not known:
+        from sentry_audit.fixers.js_packages import refreshed
         from sentry_audit.fixers.js_plugins import plugged
 
         if not analysis.plugins:
             edits, tool = plugged(analysis)
-            return answered(
-                f"will let {tool} put the release, and its source maps, into what it builds", edits, "review"
-            )
+            also = refreshed(analysis) if len(edits) > 1 else ""
+            return answered(f"will let {tool} put the release in, and upload the source maps{also}", edits, "review")
         if "SENTRY_RELEASE" in case.finding.message:
             raise NotClear(
                 f"{analysis.plugins[0].name} takes the release from SENTRY_RELEASE: give the build the commit in it",
