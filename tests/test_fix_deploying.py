@@ -484,3 +484,10 @@ def test_a_secret_that_others_have_is_not_created_again(tmp_path: Path) -> None:
     assert 'secret  = "sentry-dsn-staging"' in text
     assert 'resource "google_secret_manager_secret" "sentry_dsn"' not in text
     assert 'secret_id = "sentry-dsn-staging"\n  role      = "roles/secretmanager.secretAccessor"' in text
+
+
+def test_a_build_for_tests_is_given_nothing(tmp_path: Path) -> None:
+    workflow = "on: push\njobs:\n  ci:\n    steps:\n    - run: docker build web\n"
+    files = {**WEB, ".github/workflows/ci.yml": workflow}
+    refusal = refused(tmp_path, files, "frontend-dsn-provided", bundles.provide_dsn)
+    assert "was not found" in refusal.reason

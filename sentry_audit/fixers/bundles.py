@@ -6,6 +6,7 @@ import re
 from posixpath import join, normpath
 from typing import TYPE_CHECKING
 
+from sentry_audit.deployment.cloudbuild import is_cloudbuild
 from sentry_audit.deployment.matching import Matching
 from sentry_audit.deployment.workflows import is_workflow
 from sentry_audit.facts import Component, DeployedEnvironment, Deployment, FrontendVariable, Image
@@ -30,7 +31,10 @@ if TYPE_CHECKING:
 
 #: A build with more arguments than fit here has one a row.
 _WIDEST_BUILD = 72
-_PUSHES = re.compile(r"docker['\", ]+push|\bpush\b|--push\b|builds\s+submit|kaniko|^images:", re.MULTILINE)
+_PUSHES = re.compile(
+    r"docker\s+push|--push\b|\bpush:\s*(true|['\"]?\$\{\{)|builds\s+submit|kaniko|^images:", re.MULTILINE
+)
+_PUSHES_STEP = re.compile(r"['\"]push['\"]|^\s*-\s*push\b|\[push,", re.MULTILINE)
 #: The kinds of place that build: each reads values in its own way.
 SCRIPT, WORKFLOW, CLOUDBUILD = "script", "workflow", "cloudbuild"
 
@@ -109,7 +113,8 @@ def _deployed(case: Case) -> list[Deployment]:
 
 def _ships(case: Case, item: Deployment) -> bool:
     """Whether an image leaves where it is built: one for tests needs nothing."""
-    return bool(_PUSHES.search(case.files.text(item.path) or ""))
+    text = case.files.text(item.path) or ""
+    return bool(_PUSHES.search(text)) or (is_cloudbuild(item.path) and bool(_PUSHES_STEP.search(text)))
 
 
 def _of(item: Deployment, dockerfiles: Sequence[str]) -> bool:

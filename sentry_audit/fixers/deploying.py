@@ -124,7 +124,9 @@ def _dsn(case: Case, names: tuple[str, ...], targets: Sequence[Deployment]) -> C
         return Refusal(reason=placed.reason, commands=placed.commands or paste)
     paths = ", ".join(dict.fromkeys(item.path for item in targets))
     where = f"the secret {secrets[0]}" if secrets and "$" not in secrets[0] else "its secret"
-    return Change(summary=f"will pass {name} from {where} in {paths}", safety="review", edits=edits(case, placed))
+    first = any('"google_secret_manager_secret" "sentry_dsn"' in insertion[1] for _, insertion in placed)
+    more = "; the new secret needs a version before the service is applied" if first else ""
+    return Change(summary=f"will pass {name} from {where} in {paths}{more}", safety="review", edits=edits(case, placed))
 
 
 def keep_dsn(case: Case) -> Change | Refusal:
