@@ -19,8 +19,13 @@ Tally: TypeAlias = "dict[tuple[str, str], Counter[Status]]"
 _BAD = frozenset({Status.GAP, Status.UNKNOWN, Status.ERROR})
 
 
-def worse(before: Sequence[Finding], after: Sequence[Finding], but: Collection[str] = ()) -> list[Finding]:
-    """What of ``after`` is a gap or not decided, and was neither ``before``, or is a gap more often; not checks of ``but``."""
+def worse(
+    before: Sequence[Finding], after: Sequence[Finding], but: Collection[str] = (), *, revealing: bool = False
+) -> list[Finding]:
+    """What of ``after`` is a gap or not decided, and was neither ``before``, or is a gap more often; not checks of ``but``.
+
+    ``revealing``: what had nothing to judge before may be a gap now, as the options of an init that never ran.
+    """
     old, new = tally(before), tally(after)
     found = []
     for item in after:
@@ -29,6 +34,8 @@ def worse(before: Sequence[Finding], after: Sequence[Finding], but: Collection[s
             continue
         was = old.get(key, Counter())
         fresh = not any(was[status] for status in _BAD)
+        if revealing and fresh and was[Status.SKIPPED] and not was[Status.PASS] and item.status is not Status.ERROR:
+            continue
         more = item.status is Status.GAP and 0 < was[Status.GAP] < new[key][Status.GAP]
         if fresh or more or (item.status is Status.ERROR and not was[Status.ERROR]):
             found.append(item)

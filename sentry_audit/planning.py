@@ -58,6 +58,7 @@ class Scope(Struct, frozen=True, kw_only=True):
 
     ``cloud_checks`` judge Google Cloud, which no edit of a file changes; ``deployed_later`` are those of them that say
     only that a deploy is due. ``unproven``: keep changes also where a new audit cannot tell whether they closed the gap.
+    ``revealing`` are the checks whose gaps keep others from being judged at all.
     """
 
     wanted: frozenset[str] | None = None
@@ -66,6 +67,7 @@ class Scope(Struct, frozen=True, kw_only=True):
     unproven: bool = False
     cloud_checks: frozenset[str] = frozenset()
     deployed_later: frozenset[str] = frozenset()
+    revealing: frozenset[str] = frozenset()
 
 
 class _Offer(Struct, frozen=True):
@@ -189,7 +191,8 @@ class _Planner:
             together += more
             trial = trial | {edit.path: edit.after for item in more for edit in item.change.edits}
             after = self.ground.audit(trial)
-        spoilt = worse(self.now.findings, after.findings, self.scope.cloud_checks)
+        revealing = offer.key[0] in self.scope.revealing
+        spoilt = worse(self.now.findings, after.findings, self.scope.cloud_checks, revealing=revealing)
         gone = gained(self.now.findings, after.findings)
         status = tally(after.findings).get((offer.key[0], offer.key[1]), Counter())
         if spoilt:

@@ -24,7 +24,7 @@ from sentry_audit.auditing import (
 from sentry_audit.errors import NothingAudited, UsageError
 from sentry_audit.fixing import Case
 from sentry_audit.known_fixers import fixers
-from sentry_audit.model import Status
+from sentry_audit.model import Link, Status
 from sentry_audit.planning import Audit, Scope
 from sentry_audit.planning import plan as planned
 from sentry_audit.sources.overlay import Overlay, refusal
@@ -40,6 +40,10 @@ if TYPE_CHECKING:
     from sentry_audit.facts import Component
     from sentry_audit.fixing import Edit, Fixer, Plan
     from sentry_audit.model import Finding, Report
+
+
+#: Where these break, nothing after them runs: closing their gaps shows what could not be judged before.
+_REVEALING = frozenset({Link.SDK, Link.INIT})
 
 
 class Planned(Struct, frozen=True):
@@ -84,6 +88,7 @@ def plan(
         unproven=unproven,
         cloud_checks=_judging(stage.checks, _cloud_kinds()),
         deployed_later=_judging(stage.checks, {"deploy_drift"}),
+        revealing=frozenset(item.id for item in stage.checks if item.link in _REVEALING),
     )
     found = planned(stage, fixers() if known is None else known, scope, stage.environment, __version__)
     edits = {change.path: change.after for step in found.steps for change in step.files}

@@ -78,15 +78,15 @@ def test_the_shop_is_given_what_its_deployment_owes_it(tmp_path: Path) -> None:
     ) in script
     assert 'SENTRY_ENVIRONMENT=$environment,ENVIRONMENT=$environment,SENTRY_RELEASE=$(git rev-parse HEAD)"' in script
     assert (
-        "docker build \\\n"
+        "docker build --secret id=SENTRY_AUTH_TOKEN --build-arg SENTRY_ORG=shop --build-arg SENTRY_PROJECT=web \\\n"
         '  --build-arg "NEXT_PUBLIC_ENVIRONMENT=$environment" \\\n'
         '  --build-arg "NEXT_PUBLIC_SENTRY_DSN=$(gcloud secrets versions access latest --secret="sentry-dsn-$environment")" \\\n'
-        '  --build-arg "NEXT_PUBLIC_SENTRY_RELEASE=$(git rev-parse HEAD)" \\\n'
+        '  --build-arg "SENTRY_RELEASE=$(git rev-parse HEAD)" \\\n'
         '  --tag "$web" web\n'
     ) in script
     image = (root / "web/Dockerfile").read_text()
     assert "ARG NEXT_PUBLIC_SENTRY_DSN\nENV NEXT_PUBLIC_SENTRY_DSN=$NEXT_PUBLIC_SENTRY_DSN\n" in image
-    assert image.index("ENV NEXT_PUBLIC_SENTRY_RELEASE") < image.index("RUN npm run build")
+    assert image.index("ENV SENTRY_RELEASE") < image.index("npm run build")
 
 
 def examples() -> list[tuple[str, dict[str, str]]]:
