@@ -19,7 +19,7 @@ demo: $(STAMP) ## Audit the example project, and the local cloud that it is depl
 	@$(BIN)/python scripts/demo.py
 
 test: $(STAMP) ## Run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 3
 
 lint: $(STAMP) ## ruff (lint and format) and mypy --strict
 	$(BIN)/ruff check .
