@@ -5,6 +5,7 @@ The use cases (``app``, ``rehearsing``) put them together; each works on any tre
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -71,6 +72,12 @@ def sdk_table() -> SdkTable:
     from sentry_audit.sdk_table import SdkTable
 
     return SdkTable.loads((DATA / "sentry_sdk.json").read_text(encoding="utf-8"))
+
+
+@cache
+def fixable() -> frozenset[str]:
+    """The checks of the catalogue whose gaps ``fix`` may close by itself."""
+    return frozenset((DATA / "fixable.txt").read_text(encoding="utf-8").split())
 
 
 def open_tree(request: Request) -> tuple[Tree, Settings]:
@@ -156,7 +163,7 @@ def report(
     environment, facts = audited.environment, audited.facts
     required = settings.requires_sentry(environment)
     problems = audited.problems + collected.problems + collected.tree.problems
-    findings = engine.evaluate(checks, facts, problems, components, environment, required)
+    findings = engine.evaluate(checks, facts, problems, components, environment, required, fixable())
     selected = {check.link for check in checks}
     links = []
     for item in components:

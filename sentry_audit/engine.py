@@ -14,7 +14,7 @@ from sentry_audit.model import Confidence, Evidence, Finding, Problem, Remedy, S
 from sentry_audit.predicates import holds
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from sentry_audit.checks import Check
 
@@ -49,8 +49,12 @@ def evaluate(
     components: Sequence[Component],
     environment: str,
     required: bool,
+    fixable: Collection[str] = (),
 ) -> tuple[Finding, ...]:
-    """At least one finding per check and component; ``required`` says whether Sentry is, in ``environment``."""
+    """At least one finding per check and component; ``required`` says whether Sentry is, in ``environment``.
+
+    ``fixable`` are the checks whose gaps ``fix`` may close by itself.
+    """
     groups: dict[tuple[str, str], list[Fact]] = {}
     for fact in facts:
         groups.setdefault((fact.kind, fact.component), []).append(fact)
@@ -66,7 +70,7 @@ def evaluate(
                 fix = check.fix.of(component.ecosystem) if check.fix is not None else None
                 mine_ = check if fix is check.fix else replace(check, fix=fix)
                 judged = _judge(mine_, mine, problems, component.name, environment, required)
-                found += [_placed(item, component) for item in judged]
+                found += [_placed(_offered(item, fixable), component) for item in judged]
             except Exception as error:  # noqa: BLE001 - a check that crashes is reported as one, never skipped
                 found.append(
                     _finding(
@@ -78,6 +82,14 @@ def evaluate(
                     )
                 )
     return tuple(found)
+
+
+def _offered(finding: Finding, fixable: Collection[str]) -> Finding:
+    """A gap that can be fixed says so, and how."""
+    if finding.remedy is None or finding.check not in fixable:
+        return finding
+    command = f"sentry-audit fix --env {finding.environment} --only {finding.check}"
+    return replace(finding, remedy=replace(finding.remedy, fixable=True, command=command))
 
 
 def _placed(finding: Finding, component: Component) -> Finding:

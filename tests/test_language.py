@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import runpy
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -14,6 +15,7 @@ from msgspec.structs import replace
 
 from sentry_audit import app
 from sentry_audit.app import checks_text, shipped_checks
+from sentry_audit.auditing import fixable
 from sentry_audit.catalogue import run_examples
 from sentry_audit.checks import load, schema
 from sentry_audit.engine import evaluate, exit_code, select
@@ -22,8 +24,7 @@ from sentry_audit.facts import Component, Dsn, Fact
 from sentry_audit.model import Evidence, Problem, Severity, Status
 from sentry_audit.predicates import OPERATORS, conditions, holds
 
-if TYPE_CHECKING:
-    from pathlib import Path
+ROOT = Path(__file__).parent.parent
 
 CHECK = """\
 checks:
@@ -97,6 +98,11 @@ def test_without_their_examples_the_shipped_checks_are_the_same(monkeypatch: pyt
 def test_the_catalogue_is_there_as_json_and_only_for_the_text_that_it_was_made_of() -> None:
     assert app._parsed(checks_text()) is not None, "run: python scripts/generate_checks_data.py"
     assert app._parsed(checks_text() + "\n") is None
+
+
+def test_what_can_be_fixed_is_listed_as_it_is() -> None:
+    script = runpy.run_path(str(ROOT / "scripts" / "generate_checks_data.py"))
+    assert sorted(fixable()) == script["fixable"](), "run: python scripts/generate_checks_data.py"
 
 
 def test_an_audit_of_a_tree_without_yaml_loads_no_yaml_parser(tmp_path: Path) -> None:

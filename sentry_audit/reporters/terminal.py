@@ -291,6 +291,11 @@ def _footer(page: Page, report: Report, gaps: Sequence[Entry], open_: Sequence[E
         parts = [f"{severities.count(level)} {level.value}" for level in _SEVERITIES if level in severities]
         words[0] += f" ({', '.join(parts)})"
     page.row([(" · ".join(words) or "no check was run", "bold")])
+    fixable = sum(bool(finding.remedy and finding.remedy.fixable) for finding in report.findings)
+    if fixable:
+        command = f"sentry-audit fix --env {report.environment} --dry-run"
+        told = f"{fixable} of {counts[Status.GAP.value]} may be fixed: "
+        page.row([(told, ""), (command, "cyan")], hang=2)
     check = _next(report, gaps, open_)
     left: list[Span] = [("next: ", "bold"), (f"sentry-audit explain {check}", "cyan")] if check else []
     if left:
