@@ -206,15 +206,19 @@ def _is_import(node: object) -> bool:
 
 def client(analysis: Analysis) -> list[Edit]:
     """``instrumentation-client`` with an init of its own, and what loads it in older versions. Raises NotClear."""
-    if (taken := _existing(analysis, "instrumentation-client")) is not None:
-        raise NotClear(f"{taken} is there, and no init of it runs")
+    taken = _existing(analysis, "instrumentation-client")
+    starts = any(item.source.path == taken for item in analysis.inits)
     more: list[Edit] = []
     version = re.match(r"(\d+)\.(\d+)", analysis.version("next"))
-    if version is not None and (int(version[1]), int(version[2])) < (15, 3):
-        if "withSentryConfig" not in analysis.config("next.config"):
+    if version is not None and (int(version[1]), int(version[2])) < (15, 3) and (starts or taken is None):
+        if not any(item.name == "withSentryConfig" for item in analysis.plugins):
             from sentry_audit.fixers.js_plugins import plugged
 
             more, _ = plugged(analysis)  # before 15.3 only the SDK's own configuration loads the file
+    if taken is not None:
+        if not more:
+            raise NotClear(f"{taken} is there, and no init of it runs")
+        return more
     path = join(folder_of_sources(analysis), f"instrumentation-client.{'ts' if is_typed(analysis) else 'js'}")
     rows = ['import * as Sentry from "@sentry/nextjs";', "", "Sentry.init({"]
     rows += [f"  {option}," for option in options_text(analysis)]
