@@ -304,6 +304,20 @@ def test_instrumentation_loads_the_configurations_that_are_there(tmp_path: Path)
     }
 
 
+@pytest.mark.parametrize(
+    ("rate", "said"), [("1.0", True), ("1", True), ("0.1", False), ("Number(process.env.RATE)", False)]
+)
+def test_a_server_that_will_trace_every_request_is_named(tmp_path: Path, rate: str, said: bool) -> None:
+    server = INIT.replace("});", f"  tracesSampleRate: {rate},\n}});")
+    files = {
+        "package.json": NEXT, "app/layout.jsx": LAYOUT, "instrumentation-client.js": INIT, "sentry.server.config.js": server,
+    }  # fmt: skip
+    write(tmp_path, files)
+    [answer] = answers(tmp_path, nextjs.request_errors, REQUESTS)
+    assert isinstance(answer, Change)
+    assert ("sentry.server.config.js will then trace every request" in answer.summary) is said
+
+
 def test_instrumentation_that_is_there_exports_the_handler(tmp_path: Path) -> None:
     text = "export async function register() {\n  await import('./sentry.server.config');\n}\n"
     files = {
@@ -887,7 +901,7 @@ gcloud run deploy "shop-web-$environment" --image eu.gcr.io/shop/web
 def test_the_front_end_of_the_example_turns_green(tmp_path: Path) -> None:
     root = tmp_path / "shop"
     shutil.copytree(EXAMPLE, root)
-    script = (root / "deploy.sh").read_text(encoding="utf-8").partition("# The DSN comes too late")[0]
+    script = (root / "deploy.sh").read_text(encoding="utf-8").partition("# What the page knows")[0]
     (root / "deploy.sh").write_text(script + PIPELINE, encoding="utf-8")
     (root / "web/Dockerfile").write_text(IMAGE, encoding="utf-8")
     for _ in range(4):

@@ -20,6 +20,7 @@ from sentry_audit.fixers.js_web import (
     bad_of,
     folder_of_sources,
     is_typed,
+    named,
     package_of,
     parsed,
     project_style,
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 _SDK = "@sentry/nextjs"
 _REQUEST = "export const onRequestError = Sentry.captureRequestError;"
+#: A rate of traces that holds for every environment and takes all.
+_ALL = re.compile(r"^\s*tracesSampleRate:\s*1(\.0*)?\s*(,|\}|$)", re.MULTILINE)
 _GLOBAL = """\
 "use client";
 
@@ -72,7 +75,10 @@ def request_errors(case: Case) -> Change:
     if path is not None:
         return answered(f"will export onRequestError from {path}", [_exported(analysis, path)])
     edit = _instrumentation(analysis)
-    return answered(f"will add {edit.path}, which initialises the SDK in the server and exports onRequestError", [edit])
+    summary = f"will add {edit.path}, which initialises the SDK in the server and exports onRequestError"
+    if eager := [item for item in _configurations(analysis).values() if _ALL.search(analysis.files.text(item) or "")]:
+        summary += f"; {named(eager)} will then trace every request (tracesSampleRate)"
+    return answered(summary, [edit])
 
 
 def _existing(analysis: Analysis, stem: str, suffixes: tuple[str, ...] = SUFFIXES) -> str | None:
@@ -118,16 +124,18 @@ def _exported(analysis: Analysis, path: str) -> Edit:
     return patch.edit()
 
 
+def _configurations(analysis: Analysis) -> dict[str, str]:
+    """The configurations of the server by runtime, which nothing but instrumentation loads."""
+    stems = (("nodejs", "sentry.server.config"), ("edge", "sentry.edge.config"))
+    return {runtime: found for runtime, stem in stems if (found := _existing(analysis, stem)) is not None}
+
+
 def _instrumentation(analysis: Analysis) -> Edit:
     folder = folder_of_sources(analysis)
     style = project_style(analysis)
     path = join(folder, f"instrumentation.{'ts' if is_typed(analysis) else 'js'}")
     rows = ['import * as Sentry from "@sentry/nextjs";', ""]
-    configs = {
-        runtime: found
-        for runtime, stem in (("nodejs", "sentry.server.config"), ("edge", "sentry.edge.config"))
-        if (found := _existing(analysis, stem)) is not None
-    }
+    configs = _configurations(analysis)
     if configs:
         rows.append("export async function register() {")
         for runtime, config in configs.items():
