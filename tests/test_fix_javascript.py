@@ -94,6 +94,28 @@ def test_a_constant_and_the_option_enabled_stay_true_or_false(tmp_path: Path) ->
     assert "const isLive = Boolean(dsn);\n" in changed["instrumentation-client.ts"]
 
 
+@pytest.mark.parametrize(
+    ("remark", "condition", "stays"),
+    [
+        ("// Only with a DSN that looks real.\n", "dsn && dsn.includes('@sentry.io')", False),
+        ("/* Ours is\n   at sentry.io. */\n", "dsn.includes('@sentry.io')", False),
+        ("// Only with a DSN that looks real.\n\n", "dsn && dsn.includes('@sentry.io')", True),
+        ("// Sentry of the browser.\n", "dsn && dsn.includes('@sentry.io')", True),
+        ("// eslint-disable-next-line no-restricted-syntax -- a real DSN\n", "dsn && dsn.includes('@sentry.io')", True),
+        (
+            "// In browsers, with a real DSN.\n",
+            "typeof window !== 'undefined' && dsn && dsn.includes('@sentry.io')",
+            True,
+        ),
+    ],
+)
+def test_a_remark_that_no_longer_holds_goes(tmp_path: Path, remark: str, condition: str, stays: bool) -> None:
+    files = {"package.json": NEXT, "instrumentation-client.ts": guarded(condition, remark)}
+    text = fixed(tmp_path, files, dsn_guards.fix, "frontend-dsn-guard")["instrumentation-client.ts"]
+    asked = "typeof window !== 'undefined' && dsn" if "window" in condition else "dsn"
+    assert text == guarded(asked, remark if stays else "")
+
+
 def test_line_ends_stay(tmp_path: Path) -> None:
     text = guarded("dsn && dsn.includes('@sentry.io')").replace("\n", "\r\n")
     write(tmp_path, {"package.json": NEXT})
@@ -282,6 +304,20 @@ def test_instrumentation_loads_the_configurations_that_are_there(tmp_path: Path)
     }
 
 
+@pytest.mark.parametrize(
+    ("rate", "said"), [("1.0", True), ("1", True), ("0.1", False), ("Number(process.env.RATE)", False)]
+)
+def test_a_server_that_will_trace_every_request_is_named(tmp_path: Path, rate: str, said: bool) -> None:
+    server = INIT.replace("});", f"  tracesSampleRate: {rate},\n}});")
+    files = {
+        "package.json": NEXT, "app/layout.jsx": LAYOUT, "instrumentation-client.js": INIT, "sentry.server.config.js": server,
+    }  # fmt: skip
+    write(tmp_path, files)
+    [answer] = answers(tmp_path, nextjs.request_errors, REQUESTS)
+    assert isinstance(answer, Change)
+    assert ("sentry.server.config.js will then trace every request" in answer.summary) is said
+
+
 def test_instrumentation_that_is_there_exports_the_handler(tmp_path: Path) -> None:
     text = "export async function register() {\n  await import('./sentry.server.config');\n}\n"
     files = {
@@ -360,6 +396,14 @@ def test_a_rate_is_read_from_a_variable(tmp_path: Path) -> None:
         "  tracesSampleRate: Number(process.env.NEXT_PUBLIC_SENTRY_TRACES_SAMPLE_RATE || '0.1'), // all of them\n"
         in (changed["instrumentation-client.ts"])
     )
+
+
+def test_a_rate_is_quoted_as_the_options_around_it(tmp_path: Path) -> None:
+    text = INIT.replace("  dsn", '  environment: "production",\n  tracesSampleRate: 1.0,\n  dsn')
+    files = {"package.json": NEXT, "instrumentation-client.ts": text}
+    changed = fixed(tmp_path, files, browser_options.sampling, "sampling-per-environment")
+    rate = 'Number(process.env.NEXT_PUBLIC_SENTRY_TRACES_SAMPLE_RATE || "0.1")'
+    assert changed == {"instrumentation-client.ts": text.replace("1.0", rate)}
 
 
 def test_a_rate_in_a_constant_keeps_its_value(tmp_path: Path) -> None:
@@ -542,6 +586,43 @@ def test_maps_are_no_longer_published(tmp_path: Path) -> None:
     write(tmp_path, files)
     served = next(item for item in answers(tmp_path, bundles.source_maps, "source-maps") if isinstance(item, Change))
     assert served.edits[0].after == "module.exports = { productionBrowserSourceMaps: false };\n"
+
+
+@pytest.mark.parametrize(
+    ("maps", "left"),
+    [
+        (
+            'sourcemaps: {\n        assets: "./out",\n      },',
+            'sourcemaps: {\n        assets: "./out",\n        filesToDeleteAfterUpload: ["out/**/*.map"],\n      },',
+        ),
+        ('project: "web",', 'project: "web",\n      sourcemaps: { filesToDeleteAfterUpload: ["out/**/*.map"] },'),
+    ],
+)
+def test_vite_deletes_the_maps_that_it_uploads(tmp_path: Path, maps: str, left: str) -> None:
+    config = (
+        "import { sentryVitePlugin } from '@sentry/vite-plugin';\nimport { defineConfig } from 'vite';\n\n"
+        "export default defineConfig({\n  build: {\n    outDir: 'out',\n    sourcemap: true,\n  },\n  plugins: [\n"
+        '    sentryVitePlugin({\n      org: "shop",\n      ' + maps + "\n    }),\n  ],\n});\n"
+    )
+    files = vite("export default function App() {\n  return <p />;\n}\n")
+    manifest = VITE.replace('"vite":', '"@sentry/vite-plugin": "^2.22.0", "vite":')
+    write(tmp_path, files | {"package.json": manifest, "vite.config.ts": config})
+    served = [item for item in answers(tmp_path, bundles.source_maps, "source-maps") if isinstance(item, Change)]
+    assert served[0].edits[0].after == config.replace("sourcemap: true", "sourcemap: 'hidden'").replace(maps, left)
+    assert "delete the source maps" in served[0].summary
+
+
+def test_a_plugin_that_cannot_delete_is_not_told_to(tmp_path: Path) -> None:
+    config = (
+        "import { sentryVitePlugin } from '@sentry/vite-plugin';\n\n"
+        "export default { build: { sourcemap: true }, plugins: [sentryVitePlugin({ org: 'shop' })] };\n"
+    )
+    files = vite("export default function App() {\n  return <p />;\n}\n")
+    manifest = VITE.replace('"vite":', '"@sentry/vite-plugin": "2.2.0", "vite":')
+    write(tmp_path, files | {"package.json": manifest, "vite.config.ts": config})
+    served = [item for item in answers(tmp_path, bundles.source_maps, "source-maps") if isinstance(item, Change)]
+    assert served[0].edits[0].after == config.replace("true", "'hidden'")
+    assert "still beside it" in served[0].summary
 
 
 # --- traces, policies, hooks, names -------------------------------------------------------------------
@@ -740,6 +821,17 @@ def test_an_older_next_gets_what_loads_the_init(tmp_path: Path) -> None:
     assert set(changed) == {"src/instrumentation-client.js", "next.config.mjs"}
 
 
+def test_an_init_that_an_older_next_does_not_load_gets_what_loads_it(tmp_path: Path) -> None:
+    files = {
+        "package.json": NEXT.replace("15.3.0", "15.1.8"), "src/app/layout.jsx": LAYOUT, "src/instrumentation-client.js": INIT,
+        "next.config.mjs": "const nextConfig = {};\n\nexport default nextConfig;\n",
+        "next.config.ts": 'import { withSentryConfig } from "@sentry/nextjs";\n\nexport default withSentryConfig({}, {});\n',
+    }  # fmt: skip
+    changed = fixed(tmp_path, files, inits.present, "frontend-init-present", judged_now=OF_INIT)
+    assert set(changed) == {"next.config.mjs"}
+    assert "export default withSentryConfig(nextConfig, {" in changed["next.config.mjs"]
+
+
 @pytest.mark.parametrize(
     ("head", "left"),
     [
@@ -809,7 +901,7 @@ gcloud run deploy "shop-web-$environment" --image eu.gcr.io/shop/web
 def test_the_front_end_of_the_example_turns_green(tmp_path: Path) -> None:
     root = tmp_path / "shop"
     shutil.copytree(EXAMPLE, root)
-    script = (root / "deploy.sh").read_text(encoding="utf-8").partition("# The DSN comes too late")[0]
+    script = (root / "deploy.sh").read_text(encoding="utf-8").partition("# What the page knows")[0]
     (root / "deploy.sh").write_text(script + PIPELINE, encoding="utf-8")
     (root / "web/Dockerfile").write_text(IMAGE, encoding="utf-8")
     for _ in range(4):

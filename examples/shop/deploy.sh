@@ -13,7 +13,7 @@ gcloud run deploy "shop-worker-$environment" --source worker \
   --set-env-vars="SHOP_ENV=$environment,SENTRY_ENVIRONMENT=$environment" \
   --set-secrets="SENTRY_DSN=sentry-dsn-$environment:latest"
 
-# The DSN comes too late here: next build has compiled the page before.
+# What the page knows is compiled in by next build: a DSN that comes with the deploy is too late.
 web="europe-west1-docker.pkg.dev/shop-$environment/shop/web"
 docker build --secret id=SENTRY_AUTH_TOKEN --build-arg SENTRY_ORG=shop --build-arg SENTRY_PROJECT=web --tag "$web" web
 docker push "$web"

@@ -19,6 +19,14 @@ if TYPE_CHECKING:
     from sentry_audit.javascript.syntax import Source
 
 _DEPTH = 5
+#: What a remark says of a guard that looks at the text of a DSN, and does not once the guard no longer does.
+_ABOUT_TEXT = re.compile(
+    r"\b(real|valid\w*|invalid|proper\w*|correct\w*|genuine|placeholders?|dummy|fake|formats?|prefix\w*|starts?|begins?"
+    r"|contains?|includes?|looks?|https?|urls?|hosts?|domains?|regions?|ingest)\b|sentry\.io",
+    re.IGNORECASE,
+)
+_TO_TOOLS = re.compile(r"eslint|prettier|biome|@ts-|istanbul|\bc8\b|\bv8\b|webpack|TODO|FIXME", re.IGNORECASE)
+_LONGEST_REMARK = 3
 
 
 @refusing
@@ -35,7 +43,8 @@ def fix(case: Case) -> Change:
     if not edits:
         raise NotClear("the guard was not found again")
     where = ", ".join(edit.path for edit in edits)
-    return answered(f"will let every DSN that is set through the guard in {where}", edits, "review")
+    also = ", and take out the remark that no longer holds" if softening.remarks else ""
+    return answered(f"will let every DSN that is set through the guard in {where}{also}", edits, "review")
 
 
 def _conditions(analysis: Analysis, item: Init) -> Iterator[tuple[Any, bool, frozenset[str]]]:
@@ -58,6 +67,7 @@ class Softening:
     def __init__(self, analysis: Analysis) -> None:
         self.analysis = analysis
         self.patches: dict[str, Patch] = {}
+        self.remarks: set[tuple[str, int]] = set()
 
     def soften(self, source: Source, node: Any, wanted: bool, names: frozenset[str], depth: int) -> None:
         """Edit a condition that keeps DSNs out. Raises NotClear where it is not plain."""
@@ -143,6 +153,8 @@ class Softening:
         patch = self._patch(source)
         kept = [term for term in terms if term not in bad]
         asks = any(self._mentioned(source, term, names) for term in kept)
+        if all(text_of(_bare(term)).lstrip("!") == self._mentioned(source, term, names) for term in kept):
+            self._unsay(source, whole)
         if not asks:
             subject = next(filter(None, (self._mentioned(source, term, names) for term in bad)), "")
             if not subject:
@@ -161,6 +173,28 @@ class Softening:
         for before, term in zip(terms[first:], terms[first + 1 :], strict=False):
             if term in bad:
                 patch.cut(before.end_byte, term.end_byte)
+
+    def _unsay(self, source: Source, whole: Any) -> None:
+        """Take out the remark above a guard that asks nothing else any more, if it speaks of what was asked."""
+        statement = whole
+        while statement.parent is not None and statement.parent.type not in {"program", "statement_block"}:
+            statement = statement.parent
+        above: list[Any] = []
+        node = statement
+        while (before := node.prev_sibling) is not None and before.type == "comment":
+            own_line = before.prev_sibling is None or before.prev_sibling.end_point[0] < before.start_point[0]
+            if not own_line or before.end_point[0] + 1 != node.start_point[0]:
+                break
+            above.insert(0, before)
+            node = before
+        said = " ".join(text_of(remark) for remark in above)
+        rows = statement.start_point[0] - above[0].start_point[0] if above else 0
+        if not above or rows > _LONGEST_REMARK or not _ABOUT_TEXT.search(said) or _TO_TOOLS.search(said):
+            return
+        place = source.path, above[0].start_byte
+        if place not in self.remarks:
+            self.remarks.add(place)
+            self._patch(source).cut(above[0].start_byte, statement.start_byte)
 
     def _mentioned(self, source: Source, term: Any, names: frozenset[str]) -> str:
         """How a term writes the DSN; ``""`` if it does not."""

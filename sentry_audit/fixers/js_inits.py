@@ -80,6 +80,8 @@ def present(case: Case) -> Change:
         from sentry_audit.fixers.js_nextjs import client
 
         edits = client(analysis)
+        if any(edit.path.rpartition("/")[2].startswith("next.config.") for edit in edits[:1]):
+            return answered(f"will let withSentryConfig load {dead}", edits, "review")
     elif framework in {"vite", "cra"}:
         edits = _entry(analysis)
     else:

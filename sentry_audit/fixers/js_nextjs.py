@@ -20,6 +20,7 @@ from sentry_audit.fixers.js_web import (
     bad_of,
     folder_of_sources,
     is_typed,
+    named,
     package_of,
     parsed,
     project_style,
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 _SDK = "@sentry/nextjs"
 _REQUEST = "export const onRequestError = Sentry.captureRequestError;"
+#: A rate of traces that holds for every environment and takes all.
+_ALL = re.compile(r"^\s*tracesSampleRate:\s*1(\.0*)?\s*(,|\}|$)", re.MULTILINE)
 _GLOBAL = """\
 "use client";
 
@@ -72,7 +75,10 @@ def request_errors(case: Case) -> Change:
     if path is not None:
         return answered(f"will export onRequestError from {path}", [_exported(analysis, path)])
     edit = _instrumentation(analysis)
-    return answered(f"will add {edit.path}, which initialises the SDK in the server and exports onRequestError", [edit])
+    summary = f"will add {edit.path}, which initialises the SDK in the server and exports onRequestError"
+    if eager := [item for item in _configurations(analysis).values() if _ALL.search(analysis.files.text(item) or "")]:
+        summary += f"; {named(eager)} will then trace every request (tracesSampleRate)"
+    return answered(summary, [edit])
 
 
 def _existing(analysis: Analysis, stem: str, suffixes: tuple[str, ...] = SUFFIXES) -> str | None:
@@ -118,16 +124,18 @@ def _exported(analysis: Analysis, path: str) -> Edit:
     return patch.edit()
 
 
+def _configurations(analysis: Analysis) -> dict[str, str]:
+    """The configurations of the server by runtime, which nothing but instrumentation loads."""
+    stems = (("nodejs", "sentry.server.config"), ("edge", "sentry.edge.config"))
+    return {runtime: found for runtime, stem in stems if (found := _existing(analysis, stem)) is not None}
+
+
 def _instrumentation(analysis: Analysis) -> Edit:
     folder = folder_of_sources(analysis)
     style = project_style(analysis)
     path = join(folder, f"instrumentation.{'ts' if is_typed(analysis) else 'js'}")
     rows = ['import * as Sentry from "@sentry/nextjs";', ""]
-    configs = {
-        runtime: found
-        for runtime, stem in (("nodejs", "sentry.server.config"), ("edge", "sentry.edge.config"))
-        if (found := _existing(analysis, stem)) is not None
-    }
+    configs = _configurations(analysis)
     if configs:
         rows.append("export async function register() {")
         for runtime, config in configs.items():
@@ -206,15 +214,19 @@ def _is_import(node: object) -> bool:
 
 def client(analysis: Analysis) -> list[Edit]:
     """``instrumentation-client`` with an init of its own, and what loads it in older versions. Raises NotClear."""
-    if (taken := _existing(analysis, "instrumentation-client")) is not None:
-        raise NotClear(f"{taken} is there, and no init of it runs")
+    taken = _existing(analysis, "instrumentation-client")
+    starts = any(item.source.path == taken for item in analysis.inits)
     more: list[Edit] = []
     version = re.match(r"(\d+)\.(\d+)", analysis.version("next"))
-    if version is not None and (int(version[1]), int(version[2])) < (15, 3):
-        if "withSentryConfig" not in analysis.config("next.config"):
+    if version is not None and (int(version[1]), int(version[2])) < (15, 3) and (starts or taken is None):
+        if not any(item.name == "withSentryConfig" for item in analysis.plugins):
             from sentry_audit.fixers.js_plugins import plugged
 
             more, _ = plugged(analysis)  # before 15.3 only the SDK's own configuration loads the file
+    if taken is not None:
+        if not more:
+            raise NotClear(f"{taken} is there, and no init of it runs")
+        return more
     path = join(folder_of_sources(analysis), f"instrumentation-client.{'ts' if is_typed(analysis) else 'js'}")
     rows = ['import * as Sentry from "@sentry/nextjs";', "", "Sentry.init({"]
     rows += [f"  {option}," for option in options_text(analysis)]

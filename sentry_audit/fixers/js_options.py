@@ -57,7 +57,7 @@ def sampling(case: Case) -> Change:
         node = _number(item, fact.option)
         patch = patches.setdefault(item.source.path, Patch(item.source))
         value = float(text_of(node))
-        usual = patch.style.quoted(text_of(node) if 0 < value < 1 else "0.1")
+        usual = patch.quoted(text_of(node) if 0 < value < 1 else "0.1", item.call)
         patch.replace(node, f"Number({reads(analysis, RATE)} || {usual})")
     where = ", ".join(patches)
     variable = reads(analysis, RATE).rpartition(".")[2]

@@ -56,7 +56,8 @@ def source_maps(case: Case) -> Change:
         raise NotClear("what becomes of the source maps was not found again")
     fact = facts[0]
     if fact.topic == "serving":
-        return answered("will no longer publish the source maps with the bundle", [_hidden(analysis, fact)], "review")
+        edit, what = _hidden(analysis, fact)
+        return answered(f"will {what}", [edit], "review")
     if not analysis.plugins and "nothing uploads" in fact.problem:
         edits, tool = plugged(analysis)
         summary = f"will upload the source maps with {tool}, and delete them from what is served"
@@ -181,7 +182,8 @@ def _depth(node: Any) -> int:
     return depth
 
 
-def _vite_options(analysis: Analysis, patch: Patch, config: Any) -> str:
+def _built_to(patch: Patch, config: Any) -> str:
+    """The folder that Vite builds to."""
     build = pair_of(config, "build")
     value = build.child_by_field_name("value") if build is not None and build.type == "pair" else None
     out = pair_of(value, "outDir") if value is not None and value.type == "object" else None
@@ -190,7 +192,12 @@ def _vite_options(analysis: Analysis, patch: Patch, config: Any) -> str:
     )
     if not re.fullmatch(r"[\w./-]+", folder):
         raise NotClear(f"where {patch.source.path} builds to was not followed")
-    rows = [f'sourcemaps: {{ filesToDeleteAfterUpload: ["{folder.rstrip("/")}/**/*.map"] }},']
+    return folder.rstrip("/")
+
+
+def _vite_options(analysis: Analysis, patch: Patch, config: Any) -> str:
+    folder = _built_to(patch, config)
+    rows = [f'sourcemaps: {{ filesToDeleteAfterUpload: ["{folder}/**/*.map"] }},']
     typed = patch.source.path.endswith(("ts",))
     if not typed or "@types/node" in analysis.frontend.manifest.dependencies or "process.env" in patch.source.text:
         rows = [*_CREDENTIALS, *rows]
@@ -221,7 +228,8 @@ def _with_maps(patch: Patch, config: Any) -> None:
 # --- what is published --------------------------------------------------------------------------------
 
 
-def _hidden(analysis: Analysis, fact: SourceMaps) -> Edit:
+def _hidden(analysis: Analysis, fact: SourceMaps) -> tuple[Edit, str]:
+    """(the configuration that no longer publishes the maps, what that does in words)."""
     here = fact.evidence[0]
     patch = Patch(parsed(analysis, here.path or ""))
     for node in walk(patch.source.root):
@@ -229,12 +237,46 @@ def _hidden(analysis: Analysis, fact: SourceMaps) -> Edit:
             continue
         key, value = text_of(node.child_by_field_name("key")), node.child_by_field_name("value")
         if key == "sourcemap" and value.type not in FUNCTIONS:
-            patch.replace(value, patch.style.quoted("hidden") if analysis.plugins else "false")
-            return patch.edit()
+            if not analysis.plugins:
+                patch.replace(value, "false")
+                return patch.edit(), "no longer make the source maps that are published with the bundle"
+            patch.replace(value, patch.style.quoted("hidden"))
+            if _deleted(analysis, patch):
+                return patch.edit(), "delete the source maps from what is served, once they are uploaded"
+            return patch.edit(), "no longer name the source maps in the bundle; they are still beside it"
         if key == "productionBrowserSourceMaps":
             patch.replace(value, "false")
-            return patch.edit()
+            return patch.edit(), "no longer publish the source maps with the bundle"
     raise NotClear(f"what publishes the maps at {here} was not found again")
+
+
+def _deleted(analysis: Analysis, patch: Patch) -> bool:
+    """Let the one plugin of the file delete what it has uploaded; False where that is not plain.
+
+    The option is there since 2.3 (CHANGELOG of getsentry/sentry-javascript-bundler-plugins).
+    """
+    known = re.match(r"(\d+)(?:\.(\d+))?", analysis.version(_VITE))
+    if known is not None and (int(known[1]), int(known[2] or 99)) < (2, 3):
+        return False
+    calls = [item for item in analysis.plugins if item.name == "sentryVitePlugin" and item.source is patch.source]
+    if len(calls) != 1 or calls[0].open:
+        return False
+    arguments = calls[0].node.child_by_field_name("arguments").named_children
+    if not arguments or arguments[0].type != "object":
+        return False
+    options = arguments[0]
+    config, _ = _config(patch)
+    files = patch.quoted(f"{_built_to(patch, config)}/**/*.map", options)
+    entry = f"filesToDeleteAfterUpload: [{files}]"
+    maps = pair_of(options, "sourcemaps")
+    if maps is None:
+        add_entry(patch, options, f"sourcemaps: {{ {entry} }}")
+        return True
+    value = maps.child_by_field_name("value") if maps.type == "pair" else None
+    if value is None or value.type != "object":
+        return False
+    add_entry(patch, value, entry)
+    return True
 
 
 ECOSYSTEM = "npm"

@@ -13,7 +13,7 @@ from sentry_audit.fixing import Change, Edit, Refusal
 from sentry_audit.javascript.analysis import Analysis
 from sentry_audit.javascript.names import COMPONENTS, SUFFIXES
 from sentry_audit.javascript.packages import discover
-from sentry_audit.javascript.syntax import Source, string_of, text_of
+from sentry_audit.javascript.syntax import Source, string_of, text_of, walk
 from sentry_audit.javascript.variables import PREFIXES
 
 if TYPE_CHECKING:
@@ -127,6 +127,14 @@ class Patch:
     def cut(self, start: int, end: int) -> None:
         """Take bytes out."""
         self._parts.append((start, end, b""))
+
+    def quoted(self, text: str, near: Any) -> str:
+        """A string in the quotes of those in ``near``, where they agree, else in those of the file."""
+        quotes = {text_of(node)[0] for node in walk(near) if node.type == "string"}
+        if len(quotes) != 1:
+            return self.style.quoted(text)
+        quote = quotes.pop()
+        return f"{quote}{text}{quote}"
 
     def indent_of(self, node: Any) -> str:
         """The blanks in front of the line on which a node begins."""
