@@ -28,9 +28,9 @@ def source_of(case: Case, path: str) -> Source | None:
 
 
 def not_python(case: Case) -> Refusal | None:
-    """Why a Python fix does not serve the component, if it does not."""
+    """That a Python fix is not for the component, if it is not: a refusal without a reason gives way to others."""
     if case.component.ecosystem != "pypi":
-        return Refusal(reason=f"{case.component.name} is no Python component")
+        return Refusal(reason="")
     return None
 
 

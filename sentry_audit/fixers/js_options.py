@@ -212,7 +212,10 @@ def tracing(case: Case) -> Change:
         _integrate(patch, item, calls)
         imports.flush()
     where = ", ".join(patches)
-    return answered(f"will record what is sampled in {where}", [known[0].edit() for known in patches.values()])
+    replays = any("replay" in call.lower() for *_, calls in patches.values() for call in calls)
+    what = "will record what is sampled, sessions of users too," if replays else "will record what is sampled"
+    edits = [known[0].edit() for known in patches.values()]
+    return answered(f"{what} in {where}", edits, "review" if replays else "safe")
 
 
 def _integrate(patch: Patch, item: Init, calls: list[str]) -> None:
