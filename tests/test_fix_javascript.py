@@ -618,7 +618,8 @@ def test_the_headers_of_a_trace_are_allowed(tmp_path: Path, headers: str, left: 
 
 
 DJANGO = (
-    "import sentry_sdk\n\nfrom .types import Policy\n\nSECRET_KEY = Policy.key\nsentry_sdk.init(traces_sample_rate=0.2)\nINSTALLED_APPS = ['corsheaders']\n"
+    "import sentry_sdk\n\nfrom .types import Policy\n\nSECRET_KEY = Policy.key\n"
+    "sentry_sdk.init(traces_sample_rate=0.2)\nINSTALLED_APPS = ['corsheaders']\n"
     "MIDDLEWARE = ['corsheaders.middleware.CorsMiddleware']\nCORS_ALLOWED_ORIGINS = ['https://acme.dev']\n"
 )
 
