@@ -293,3 +293,25 @@ def test_a_syntax_error_in_a_file_that_is_loaded(tmp_path: Path) -> None:
 def test_a_syntax_error_elsewhere_does_not_hide_what_was_seen(tmp_path: Path) -> None:
     files = {"requirements.txt": SDK, "main.py": "import broken\n" + INIT + FASTAPI, "broken.py": "x = (\n"}
     assert statuses(audit(tmp_path, files), "backend-init-reachable") == {"pass"}
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("__main__.py", "import pulumi\nimport pulumi_gcp as gcp\n\ngcp.storage.Bucket('files')\n"),
+        ("app.py", "import aws_cdk as cdk\n\nif __name__ == '__main__':\n    cdk.App().synth()\n"),
+        ("main.py", "from cdktf import App\n\nif __name__ == '__main__':\n    App().synth()\n"),
+    ],
+)
+def test_a_program_that_describes_infrastructure_is_no_component(tmp_path: Path, name: str, code: str) -> None:
+    job = "import requests\n\nif __name__ == '__main__':\n    requests.get('https://x.example')\n"
+    report = audit(
+        tmp_path,
+        {
+            "infra/requirements.txt": "pulumi\n",
+            f"infra/{name}": code,
+            "nightly/requirements.txt": "requests\n",
+            "nightly/main.py": job,
+        },
+    )
+    assert [item.entry_point for item in report.components] == ["nightly/main.py"]

@@ -699,7 +699,8 @@ def test_the_headers_of_a_trace_are_allowed(tmp_path: Path, headers: str, left: 
 
 
 DJANGO = (
-    "SECRET_KEY = 'x'\nimport sentry_sdk\nsentry_sdk.init(traces_sample_rate=0.2)\nINSTALLED_APPS = ['corsheaders']\n"
+    "import sentry_sdk\n\nfrom .types import Policy\n\nSECRET_KEY = Policy.key\n"
+    "sentry_sdk.init(traces_sample_rate=0.2)\nINSTALLED_APPS = ['corsheaders']\n"
     "MIDDLEWARE = ['corsheaders.middleware.CorsMiddleware']\nCORS_ALLOWED_ORIGINS = ['https://acme.dev']\n"
 )
 
@@ -710,13 +711,14 @@ def test_django_allows_them_over_the_list_of_the_library(tmp_path: Path) -> None
     del files["api/main.py"]
     files |= {
         "api/requirements.txt": "django\ndjango-cors-headers\nsentry-sdk>=2.64,<3\n", "api/site/settings.py": DJANGO,
-        "api/site/__init__.py": "",
+        "api/site/__init__.py": "", "api/site/types.py": "class Policy:\n    key = 'x'\n",
         "api/manage.py": "import os\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'site.settings')\n",
         "api/site/wsgi.py": "import os\nfrom django.core.wsgi import get_wsgi_application\n"
         "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'site.settings')\napplication = get_wsgi_application()\n",
     }  # fmt: skip
     changed = fixed(tmp_path, files, cors.fix, "trace-propagation")
-    assert "\nfrom corsheaders.defaults import default_headers\n" in changed["api/site/settings.py"]
+    head = "import sentry_sdk\nfrom corsheaders.defaults import default_headers\n\nfrom .types import Policy\n"
+    assert changed["api/site/settings.py"].startswith(head)
     assert "\nCORS_ALLOW_HEADERS = (*default_headers, 'sentry-trace', 'baggage')\n" in changed["api/site/settings.py"]
 
 

@@ -52,6 +52,10 @@ def added(source: Source, statement: str, is_own: Callable[[str], bool]) -> list
         )
         return [(place, place, statement + source.end + gap)]
     last = before[-1]
+    order = [_sortable(key, mixed) for key in keys]
+    kin = [item for item in block if _package(item) == _package(node)]
+    if kin and order != sorted(order):  # nothing but its own package says where it belongs
+        last = kin[-1]
     place = source.after(last)
     lead = "" if source.text[:place].endswith(("\n", "\r")) else source.end
     if _key(last, is_own)[0] == wanted[0]:
@@ -123,6 +127,11 @@ def _key(node: ast.Import | ast.ImportFrom, is_own: Callable[[str], bool]) -> Ke
     else:
         section = _OWN if is_own(module) else _INSTALLED
     return section, form, module.lower()
+
+
+def _package(node: ast.Import | ast.ImportFrom) -> str:
+    module = node.names[0].name if isinstance(node, ast.Import) else "." * node.level + (node.module or "")
+    return module.partition(".")[0]
 
 
 def _sortable(key: Key, mixed: bool) -> Key:

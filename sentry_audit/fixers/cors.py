@@ -9,6 +9,8 @@ import ast
 from typing import TYPE_CHECKING
 
 from sentry_audit.facts import TracePropagation
+from sentry_audit.fixers import _imports
+from sentry_audit.fixers._code import own_module, source_of
 from sentry_audit.fixers.js_web import NotClear, answered, bad_of, refusing
 from sentry_audit.fixing import Edit
 from sentry_audit.python.cors import HEADERS
@@ -88,7 +90,7 @@ def _allowed(case: Case, path: str, lines: set[int], missing: list[str]) -> Edit
         ):
             _append(text, node.value, missing)
     if not text.parts and "corsheaders" in whole and "CORS_ALLOW_HEADERS" not in whole:
-        _django(text, missing)
+        _django(case, text, missing)
     if not text.parts:
         raise NotClear(f"which headers {path} allows is written in a way that is not edited by itself", _PASTE)
     return text.edit()
@@ -149,7 +151,7 @@ def _append(text: _Text, value: ast.expr | None, missing: list[str]) -> None:
     text.parts[text.stop(last)] = "".join(f"{gap}{name}" for name in names)
 
 
-def _django(text: _Text, missing: list[str]) -> None:
+def _django(case: Case, text: _Text, missing: list[str]) -> None:
     """``CORS_ALLOW_HEADERS`` behind the last setting of CORS, over the library's own list."""
     settings = [
         node
@@ -168,14 +170,13 @@ def _django(text: _Text, missing: list[str]) -> None:
     if "default_headers" in text.bytes.decode():
         return
     statement = "from corsheaders.defaults import default_headers"
-    imports = [node for node in text.tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
-    if imports:
-        text.parts[text.stop(imports[-1])] = f"{text.end}{statement}"
-    else:
-        first = text.tree.body[0]
-        docstring = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
-        at = text.stop(first) if docstring else text.begin(first)
-        text.parts[at] = f"{text.end * 2}{statement}" if docstring else f"{statement}{text.end * 2}"
+    module = case.program.module(text.path)
+    if module is None:
+        raise NotClear(f"{text.path} could not be parsed", _PASTE)
+    for start, stop, written in _imports.added(source_of(module), statement, own_module(case, text.path)):
+        if start != stop:
+            raise NotClear(f"how {text.path} imports from corsheaders is not edited by itself", _PASTE)
+        text.parts[len(module.text[:start].encode())] = written
 
 
 def _quote(text: _Text, near: ast.expr | None = None) -> str:

@@ -311,7 +311,12 @@ def _among(source: Source, mine: list[_Imported], module: str, line: str) -> Non
         pool = [item for item in mine if isinstance(item, ast.Import) == line.startswith("import ")]
     following = next((item for item in pool if name(item).lower() > module.lower()), None)
     ordered = [name(item).lower() for item in pool] == sorted(name(item).lower() for item in pool)
+    kin = [item for item in pool if _top(item) == module.partition(".")[0]]
+    kin = kin or [item for item in mine if _top(item) == module.partition(".")[0]]
     if following is not None and ordered:
         source.insert_lines(source.above(following), [line])
+    elif kin and not ordered:  # nothing but its own package says where it belongs
+        earlier = [item for item in kin if name(item).lower() <= module.lower()]
+        source.after(earlier[-1], [line]) if earlier else source.before(kin[0], [line])
     else:
         source.after(pool[-1], [line])

@@ -289,11 +289,24 @@ def _flask(case: Case, app: App) -> Change | Refusal:
         if isinstance(item, FunctionNode)
         and any(ast.unparse(each) == f"{app.name}.before_request" for each in item.decorator_list)
     ]
-    anchor = before[-1] if before else app.statement
+    anchor = before[-1] if before else _paragraph(app)
     assert anchor.end_lineno is not None
     follows = bool(source.line(anchor.end_lineno + 1).strip())
     source.after(anchor, [*gap, *lines, *(gap if follows else [])])
     return changed(f"will tag events with the request's id, in {app.module.path}", [source], safety="safe")
+
+
+def _paragraph(app: App) -> ast.stmt:
+    """The last of the statements that stand right below the application's: nothing comes between them."""
+    last: ast.stmt = app.statement
+    for item in app.block[app.block.index(last) + 1 :]:
+        plain = isinstance(item, ast.Assign | ast.AnnAssign | ast.Expr) and not ast.unparse(item).startswith(
+            f"{app.name}.run("
+        )
+        if not plain or item.lineno != (last.end_lineno or 0) + 1:
+            break
+        last = item
+    return last
 
 
 def _django(case: Case) -> Change | Refusal:

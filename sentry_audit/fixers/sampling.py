@@ -47,6 +47,8 @@ def trace(case: Case) -> Change | Refusal:
     if given is not None and not isinstance(given.value, ast.Constant):
         written = source.source(given.value)
         return Refusal(reason=f"traces_sample_rate={written} comes from configuration: give it a rate above 0 there")
+    if given is not None and (note := _note(source, given.value.lineno)):
+        return Refusal(reason=f"{init.module.path}:{given.value.lineno}: a comment says why it is off: {note}")
     more = field_for_rate(case, source, init, VARIABLE, _RATE)
     rate, others = more if more is not None else (_from_environment(source, case, _RATE), [])
     extra = _along(case, source, init)
@@ -60,6 +62,12 @@ def trace(case: Case) -> Change | Refusal:
         sources,
         safety="safe",
     )
+
+
+def _note(source: Source, number: int) -> str:
+    """The comment on a line, or right above it: it would no longer be true."""
+    above = source.line(number - 1).strip() if number > 1 else ""
+    return source.line(number).rstrip().partition("  # ")[2] or (above.lstrip("# ") if above.startswith("#") else "")
 
 
 def _along(case: Case, source: Source, init: InitCall) -> list[str]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 #: What a rate is in a template: float() makes nothing of an empty text.
 _RATE = "0.1"
 _ENTRY = re.compile(r"\s*(export\s+)?([A-Za-z_]\w*)\s*=\s*(.*?)\s*$")
+_HIDDEN = re.compile(r"(#\s*)([A-Za-z_]\w*)=\s*(?:''|\"\")?\s*$")
 
 
 def complete(case: Case) -> Change | Refusal:
@@ -36,6 +37,12 @@ def with_names(text: str, names: Sequence[str]) -> str:
     """``text`` with ``names``, empty but for rates: quoted or exported where its other variables are."""
     end = line_end(text)
     rows = re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+$", text)
+    # A name that is there, but for the sign before it, is given where the template explains it.
+    for index, row in enumerate(rows):
+        if (match := _HIDDEN.match(row)) and match[2] in names and not match[2].endswith("_RATE"):
+            rows[index], names = row.removeprefix(match[1]), [name for name in names if name != match[2]]
+    if not names:
+        return "".join(rows)
     entries = [(index, match) for index, row in enumerate(rows) if (match := _ENTRY.match(row))]
     exported = sum(bool(match[1]) for _, match in entries) * 2 > len(entries) > 0
     empty = [match[3] for _, match in entries if match[3] in {"", '""', "''"}]

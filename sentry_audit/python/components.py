@@ -49,6 +49,8 @@ _ENTRY_NAMES = (
     "factory.py",
 )
 _JOB_NAMES = ("main.py", "job.py", "worker.py", "run.py", "__main__.py", "app.py")
+#: A program on one of these describes infrastructure: its own tool runs it, at a desk or in CI (Pulumi, AWS CDK, CDKTF).
+_INFRASTRUCTURE = frozenset({"pulumi", "aws_cdk", "cdktf"})
 _MANIFESTS = ("pyproject.toml", "requirements.txt", "Pipfile", "setup.py", "setup.cfg", "uv.lock", "poetry.lock")
 
 
@@ -302,12 +304,19 @@ def _jobs(program: Program, known: list[_Found]) -> list[_Found]:
         text = program.files.text(path) or ""
         if "__main__" not in text and name != "__main__.py":
             continue
+        if _describes_infrastructure(program.module(path)):
+            continue
         taken.add(folder)
         evidence = Evidence(path, None, None, None, 'if __name__ == "__main__"')
         found.append(
             _Found(Start("python", "job", path), path, folder, evidence, None, [f"{own[0]} stands beside {name}"])
         )
     return found
+
+
+def _describes_infrastructure(module: Module | None) -> bool:
+    imported = {item.module.partition(".")[0] for item in module.aliases.values()} if module is not None else set()
+    return not _INFRASTRUCTURE.isdisjoint(imported)
 
 
 def _merge(program: Program, found: list[_Found]) -> list[Service]:
