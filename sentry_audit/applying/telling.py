@@ -32,6 +32,6 @@ def listing(runs: Sequence[Run]) -> str:
 
 def undone(name: str, taken: Taken) -> str:
     """What was taken back of a run, and what was left."""
-    rows = [f"  {line}" for line in taken.back] or ["  nothing had to be taken back"]
+    rows = [f"  {line}" for line in dict.fromkeys(taken.back)] or ["  nothing had to be taken back"]
     left = ["left as it is:", *(f"  {line}" for line in taken.left)] if taken.left else []
     return "\n".join([f"run {name}:", *rows, *left]) + "\n"
