@@ -48,9 +48,6 @@ __all__ = [
     "trace",
 ]
 
-# The steps of an audit, under the names that they had here.
-_tree, _collect, _components, _audited = open_tree, collect, components_of, derived
-
 
 def checks_text() -> str:
     """The shipped ``checks.yaml``: from the wheel, else from the checkout that an editable install points to."""

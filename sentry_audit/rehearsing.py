@@ -96,6 +96,11 @@ def plan(
     return Planned(found, before, after, wanted)
 
 
+def cases(request: Request) -> list[Case]:
+    """What fixers are given: a case for every gap of the checks that ``request`` selects. Raises as ``plan``."""
+    return list(_Stage(request, None, None).look({})[1].cases)
+
+
 def _judging(checks: Sequence[Check], kinds: set[str]) -> frozenset[str]:
     return frozenset(item.id for item in checks if item.subject in kinds)
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sentry_audit import app, auditing, engine
+from sentry_audit import app, rehearsing
 from sentry_audit.cloud import CloudOptions
-from sentry_audit.derive.targets import targets
 from sentry_audit.fixers.cloud import FIXERS
-from sentry_audit.fixing import Case, Change, Refusal
-from sentry_audit.model import Status
 from tests.worlds import LIVE, STAGING
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from sentry_audit.fixing import Case, Change, Refusal
     from sentry_audit.sources.gcp.changing import Changer
     from tests.gcp_server.server import GcpServer
 
@@ -23,37 +21,8 @@ RUN = "run-1"
 
 def cases(root: Path, server: GcpServer, check_id: str, environment: str = "staging") -> list[Case]:
     """The gaps of one check, each with all that is known around it."""
-    request = app.Request(
-        root=root, environments=(environment,), cloud=CloudOptions(endpoint=server.endpoint, timeout=20)
-    )
-    tree, settings = app._tree(request)
-    collected, deriver = app._collect(tree, settings, request)
-    components = app._components(collected, ())
-    audited = app._audited(deriver, components, environment)
-    snapshot = auditing.snapshot_of(request, settings, deriver, components, [audited], None)
-    known = auditing.facts_of(components)
-    facts = auditing.with_cloud(audited, known, snapshot, deriver).facts
-    chosen = engine.select(app.shipped_checks(examples=False), [check_id], [])
-    found = engine.evaluate(chosen, facts, audited.problems, known, environment, required=True)
-    wanted = targets(
-        known, environment, deriver.facts, audited.facts, deriver.matching, settings, request.cloud or CloudOptions()
-    )
-    return [
-        Case(
-            finding=finding,
-            bad=engine.bad_facts(chosen[0], facts, finding.component),
-            component=next(item for item in known if item.name == finding.component),
-            environment=environment,
-            facts=tuple(facts),
-            scanned=deriver.facts,
-            program=collected.program,
-            table=app.sdk_table(),
-            snapshot=snapshot,
-            targets=tuple(wanted),
-        )
-        for finding in found
-        if finding.status is Status.GAP
-    ]
+    cloud = CloudOptions(endpoint=server.endpoint, timeout=20)
+    return rehearsing.cases(app.Request(root=root, environments=(environment,), select=(check_id,), cloud=cloud))
 
 
 def answers(root: Path, server: GcpServer, check_id: str) -> list[Change | Refusal]:

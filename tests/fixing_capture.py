@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from sentry_audit import app, engine
+from sentry_audit import app, rehearsing
 from sentry_audit.fixing import Case, Change, Refusal
 from sentry_audit.model import Status
 from sentry_audit.plugins import discover
@@ -32,29 +32,9 @@ def fixers() -> dict[str, Fixer]:
 
 def cases(root: Path, check_id: str, environment: str = "staging", component: str = "") -> list[Case]:
     """The gaps of one check in ``root``, as fixers are given them."""
-    request = app.Request(root=root, environments=(environment,))
-    tree, settings = app._tree(request)
-    collected, deriver = app._collect(tree, settings, request)
-    parts = app._components(collected, ())
-    audited = app._audited(deriver, parts, environment)
-    components = [*(service.fact for service in parts[0]), *(item.fact for item in parts[1])]
-    check = next(item for item in app.shipped_checks() if item.id == check_id)
-    found: list[Case] = []
-    for item in components:
-        if component not in {"", item.name}:
-            continue
-        findings = engine.evaluate([check], audited.facts, audited.problems, [item], environment, required=True)
-        for finding in findings:
-            if finding.status is Status.GAP:
-                mine = tuple(fact for fact in audited.facts if fact.component == item.name)
-                found.append(
-                    Case(
-                        finding=finding, bad=engine.bad_facts(check, audited.facts, item.name), component=item,
-                        environment=environment, facts=mine, scanned=collected.facts, program=collected.program,
-                        table=deriver.table,
-                    )
-                )  # fmt: skip
-    return found
+    components = (component,) if component else ()
+    request = app.Request(root=root, environments=(environment,), components=components, select=(check_id,))
+    return rehearsing.cases(request)
 
 
 def offered(root: Path, check_id: str, environment: str = "staging", component: str = "") -> Change | Refusal:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sentry_audit import app, engine
+from sentry_audit import app, rehearsing
 from sentry_audit.app import Request
 from sentry_audit.fixing import Case, Change, Refusal
 from tests.trees import write
@@ -21,29 +21,7 @@ BAD = {"gap", "unknown", "error"}
 
 def cases(root: Path, check_id: str, environment: str = "staging") -> list[Case]:
     """A case for each gap of one check."""
-    request = Request(root=root, environments=(environment,))
-    tree, settings = app._tree(request)
-    collected, deriver = app._collect(tree, settings, request)
-    parts = app._components(collected, ())
-    audited = app._audited(deriver, parts, environment)
-    components = [*(item.fact for item in parts[0]), *(item.fact for item in parts[1])]
-    [check] = [item for item in app.shipped_checks(examples=False) if item.id == check_id]
-    found = engine.evaluate([check], audited.facts, audited.problems, components, environment, required=True)
-    by_name = {item.name: item for item in components}
-    return [
-        Case(
-            finding=finding,
-            bad=engine.bad_facts(check, audited.facts, finding.component),
-            component=by_name[finding.component],
-            environment=environment,
-            facts=tuple(fact for fact in audited.facts if fact.component == finding.component),
-            scanned=deriver.facts,
-            program=deriver.program,
-            table=deriver.table,
-        )
-        for finding in found
-        if finding.status.value == "gap"
-    ]
+    return rehearsing.cases(Request(root=root, environments=(environment,), select=(check_id,)))
 
 
 def audited(root: Path, environment: str = "staging") -> Report:

@@ -7,7 +7,7 @@ import json
 import tomllib
 from typing import TYPE_CHECKING
 
-from sentry_audit import app, engine
+from sentry_audit import app, rehearsing
 from sentry_audit.fixing import Case, Change, Refusal
 from sentry_audit.model import Status
 from sentry_audit.plugins import discover
@@ -35,35 +35,7 @@ def fixer(check_id: str, ecosystem: str = "pypi") -> Fixer:
 
 def cases(root: Path, check_id: str, environment: str = "staging") -> list[Case]:
     """The gaps of one check in the tree at ``root``, each with what a fixer is given."""
-    request = app.Request(root=root, environments=(environment,))
-    tree, settings = app._tree(request)
-    collected, deriver = app._collect(tree, settings, request)
-    parts = app._components(collected, ())
-    audited = app._audited(deriver, parts, environment)
-    checks = [item for item in app.shipped_checks(examples=False) if item.id == check_id]
-    components = [*(item.fact for item in parts[0]), *(item.fact for item in parts[1])]
-    problems = audited.problems + collected.problems
-    found = []
-    for component in components:
-        for finding in engine.evaluate(checks, audited.facts, problems, [component], environment, required=True):
-            if finding.status is Status.GAP:
-                mine = tuple(fact for fact in audited.facts if fact.component == component.name)
-                places = set(finding.evidence)
-                bad = engine.bad_facts(checks[0], audited.facts, component.name)
-                bad = tuple(fact for fact in bad if places & set(fact.evidence)) or bad
-                found.append(
-                    Case(
-                        finding=finding,
-                        bad=bad,
-                        component=component,
-                        environment=environment,
-                        facts=mine,
-                        scanned=deriver.facts,
-                        program=collected.program,
-                        table=app.sdk_table(),
-                    )
-                )
-    return found
+    return rehearsing.cases(app.Request(root=root, environments=(environment,), select=(check_id,)))
 
 
 def report(root: Path, environment: str = "staging") -> Report:

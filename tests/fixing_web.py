@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from sentry_audit import app
-from sentry_audit.engine import bad_facts, evaluate
+from sentry_audit import app, rehearsing
 from sentry_audit.fixing import Case, Change, Refusal
 from sentry_audit.model import Status
 from tests.trees import write
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from sentry_audit.fixing import Fixer
@@ -21,25 +20,9 @@ if TYPE_CHECKING:
 BAD = {Status.GAP, Status.UNKNOWN, Status.ERROR}
 
 
-def cases(root: Path, check_id: str, environment: str = "staging") -> Iterator[Case]:
+def cases(root: Path, check_id: str, environment: str = "staging") -> list[Case]:
     """A case for each gap of one check in the files below ``root``."""
-    request = app.Request(root=root, environments=(environment,))
-    tree, settings = app._tree(request)
-    collected, deriver = app._collect(tree, settings, request)
-    parts = app._components(collected, ())
-    audited = app._audited(deriver, parts, environment)
-    components = [*(item.fact for item in parts[0]), *(item.fact for item in parts[1])]
-    [check] = [item for item in app.shipped_checks(examples=False) if item.id == check_id]
-    found = evaluate([check], audited.facts, audited.problems, components, environment, True)
-    for finding in found:
-        if finding.status is not Status.GAP:
-            continue
-        component = next(item for item in components if item.name == finding.component)
-        yield Case(
-            finding=finding, bad=bad_facts(check, audited.facts, component.name), component=component,
-            environment=environment, facts=tuple(item for item in audited.facts if item.component == component.name),
-            scanned=collected.facts, program=collected.program, table=app.sdk_table(),
-        )  # fmt: skip
+    return rehearsing.cases(app.Request(root=root, environments=(environment,), select=(check_id,)))
 
 
 def answers(root: Path, fixer: Fixer, check_id: str, environment: str = "staging") -> list[Change | Refusal]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from msgspec.structs import replace
 
-from sentry_audit import app
+from sentry_audit import app, auditing
 from sentry_audit.cloud import Container, Grant, Mount, Project, Serving, Snapshot, Template, Variable
 from sentry_audit.cloud_facts import DeployDrift, SecretPayload
 from sentry_audit.derive.cloud import KINDS, cloud_facts
@@ -1053,8 +1053,8 @@ def test_a_flush_that_is_not_on_shutdown_is_said_so(tmp_path: Path) -> None:
         "    try:\n        return await call_next(request)\n    except Exception:\n        sentry_sdk.flush(timeout=2)\n        raise\n"
     )
     write(tmp_path, {"requirements.txt": SDK, "main.py": code, "Dockerfile": IMAGE})
-    tree, settings = app._tree(app.Request(root=tmp_path))
-    collected, deriver = app._collect(tree, settings, app.Request(root=tmp_path))
+    tree, settings = auditing.open_tree(app.Request(root=tmp_path))
+    collected, deriver = auditing.collect(tree, settings, app.Request(root=tmp_path))
     facts, _ = deriver.derive(collected.services, "staging")
     [shutdown] = [fact for fact in facts if isinstance(fact, Shutdown)]
     assert (shutdown.flushes, shutdown.elsewhere) == (False, "main.py:10")
