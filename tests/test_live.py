@@ -158,6 +158,7 @@ GAPS: list[tuple[str, str, Callable[[World], None], str]] = [
     ("split", "cloud-run-serving-revision", _split, "10%"),
     ("failed rollout", "cloud-run-serving-revision", _failed, "HEALTH_CHECK_CONTAINER_ERROR"),
     ("CPU", "cloud-run-cpu-throttled", _cpu, "CPU"),
+    ("a private Sentry", "cloud-run-egress", _replaced(f"https://{KEY}@sentry.internal/7"), "sentry.internal"),
     ("another secret", "deploy-drift", _another_secret, "sentry-dsn-other"),
     ("not deployed yet", "deploy-drift", _no_variable, "SENTRY_DSN"),
     ("production's DSN", "dsn-distinct-environments", _productions, "production"),
