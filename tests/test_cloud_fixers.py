@@ -62,6 +62,7 @@ def _nothing(world: World) -> None:
 
 
 REFUSED = {
+    "a private Sentry": "which network or NAT leads to Sentry is not known here",
     "no service": "deploy it",
     "failed rollout": "in its logs",
     "CPU": "paid for",
