@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from sentry_audit.applying.contract import Changer
 
+Root = Annotated[Path, typer.Argument(help="The repository.", show_default="the current folder")]
 Components = Annotated[
     list[str] | None, typer.Option("--component", metavar="NAME", help="Only this component; repeatable.")
 ]
@@ -51,6 +53,11 @@ Timeout = Annotated[
 NoPayload = Annotated[
     bool, typer.Option("--no-payload", help="Do not read the DSN's secret itself, only what is about it.")
 ]
+
+
+def split(values: list[str] | None) -> tuple[str, ...]:
+    """The words of repeatable options that also take several, separated by commas."""
+    return tuple(part.strip() for value in values or () for part in value.split(",") if part.strip())
 
 
 def cloud_options(

@@ -71,7 +71,7 @@ def applied(monkeypatch: pytest.MonkeyPatch) -> list[Collection[str]]:
 
 def run(*arguments: str | Path) -> tuple[int, str]:
     """The exit code and the output; an error of the user's is raised."""
-    done = CliRunner().invoke(cli.app, [*map(str, arguments)], env={"COLUMNS": "80"})
+    done = CliRunner().invoke(cli.build(), [*map(str, arguments)], env={"COLUMNS": "80"})
     if isinstance(done.exception, AuditError):
         raise done.exception
     assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
@@ -206,8 +206,8 @@ def test_check_loads_nothing_of_fix(root: Path) -> None:
     import subprocess
 
     code = (
-        "import sys; from sentry_audit.cli import app\n"
-        f"try: app(['check', {str(root)!r}, '--offline'])\n"
+        "import sys; from sentry_audit.cli import build\n"
+        f"try: build(['check'])(['check', {str(root)!r}, '--offline'])\n"
         "except SystemExit: pass\n"
         "print(*sys.modules, file=sys.stderr)"
     )

@@ -1,0 +1,119 @@
+"""The command ``check``: audit, report, and on demand go on to ``fix``."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sentry_audit import flags, publishing
+
+
+class FailOn(StrEnum):
+    """From which severity on a gap fails the run."""
+
+    high = "high"
+    medium = "medium"
+    low = "low"
+    never = "never"
+
+
+def check(
+    path: Annotated[Path, typer.Argument(help="The repository to audit.", show_default="the current folder")] = Path(),
+    env: flags.Environments = None,
+    all_envs: Annotated[
+        bool, typer.Option("--all-envs", help="Audit every environment that the repository speaks of.")
+    ] = False,
+    component: flags.Components = None,
+    select: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--select", metavar="IDS", help="Only these checks (ids, globs, area:…, severity:…); comma-separated."
+        ),
+    ] = None,
+    ignore: Annotated[
+        list[str] | None, typer.Option("--ignore", metavar="IDS", help="Not these checks; comma-separated.")
+    ] = None,
+    offline: flags.Offline = False,
+    evidence: Annotated[
+        Path | None,
+        typer.Option("--evidence", metavar="FILE", help="What collect wrote, in place of asking the cloud."),
+    ] = None,
+    max_age: Annotated[
+        str, typer.Option("--max-age", metavar="AGE", help="How old evidence may be: 90m, 24h, 7d.")
+    ] = "24h",
+    project: flags.Project = "",
+    region: flags.Regions = None,
+    gcp_endpoint: flags.Endpoint = "",
+    impersonate: flags.Impersonate = "",
+    quota_project: flags.QuotaProject = "",
+    timeout: flags.Timeout = 60,
+    no_payload: flags.NoPayload = False,
+    output: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--format",
+            metavar="FORMAT[=FILE]",
+            help="terminal or json; with =FILE into a file; repeatable.",
+            show_default="terminal",
+        ),
+    ] = None,
+    fail_on: Annotated[
+        FailOn, typer.Option("--fail-on", help="From which severity on a gap fails the run.")
+    ] = FailOn.medium,
+    allow_unknown: Annotated[
+        bool, typer.Option("--allow-unknown", help="Do not fail when a check could not be decided.")
+    ] = False,
+    show_passed: Annotated[
+        bool, typer.Option("--show-passed", help="Also list what passed and what was skipped.")
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say why each component was taken for one.")] = False,
+    fix_: Annotated[
+        bool, typer.Option("--fix", help="Then fix what was found, as the command fix does; it asks first.")
+    ] = False,
+) -> None:
+    """Audit a repository: which link of the chain to Sentry is broken, and where."""
+    from sentry_audit.app import Request
+    from sentry_audit.app import check as audit
+    from sentry_audit.errors import UsageError
+    from sentry_audit.evidence import seconds
+    from sentry_audit.model import Severity, Status
+    from sentry_audit.reporters.base import exit_code
+
+    if offline and evidence is not None:
+        raise UsageError("--offline and --evidence exclude each other", "leave --offline out: evidence asks no cloud")
+    asks = not offline and evidence is None
+    cloud = flags.cloud_options(
+        project, flags.split(region), gcp_endpoint, impersonate, quota_project, timeout, no_payload=no_payload
+    )
+    targets = publishing.targets(output or ["terminal"])
+    request = Request(
+        root=path,
+        environments=tuple(env or ()),
+        all_environments=all_envs,
+        components=flags.split(component),
+        select=flags.split(select),
+        ignore=flags.split(ignore),
+        fail_on=None if fail_on is FailOn.never else Severity(fail_on.value),
+        allow_unknown=allow_unknown,
+        cloud=cloud if asks else None,
+        evidence=evidence,
+        max_age=seconds(max_age),
+    )
+    if fix_ and (all_envs or len(request.environments) > 1):
+        raise UsageError("--fix works in one environment at a time", "give one: --env staging")
+    progress = flags.progress() if asks else None
+    reports = audit(request, progress=progress)
+    publishing.write(reports, targets, show_passed=show_passed, verbose=verbose)
+    if fix_ and any(finding.status is Status.GAP for finding in reports[0].findings):
+        from sentry_audit.repairing import Wishes, fix_selected
+
+        sys.stdout.flush()
+        raise typer.Exit(fix_selected(request, Wishes(), publishing.options(), progress))
+    raise typer.Exit(exit_code(reports))
+
+
+COMMAND = check

@@ -1,0 +1,85 @@
+"""The commands under ``checks``: what the catalogue holds, and whether a check file is sound."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path  # noqa: TC003 - typer evaluates it
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sentry_audit import flags
+
+if TYPE_CHECKING:
+    from sentry_audit.checks import Check
+
+APP = typer.Typer(
+    help="The catalogue of checks: list, validate, test, schema.", no_args_is_help=True, rich_markup_mode=None
+)
+
+
+@APP.command("list")
+def list_checks() -> None:
+    """List the checks of the catalogue."""
+    from sentry_audit.app import shipped_checks
+    from sentry_audit.catalogue import listing
+
+    sys.stdout.write(listing(shipped_checks()))
+
+
+@APP.command()
+def validate(
+    file: Annotated[Path | None, typer.Argument(help="A check file; the shipped one when left out.")] = None,
+) -> None:
+    """Read a check file, and name what is wrong with it by file, line and key."""
+    checks = _load(file)
+    sys.stdout.write(
+        f"{file or 'checks.yaml'}: {len(checks)} {'check' if len(checks) == 1 else 'checks'}, no mistake found\n"
+    )
+
+
+@APP.command("test")
+def run_tests(
+    file: Annotated[Path | None, typer.Argument(help="A check file; the shipped one when left out.")] = None,
+    select: Annotated[list[str] | None, typer.Option("--select", metavar="IDS", help="Only these checks.")] = None,
+) -> None:
+    """Run the examples of a check file: each pass example must pass, each fail example must be a gap."""
+    from sentry_audit.catalogue import run_examples
+    from sentry_audit.engine import select as choose
+
+    results = run_examples(choose(_load(file), flags.split(select), ()))
+    for result in results:
+        if result.problem:
+            sys.stdout.write(f"✗ failed  {result.check} {result.example}: {result.problem}\n")
+    failed = sum(bool(result.problem) for result in results)
+    sys.stdout.write(f"{len(results) - failed} passed, {failed} failed\n")
+    raise typer.Exit(1 if failed else 0)
+
+
+@APP.command()
+def schema(
+    output_format: Annotated[
+        bool, typer.Option("--output-format", help="The schema of --format json instead.")
+    ] = False,
+) -> None:
+    """Print the JSON Schema of check files, or of the JSON report."""
+    import json
+
+    if output_format:
+        from sentry_audit.reporters.schema import output_schema
+
+        document = output_schema()
+    else:
+        from sentry_audit.checks import schema as checks_schema
+
+        document = checks_schema()
+    sys.stdout.write(json.dumps(document, indent=2) + "\n")
+
+
+def _load(file: Path | None) -> tuple[Check, ...]:
+    from sentry_audit.app import checks_file, shipped_checks
+
+    return shipped_checks() if file is None else checks_file(file)
+
+
+COMMAND = APP

@@ -1,0 +1,49 @@
+"""The command ``collect``: evidence of what Google Cloud holds."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sentry_audit import flags, publishing
+
+
+def collect(
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="FILE", help="Where to keep it, as JSON.", show_default=False)
+    ],
+    path: flags.Root = Path(),
+    env: flags.Environments = None,
+    component: flags.Components = None,
+    project: flags.Project = "",
+    region: flags.Regions = None,
+    gcp_endpoint: flags.Endpoint = "",
+    impersonate: flags.Impersonate = "",
+    quota_project: flags.QuotaProject = "",
+    timeout: flags.Timeout = 60,
+    no_payload: flags.NoPayload = False,
+) -> None:
+    """Ask Google Cloud, and keep what it says as evidence: check --evidence needs no credentials."""
+    from sentry_audit.app import Request, collect_evidence
+    from sentry_audit.evidence import dumps, summary
+
+    cloud = flags.cloud_options(
+        project, flags.split(region), gcp_endpoint, impersonate, quota_project, timeout, no_payload=no_payload
+    )
+    request = Request(
+        root=path,
+        environments=tuple(env or ()),
+        all_environments=not env,
+        components=flags.split(component),
+        cloud=cloud,
+    )
+    snapshot = collect_evidence(request, flags.progress())
+    publishing.save(output, dumps(snapshot).decode())
+    sys.stdout.write(summary(snapshot, str(output)))
+    raise typer.Exit(4 if snapshot.failure else 0)
+
+
+COMMAND = collect

@@ -1,0 +1,34 @@
+"""The command ``trace``: the way of one variable."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sentry_audit import flags, publishing
+
+
+def trace(
+    variable: Annotated[str, typer.Argument(metavar="VARIABLE", help="For example SENTRY_DSN.")],
+    path: flags.Root = Path(),
+    env: Annotated[
+        str | None, typer.Option("--env", metavar="NAME", help="The environment.", show_default="production")
+    ] = None,
+    component: Annotated[
+        list[str] | None, typer.Option("--component", metavar="NAME", help="Only this component; repeatable.")
+    ] = None,
+) -> None:
+    """Follow one variable, link by link, from the code that reads it up to where it breaks."""
+    from sentry_audit.app import Request
+    from sentry_audit.app import trace as follow
+    from sentry_audit.reporters.ways import exit_code, render_trace
+
+    ways = follow(Request(root=path, environments=(env,) if env else (), components=flags.split(component)), variable)
+    sys.stdout.write(render_trace(variable, ways, publishing.options()))
+    raise typer.Exit(exit_code(ways))
+
+
+COMMAND = trace

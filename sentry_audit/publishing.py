@@ -1,0 +1,92 @@
+"""Where output goes: formats to standard output or into files, as wide and as coloured as the terminal is."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sentry_audit.model import Report
+    from sentry_audit.reporters.base import RenderOptions
+
+
+def targets(values: Sequence[str]) -> list[tuple[str, Path | None]]:
+    """What ``--format`` asks for: each format, and its file (None: standard output). Raises UsageError."""
+    from sentry_audit.errors import UsageError, nearest
+    from sentry_audit.plugins import names
+
+    known = names("sentry_audit.reporters")
+    found: list[tuple[str, Path | None]] = []
+    for value in values:
+        name, _, file = value.partition("=")
+        if name not in known:
+            hint = nearest(name, known, f"the formats are: {', '.join(known)}")
+            raise UsageError(f"no format is called {name}", hint)
+        found.append((name, Path(file) if file else None))
+    if sum(file is None for _, file in found) > 1:
+        raise UsageError(
+            "two formats would go to standard output", "give all but one a file: --format json=report.json"
+        )
+    return found
+
+
+def write(
+    reports: Sequence[Report], targets: Sequence[tuple[str, Path | None]], *, show_passed: bool, verbose: bool
+) -> None:
+    """Render ``reports`` in every format asked for. Raises UsageError for a file that cannot be written."""
+    from sentry_audit.plugins import load
+    from sentry_audit.reporters.base import RenderOptions
+
+    for name, file in targets:
+        reporter = load("sentry_audit.reporters", name).REPORTER
+        options = RenderOptions(
+            width=_width(), color=file is None and _color(), show_passed=show_passed, verbose=verbose
+        )
+        text = reporter.render(reports, options)
+        if file is None:
+            sys.stdout.write(text if text.endswith("\n") else text + "\n")
+            continue
+        save(file, text)
+
+
+def save(file: Path, text: str) -> None:
+    """Write a file whole: what was there stays until all of it is out."""
+    from sentry_audit.errors import UsageError
+
+    if file.is_dir():
+        raise UsageError(f"{file} is a folder", "give the name of a file in it")
+    special = file.exists() and not file.is_file()  # /dev/stdout and pipes are written to, not replaced
+    target = file if special else file.with_name(f".{file.name}.{os.getpid()}.part")
+    try:
+        target.write_text(text, encoding="utf-8")
+        if not special:
+            target.replace(file.resolve() if file.is_symlink() else file)
+    except OSError as error:
+        if not special:
+            target.unlink(missing_ok=True)
+        raise UsageError(
+            f"{file} cannot be written: {error.strerror}", "give a file in a folder that exists"
+        ) from error
+
+
+def options() -> RenderOptions:
+    """What this terminal can show."""
+    from sentry_audit.reporters.base import RenderOptions
+
+    return RenderOptions(width=_width(), color=_color())
+
+
+def _width() -> int:
+    import shutil
+
+    return max(40, min(80, shutil.get_terminal_size((80, 24)).columns))
+
+
+def _color() -> bool:
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or (sys.stdout.isatty() and os.environ.get("TERM") != "dumb")
