@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from msgspec import Struct
 
 from sentry_audit.errors import NothingAudited, nearest
-from sentry_audit.model import ComponentReport, Link, Problem, Report, Severity
+from sentry_audit.model import ComponentReport, Link, Problem, Report, Rule, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -184,6 +184,20 @@ def report(
         notes=tuple(collected.notes),
         projects=tuple(_projects(components, audited, snapshot)),
         cloud=live.told(snapshot, str(request.evidence) if request.evidence else ""),
+        rules=tuple(_rule(check) for check in sorted(checks, key=lambda item: item.id)),
+    )
+
+
+def _rule(check: Check) -> Rule:
+    return Rule(
+        id=check.id,
+        title=check.title,
+        why=check.why,
+        area=check.area,
+        severity=check.severity,
+        remedy=check.fix.summary if check.fix is not None else "",
+        refs=check.refs,
+        permissions=check.permissions,
     )
 
 

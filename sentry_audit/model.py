@@ -98,10 +98,24 @@ class Remedy(Struct, frozen=True):
     diff: str = ""
 
 
+class Waiver(Struct, frozen=True, kw_only=True):
+    """Why a gap is accepted, by whom, and until when: ``until`` is an ISO date, or ``permanent``.
+
+    ``place`` is where it is written down.
+    """
+
+    reason: str
+    until: str
+    owner: str = ""
+    ticket: str = ""
+    place: Evidence = field(default_factory=Evidence)
+
+
 class Finding(Struct, frozen=True):
     """The verdict of one check on one component in one environment, with its evidence.
 
-    ``needless``: it was skipped because nothing has to hold here, not because nobody looked.
+    ``needless``: it was skipped because nothing has to hold here, not because nobody looked. ``waiver`` is the one that
+    accepts it; a gap with a waiver is one whose waiver has expired.
     """
 
     check: str
@@ -118,6 +132,7 @@ class Finding(Struct, frozen=True):
     link: Link | None = None
     hint: str = ""
     needless: bool = False
+    waiver: Waiver | None = None
 
 
 class ChainLink(Struct, frozen=True):
@@ -171,8 +186,21 @@ class SentryProject(Struct, frozen=True):
     resource: str
 
 
+class Rule(Struct, frozen=True, kw_only=True):
+    """A check as reports speak of it. ``permissions`` are what Google or Sentry has to grant, ``refs`` addresses to read."""
+
+    id: str
+    title: str
+    why: str
+    area: str
+    severity: Severity
+    remedy: str = ""
+    refs: tuple[str, ...] = ()
+    permissions: tuple[str, ...] = ()
+
+
 class Report(Struct, frozen=True):
-    """What every reporter is given: one environment's audit."""
+    """What every reporter is given: one environment's audit. ``rules`` are the checks that were run, by id."""
 
     root: str
     environment: str
@@ -185,6 +213,7 @@ class Report(Struct, frozen=True):
     notes: tuple[str, ...] = ()
     cloud: CloudRead | None = None
     projects: tuple[SentryProject, ...] = ()
+    rules: tuple[Rule, ...] = ()
 
     def counts(self) -> dict[str, int]:
         """The number of findings by status; every status is present."""

@@ -48,7 +48,7 @@ FORBIDDEN = {
 #: From the bottom upwards: a module imports only what stands at its own height or below.
 HEIGHTS = {
     "model": 0, "errors": 0, "paths": 0, "mentions": 0, "comments": 0, "releases": 0, "facts": 1, "cloud_facts": 1, "cloud": 0,
-    "guard": 1, "predicates": 1,
+    "guard": 1, "predicates": 1, "fingerprints": 1,
     "dsn": 2, "sdk_table": 2, "checks": 2, "chain": 2,
     "engine": 3, "scanners": 3, "python": 4, "javascript": 4, "deployment": 4, "policies": 4, "csp": 1,
     "derive": 5, "reporters": 5, "deriving": 6, "tracing": 5, "naming": 5, "differing": 5, "settings": 6, "plugins": 6, "sources": 6,

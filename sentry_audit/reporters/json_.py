@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from sentry_audit import __version__
+from sentry_audit.fingerprints import fingerprint
 from sentry_audit.reporters.base import RenderOptions, Reporter, exit_code
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         Remedy,
         Report,
         SentryProject,
+        Waiver,
     )
 
 SCHEMA_VERSION = 1
@@ -139,7 +141,18 @@ def _finding(finding: Finding) -> dict[str, object]:
         "hint": finding.hint,
         "evidence": [_evidence(item) for item in finding.evidence],
         "remedy": _remedy(finding.remedy) if finding.remedy else None,
-        "waiver": None,
+        "waiver": _waiver(finding.waiver) if finding.waiver else None,
+        "fingerprint": fingerprint(finding),
+    }
+
+
+def _waiver(waiver: Waiver) -> dict[str, object]:
+    return {
+        "reason": waiver.reason,
+        "until": waiver.until,
+        "owner": waiver.owner,
+        "ticket": waiver.ticket,
+        "place": _evidence(waiver.place),
     }
 
 

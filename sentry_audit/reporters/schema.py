@@ -47,7 +47,7 @@ def output_schema() -> dict[str, object]:
             "finding": _finding(),
             "evidence": _object(path=_MAYBE_TEXT, line=_POSITION, column=_POSITION, resource=_MAYBE_TEXT, saw=_TEXT),
             "remedy": _object(fixable=_FLAG, safety={"enum": _SAFETIES}, summary=_TEXT, command=_TEXT),
-            "waiver": _object(reason=_NAME, until=_MAYBE_TEXT),
+            "waiver": _object(reason=_NAME, until=_NAME, owner=_TEXT, ticket=_TEXT, place=_ref("evidence")),
             "google_cloud": _object(
                 taken_at=_TEXT,
                 identity=_TEXT,
@@ -106,6 +106,7 @@ def _finding() -> dict[str, object]:
         evidence=_list(_ref("evidence")),
         remedy=_or_null("remedy"),
         waiver=_or_null("waiver"),
+        fingerprint=_NAME,
     )
 
 
