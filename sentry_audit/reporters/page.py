@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from rich.text import Text
 
+    from sentry_audit.model import Report
     from sentry_audit.reporters.base import RenderOptions
 
 Span = tuple[str, str]
@@ -112,6 +113,15 @@ def diff_style(line: str) -> str:
     return {"+": "green", "-": "red"}.get(line[:1], "")
 
 
+def verdict(report: Report) -> tuple[Status, str]:
+    """What a report comes to, in a word."""
+    if report.ready:
+        return Status.PASS, "READY"
+    statuses = {finding.status for finding in report.findings}
+    statuses.update(link.status for component in report.components for link in component.chain)
+    return (Status.GAP, "NOT READY") if Status.GAP in statuses else (Status.UNKNOWN, "NOT PROVEN")
+
+
 def _join(spans: Iterable[Span]) -> Text:
     """Spans as one styled text: redacted, then with every invisible character made visible."""
     from rich.text import Text
@@ -120,11 +130,11 @@ def _join(spans: Iterable[Span]) -> Text:
 
     text = Text()
     for plain, style in spans:
-        text.append(_visible(redact(plain)), style)
+        text.append(visible(redact(plain)), style)
     return text
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
     """``text`` on one line, without a character that could move the cursor or hide another."""
     text = re.sub(r"\r?\n|\r", " ", text).replace("\t", "    ")
     if text.isascii() and text.isprintable():
@@ -133,6 +143,3 @@ def _visible(text: str) -> str:
         char.encode("unicode_escape").decode("ascii") if unicodedata.category(char) in _UNSEEN else char
         for char in text
     )
-
-
-# --- the page, from top to bottom ---------------------------------------------------------------

@@ -23,7 +23,7 @@ from sentry_audit.model import (
 )
 from sentry_audit.reporters.base import RenderOptions, Reporter
 from sentry_audit.reporters.folding import Entry, entries, fold_checks, weight
-from sentry_audit.reporters.page import GLYPHS, STYLES, Page, Span, diff_style
+from sentry_audit.reporters.page import GLYPHS, STYLES, Page, Span, diff_style, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,7 +86,7 @@ def _header(page: Page, report: Report) -> None:
         f"{checks} · {_count(len(report.components), 'component')}",
     )
     page.blank()
-    status, words = _verdict(report)
+    status, words = verdict(report)
     style = f"bold {STYLES[status]}"
     page.row([(f"{GLYPHS[status]} {words}", style), (f"  {_flat(report.headline)}", "bold")], hang=2)
     _cloud(page, report)
@@ -136,14 +136,6 @@ def _matrix(page: Page, reports: Sequence[Report]) -> None:
                 )
             if not mine:
                 page.row([("not seen", "dim")], [(f"{report.environment:<14}", "cyan")], indent=4)
-
-
-def _verdict(report: Report) -> tuple[Status, str]:
-    if report.ready:
-        return Status.PASS, "READY"
-    statuses = {finding.status for finding in report.findings}
-    statuses.update(link.status for component in report.components for link in component.chain)
-    return (Status.GAP, "NOT READY") if Status.GAP in statuses else (Status.UNKNOWN, "NOT PROVEN")
 
 
 def _component(page: Page, component: ComponentReport, options: RenderOptions) -> None:
