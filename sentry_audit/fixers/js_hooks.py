@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sentry_audit.facts import Hook
 from sentry_audit.fixers.js_web import NotClear, Patch, analysis_of, answered, bad_of, refusing
 from sentry_audit.fixing import Refusal
-from sentry_audit.javascript.hooks import _DIRECT, _function, _parameter
+from sentry_audit.javascript.hooks import _DIRECT, function_of, parameter_of
 from sentry_audit.javascript.syntax import line_of, options_of, text_of, walk
 
 if TYPE_CHECKING:
@@ -44,13 +44,13 @@ def _found(analysis: Analysis, fact: Hook) -> tuple[Any, Any]:
     for item in analysis.loaded or analysis.inits:
         node = (options_of(item.call) or ({}, True))[0].get(fact.option)
         if node is not None and (item.source.path, line_of(node)) == (fact.evidence[0].path, fact.evidence[0].line):
-            if (found := _function(analysis, node, item.source)) is not None:
+            if (found := function_of(analysis, node, item.source)) is not None:
                 return found
     raise NotClear(f"{fact.option} was not found again")
 
 
 def _returned(patch: Patch, function: Any) -> None:
-    name, body = _parameter(function), function.child_by_field_name("body")
+    name, body = parameter_of(function), function.child_by_field_name("body")
     children = body.named_children
     if not re.fullmatch(r"[\w$]+", name):
         raise NotClear(f"what the hook in line {line_of(function)} takes was not followed", "return event;")
@@ -71,7 +71,7 @@ def _returned(patch: Patch, function: Any) -> None:
 
 def _asked(patch: Patch, function: Any) -> None:
     """``event.request.url`` → ``event.request?.url``; what is assigned to cannot be asked so."""
-    name, body = _parameter(function), function.child_by_field_name("body")
+    name, body = parameter_of(function), function.child_by_field_name("body")
     done: set[int] = set()
     for node in walk(body):
         if node.type not in {"member_expression", "subscript_expression"}:

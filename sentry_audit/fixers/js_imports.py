@@ -56,6 +56,21 @@ class Imports:
             self._new[package] = "Sentry"
         return f"{self._new[package]}.{name}"
 
+    def type_of(self, package: str, name: str) -> str:
+        """``Sentry.Event``, or ``Event`` where the file imports names one by one; the type is no value at run time."""
+        known = self.patch.source.imports
+        package = next((item.module for item in known.values() if is_browser_sdk(item.module)), package)
+        for local, item in known.items():
+            if item.module == package and item.name in {"*", "default"}:
+                return f"{local}.{name}"
+            if item.module == package and item.name == name:
+                return local
+        if (listed := self._named(package)) is not None:
+            self._free(name)
+            self._added[listed.end_byte, f"type {name}"] = None
+            return name
+        return self.of(package, name)
+
     def hook(self, name: str) -> str:
         """``useEffect``, or ``React.useEffect`` where the file uses React by its name."""
         return self.by_name("react", name)
