@@ -1,4 +1,4 @@
-"""Hooks of a browser's init that drop events: the event returned, and read with care. Whose events they are is not guessed."""
+"""Hooks of a browser's init that drop events: the event returned, and read with care."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from sentry_audit.facts import Hook
 from sentry_audit.fixers.js_web import NotClear, Patch, analysis_of, answered, bad_of, refusing
-from sentry_audit.fixing import Refusal
 from sentry_audit.javascript.hooks import _DIRECT, function_of, parameter_of
 from sentry_audit.javascript.syntax import line_of, options_of, text_of, walk
 
@@ -100,15 +99,5 @@ def _asked(patch: Patch, function: Any) -> None:
         raise NotClear(f"what the hook in line {line_of(function)} reads was not found again")
 
 
-def user(case: Case) -> Change | Refusal:
-    """Who signs in, and where, is the application's to say: what to paste."""
-    known = next((here for fact in bad_of(case) for here in fact.evidence), None)
-    where = f" ({known})" if known is not None else ""
-    return Refusal(
-        reason=f"where users have signed in, and where they sign out, is known to the application only{where}",
-        commands=("Sentry.setUser({ id: user.id }); // after signing in", "Sentry.setUser(null); // after signing out"),
-    )
-
-
 ECOSYSTEM = "npm"
-FIXERS = {"hooks-keep-events": keep, "frontend-user-context": user}
+FIXERS = {"hooks-keep-events": keep}

@@ -119,17 +119,21 @@ def _moved(statements: list[Any], event: str, where: str) -> list[Any]:
     if len(statements) < 2 or text_of(statements[-1]).rstrip(";").strip() != f"return {event}":
         raise NotClear(f"{where} does not end with the event", *_PASTE)
     start = next((index for index, node in enumerate(statements) if changes(node)), len(statements))
-    while start and statements[start - 1].type in {
-        "lexical_declaration",
-        "variable_declaration",
-        "function_declaration",
-    }:
+    while start and _leads(statements[start - 1], event):
         start -= 1
     moved = statements[start:-1]
     returned = [node for part in moved for node in _own(part) if node.type == "return_statement"]
     if not moved or any(text_of(node).rstrip(";").strip() != f"return {event}" for node in returned):
         raise NotClear(f"{where} drops events among what it scrubs: what of it is for transactions is yours", *_PASTE)
     return moved
+
+
+def _leads(statement: Any, event: str) -> bool:
+    """Whether a statement only makes way for what scrubs: it declares something, or lets an event go as it is."""
+    if statement.type == "if_statement":
+        returned = [text_of(node).rstrip(";").strip() for node in _own(statement) if node.type == "return_statement"]
+        return bool(returned) and set(returned) == {f"return {event}"}
+    return statement.type in {"lexical_declaration", "variable_declaration", "function_declaration"}
 
 
 def _own(node: Any) -> Any:
