@@ -156,8 +156,10 @@ RATE = "  replaysOnErrorSampleRate: 1.0,\n"
             "Sentry.replayIntegration({ mask: ['.a'] })",
         ),
         (
-            "Sentry.replayIntegration({\n      // Show all text\n      maskAllText: false,\n      maskAllInputs: false, // too\n"
-            "      // For the API.\n      networkDetailAllowUrls: [API]\n    })",
+            (
+                "Sentry.replayIntegration({\n      // Show all text\n      maskAllText: false,\n"
+                "      maskAllInputs: false, // too\n      // For the API.\n      networkDetailAllowUrls: [API]\n    })"
+            ),
             "Sentry.replayIntegration({\n      // For the API.\n      networkDetailAllowUrls: [API]\n    })",
         ),
         (

@@ -92,7 +92,10 @@ def test_javascript_has_no_types_and_its_init_stays_where_it_is(tmp_path: Path) 
         "import { init } from '@sentry/react'\n\nexport function start() {\n  init({\n    dsn: DSN,\n    tracesSampleRate: RATE,\n"
         "    beforeSend: (event) => {\n      delete event.user\n      return event\n    }\n  })\n}\n"
     )
-    manifest = '{"scripts": {"build": "vite build"}, "dependencies": {"react": "19.0.0", "@sentry/react": "^9"}, "devDependencies": {"vite": "7.0.0"}}'
+    manifest = (
+        '{"scripts": {"build": "vite build"}, "dependencies": {"react": "19.0.0", "@sentry/react": "^9"}, '
+        '"devDependencies": {"vite": "7.0.0"}}'
+    )
     page = '<script type="module" src="/src/main.js"></script>'
     main = "import { start } from './sentry'\nstart()\n"
     files = {"package.json": manifest, "index.html": page, "src/main.js": main, "src/sentry.js": text}

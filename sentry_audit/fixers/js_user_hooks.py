@@ -68,7 +68,7 @@ def component(analysis: Analysis) -> list[Edit]:
 def _holds_id(analysis: Analysis) -> None:
     """Raise NotClear where nothing shows that the sessions of next-auth hold an id."""
     files = analysis.files
-    paths = [path for path in files.search(("session",)) if analysis.frontend.within(path) and path.endswith(SUFFIXES)]
+    paths = [path for path in files.search(("session", "Session")) if analysis.frontend.within(path) and path.endswith(SUFFIXES)]
     texts = [files.text(path) or "" for path in paths]
     known = any(_SESSION_ID.search(text) for text in texts)
     v4 = analysis.major("next-auth") in {3, 4}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from sentry_audit.facts import FrontendUser
 from sentry_audit.fixers import js_user_clearing, js_user_hooks, js_user_listeners, js_user_states
-from sentry_audit.fixers.js_web import NotClear, analysis_of, answered, bad_of, named, package_of, refusing
+from sentry_audit.fixers.js_web import NotClear, analysis_of, answered, bad_of, named, refusing
 
 if TYPE_CHECKING:
     from sentry_audit.fixing import Case, Change
@@ -24,7 +24,8 @@ _PASTE = ("Sentry.setUser({ id: user.id }); // after signing in", "Sentry.setUse
 def user(case: Case) -> Change:
     """Call ``setUser`` where users are known to have signed in and out."""
     analysis = analysis_of(case)
-    package_of(analysis)
+    if not analysis.package:
+        raise NotClear(f"{analysis.frontend.manifest.path} has no Sentry SDK yet: nothing could be imported", *_PASTE)
     facts = [fact for fact in bad_of(case) if isinstance(fact, FrontendUser)]
     known = next((here for fact in facts for here in fact.evidence), None)
     where = f" ({known})" if known is not None else ""
