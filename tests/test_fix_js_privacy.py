@@ -182,3 +182,8 @@ def test_the_replay_of_version_7_is_made_with_new(tmp_path: Path) -> None:
     before = RATE + "  integrations: [new Sentry.Replay({ maskAllText: true, blockAllMedia: false })],\n"
     after = RATE + "  integrations: [new Sentry.Replay({ maskAllText: true })],\n"
     assert repaired(tmp_path, "privacy-scrubbing", before, "^7.100.0") == after
+
+
+def test_the_rates_of_replays_may_come_from_options_that_are_shared(tmp_path: Path) -> None:
+    options = "  ...shared,\n  integrations: [Sentry.replayIntegration({ maskAllText: false })],\n"
+    assert repaired(tmp_path, "privacy-scrubbing", options) == options.replace("{ maskAllText: false }", "")

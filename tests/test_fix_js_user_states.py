@@ -90,6 +90,25 @@ def test_a_store_tells_the_id_that_it_keeps_and_each_that_follows(tmp_path: Path
     assert changed == {"src/authStore.ts": "import * as Sentry from '@sentry/react';\n" + STORE + LISTENS}
 
 
+SLICE = """\
+import { createSlice } from '@reduxjs/toolkit';
+
+const initialState = { user: null, token: null };
+export const authSlice = createSlice({
+  name: 'auth',
+  initialState,
+  reducers: { logout: (state) => { state.user = null; } },
+});
+"""
+
+
+def test_a_reducer_tells_nobody(tmp_path: Path) -> None:
+    app = "import { authSlice } from './authSlice';\nexport const App = () => <main>{authSlice.name}</main>;\n"
+    answer = refused(tmp_path, vite({"src/App.tsx": app, "src/authSlice.ts": SLICE, "src/Login.tsx": "export {};\n"}))
+    assert "src/authSlice.ts keeps the user in a slice of Redux" in answer.reason
+    assert answer.commands[0] == "store.subscribe(() => { const { user } = store.getState().auth;"
+
+
 # --- users that nothing forgets ---------------------------------------------------------------------------
 
 SETTER = """\

@@ -68,7 +68,11 @@ def component(analysis: Analysis) -> list[Edit]:
 def _holds_id(analysis: Analysis) -> None:
     """Raise NotClear where nothing shows that the sessions of next-auth hold an id."""
     files = analysis.files
-    paths = [path for path in files.search(("session", "Session")) if analysis.frontend.within(path) and path.endswith(SUFFIXES)]
+    paths = [
+        path
+        for path in files.search(("session", "Session"))
+        if analysis.frontend.within(path) and path.endswith(SUFFIXES)
+    ]
     texts = [files.text(path) or "" for path in paths]
     known = any(_SESSION_ID.search(text) for text in texts)
     v4 = analysis.major("next-auth") in {3, 4}
@@ -158,7 +162,9 @@ def _module(analysis: Analysis, source: Source, path: str) -> str:
             return f"{module.rpartition('/')[0]}/{basename(stem)}"
     modules = [module_of(node) for node in source.root.named_children if node.type == "import_statement"]
     for prefix, folders in analysis.loading.aliases:
-        inside = next((folder for folder in folders if prefix and path.startswith(f"{folder}/".removeprefix("./"))), None)
+        inside = next(
+            (folder for folder in folders if prefix and path.startswith(f"{folder}/".removeprefix("./"))), None
+        )
         if inside is not None and any(module.startswith(prefix) for module in modules):
             return prefix + relpath(stem, inside)
     below = relpath(stem, dirname(source.path) or ".")

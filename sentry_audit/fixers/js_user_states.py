@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sentry_audit.fixers.js_imports import Imports
 from sentry_audit.fixers.js_user_calls import component_name, id_of, running, setter, statement
-from sentry_audit.fixers.js_web import Patch
+from sentry_audit.fixers.js_web import NotClear, Patch
 from sentry_audit.javascript.syntax import FUNCTIONS, enclosing_functions, entries, text_of, walk
 
 if TYPE_CHECKING:
@@ -134,3 +134,24 @@ def _listens(analysis: Analysis, source: Source, name: str, value: Any, user: st
     outer = outer.parent if outer.parent.type == "export_statement" else outer
     patch.insert(outer.end_byte, style.end + style.end.join(rows))
     return patch.edit()
+
+
+def redux(analysis: Analysis) -> list[Edit]:
+    """Raise NotClear where a slice of Redux keeps the user: reducers may not tell anybody, and its store is shared."""
+    for source in running(analysis, ("createSlice",)):
+        for node in walk(source.root):
+            if node.type != "call_expression" or text_of(node.child_by_field_name("function")) != "createSlice":
+                continue
+            first = next(iter(node.child_by_field_name("arguments").named_children), None)
+            given = entries(first)[0] if first is not None and first.type == "object" else {}
+            state, name = given.get("initialState"), text_of(given.get("name")).strip("\"'")
+            state = source.constants.get(text_of(state), state)
+            kept = entries(state)[0] if state is not None and state.type == "object" else {}
+            user = next((key for key in kept if _USER.match(key)), "")
+            if user and _FILE.search(name):
+                raise NotClear(
+                    f"{source.path} keeps the user in a slice of Redux, where reducers may tell nobody: listen to its store",
+                    f"store.subscribe(() => {{ const {{ {user} }} = store.getState().{name};",
+                    f"  Sentry.setUser({user} ? {{ id: {user}.id }} : null); }});",
+                )
+    return []

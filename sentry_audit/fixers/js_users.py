@@ -16,7 +16,9 @@ from sentry_audit.fixers.js_web import NotClear, analysis_of, answered, bad_of, 
 if TYPE_CHECKING:
     from sentry_audit.fixing import Case, Change
 
-_WAYS = (js_user_hooks.component, js_user_listeners.listener, js_user_states.context, js_user_states.store)
+_WAYS = (
+    js_user_hooks.component, js_user_listeners.listener, js_user_states.context, js_user_states.store, js_user_states.redux,
+)  # fmt: skip
 _PASTE = ("Sentry.setUser({ id: user.id }); // after signing in", "Sentry.setUser(null); // after signing out")
 
 

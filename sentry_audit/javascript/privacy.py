@@ -34,7 +34,7 @@ def privacy(analysis: Analysis, item: Init, options: Mapping[str, Any], spread: 
     """What is sent besides the error: by option, and by what the version sends when nothing is said."""
     pii, where_pii = _pii(analysis, item, options)
     problem, where_problem = ("", None) if spread else _collects(analysis, item, options)
-    unmasked, where = _unmasked(item, options)
+    unmasked, where = _unmasked(item, options, spread)
     unscrubbed = f"replays show what users see and type: {', '.join(unmasked)}" if unmasked else ""
     if not unscrubbed and misses_transactions(analysis, item, options):
         unscrubbed = "beforeSend scrubs errors; transactions and their spans are sent as they are"
@@ -160,9 +160,9 @@ def changes(hook: Any) -> bool:
     return False
 
 
-def _unmasked(item: Init, options: Mapping[str, Any]) -> tuple[list[str], Evidence | None]:
-    """The masks of session replay that are switched off."""
-    if not {"replaysSessionSampleRate", "replaysOnErrorSampleRate"} & options.keys():
+def _unmasked(item: Init, options: Mapping[str, Any], spread: bool) -> tuple[list[str], Evidence | None]:
+    """The masks of session replay that are switched off, where replays are sampled, or other options may do so."""
+    if not spread and not {"replaysSessionSampleRate", "replaysOnErrorSampleRate"} & options.keys():
         return [], None
     for node in walk(item.call):
         if node.type not in {"call_expression", "new_expression"} or not re.search(
