@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sentry_audit.app import Request, check, shipped_checks
-from sentry_audit.fixers import cors, csp, js_hooks, js_public, js_targets
+from sentry_audit.fixers import cors, csp, js_hooks, js_privacy, js_public, js_scrubbing, js_targets, js_users
 from sentry_audit.fixers import js_boundaries as boundaries
 from sentry_audit.fixers import js_guards as dsn_guards
 from sentry_audit.fixers import js_inits as inits
@@ -22,7 +22,8 @@ from tests.fixing_web import answers, cases, fixed
 from tests.trees import write
 
 MODULES = (
-    boundaries, browser_options, bundles, cors, csp, dsn_guards, inits, js_hooks, js_public, js_targets, nextjs, packages,
+    boundaries, browser_options, bundles, cors, csp, dsn_guards, inits, js_hooks, js_privacy, js_public,
+    js_scrubbing, js_targets, js_users, nextjs, packages,
 )  # fmt: skip
 NEXT = '{"scripts": {"build": "next build"}, "dependencies": {"next": "15.3.0", "react": "19.0.0", "@sentry/nextjs": "^10.20.0"}}'
 VITE = (
@@ -777,13 +778,6 @@ def test_events_survive_their_hook(tmp_path: Path, hook: str, left: str) -> None
 def test_a_hook_that_drops_everything_is_left_to_a_person(tmp_path: Path) -> None:
     write(tmp_path, next_init("  beforeSend: () => null,\n"))
     assert isinstance(answers(tmp_path, js_hooks.keep, "hooks-keep-events")[0], Refusal)
-
-
-def test_whose_events_they_are_is_not_guessed(tmp_path: Path) -> None:
-    write(tmp_path, next_init("") | {"package.json": NEXT.replace('"next":', '"next-auth": "^5", "next":')})
-    [answer] = answers(tmp_path, js_hooks.user, "frontend-user-context")
-    assert isinstance(answer, Refusal)
-    assert "Sentry.setUser(null)" in answer.commands[1]
 
 
 def test_the_dsn_is_read_under_the_prefix_of_the_bundler(tmp_path: Path) -> None:

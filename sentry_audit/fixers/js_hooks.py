@@ -1,4 +1,4 @@
-"""Hooks of a browser's init that drop events: the event returned, and read with care. Whose events they are is not guessed."""
+"""Hooks of a browser's init that drop events: the event returned, and read with care."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sentry_audit.facts import Hook
 from sentry_audit.fixers.js_web import NotClear, Patch, analysis_of, answered, bad_of, refusing
-from sentry_audit.fixing import Refusal
-from sentry_audit.javascript.hooks import _DIRECT, _function, _parameter
+from sentry_audit.javascript.hooks import _DIRECT, function_of, parameter_of
 from sentry_audit.javascript.syntax import line_of, options_of, text_of, walk
 
 if TYPE_CHECKING:
@@ -44,13 +43,13 @@ def _found(analysis: Analysis, fact: Hook) -> tuple[Any, Any]:
     for item in analysis.loaded or analysis.inits:
         node = (options_of(item.call) or ({}, True))[0].get(fact.option)
         if node is not None and (item.source.path, line_of(node)) == (fact.evidence[0].path, fact.evidence[0].line):
-            if (found := _function(analysis, node, item.source)) is not None:
+            if (found := function_of(analysis, node, item.source)) is not None:
                 return found
     raise NotClear(f"{fact.option} was not found again")
 
 
 def _returned(patch: Patch, function: Any) -> None:
-    name, body = _parameter(function), function.child_by_field_name("body")
+    name, body = parameter_of(function), function.child_by_field_name("body")
     children = body.named_children
     if not re.fullmatch(r"[\w$]+", name):
         raise NotClear(f"what the hook in line {line_of(function)} takes was not followed", "return event;")
@@ -71,7 +70,7 @@ def _returned(patch: Patch, function: Any) -> None:
 
 def _asked(patch: Patch, function: Any) -> None:
     """``event.request.url`` → ``event.request?.url``; what is assigned to cannot be asked so."""
-    name, body = _parameter(function), function.child_by_field_name("body")
+    name, body = parameter_of(function), function.child_by_field_name("body")
     done: set[int] = set()
     for node in walk(body):
         if node.type not in {"member_expression", "subscript_expression"}:
@@ -100,15 +99,5 @@ def _asked(patch: Patch, function: Any) -> None:
         raise NotClear(f"what the hook in line {line_of(function)} reads was not found again")
 
 
-def user(case: Case) -> Change | Refusal:
-    """Who signs in, and where, is the application's to say: what to paste."""
-    known = next((here for fact in bad_of(case) for here in fact.evidence), None)
-    where = f" ({known})" if known is not None else ""
-    return Refusal(
-        reason=f"where users have signed in, and where they sign out, is known to the application only{where}",
-        commands=("Sentry.setUser({ id: user.id }); // after signing in", "Sentry.setUser(null); // after signing out"),
-    )
-
-
 ECOSYSTEM = "npm"
-FIXERS = {"hooks-keep-events": keep, "frontend-user-context": user}
+FIXERS = {"hooks-keep-events": keep}

@@ -56,6 +56,32 @@ class Imports:
             self._new[package] = "Sentry"
         return f"{self._new[package]}.{name}"
 
+    def type_of(self, package: str, name: str) -> str:
+        """``Sentry.Event``, or ``Event`` where the file imports names one by one; the type is no value at run time."""
+        known = self.patch.source.imports
+        package = next((item.module for item in known.values() if is_browser_sdk(item.module)), package)
+        for local, item in known.items():
+            if item.module == package and item.name in {"*", "default"}:
+                return f"{local}.{name}"
+            if item.module == package and item.name == name:
+                return local
+        if (listed := self._named(package)) is not None:
+            self._free(name)
+            self._added[listed.end_byte, f"type {name}"] = None
+            return name
+        return self.of(package, name)
+
+    def aliased(self, package: str, name: str, alias: str) -> str:
+        """A name of a package of which the file imports others, under another name: it has its own that is called so."""
+        known = self.patch.source.imports
+        package = next((item.module for item in known.values() if is_browser_sdk(item.module)), package)
+        listed = self._named(package)
+        if listed is None:
+            return self.of(package, name)
+        self._free(alias)
+        self._added[listed.end_byte, f"{name} as {alias}"] = None
+        return alias
+
     def hook(self, name: str) -> str:
         """``useEffect``, or ``React.useEffect`` where the file uses React by its name."""
         return self.by_name("react", name)
@@ -127,15 +153,30 @@ class Imports:
         text = f"import {clause} from {style.quoted(module)}{style.semicolon}"
         if not self.statements and self._is_common():
             text = f"const {plain} = require({style.quoted(module)}){style.semicolon}"
-        if self.statements:
+        if self.statements and _RELATIVE.match(module):
+            self._own(module, text)
+        elif self.statements:
             before = self._before(module)
             if before is not None:
                 patch.insert(before.start_byte, f"{text}{style.end}")
             else:
                 packages = [node for node in self.statements if not _RELATIVE.match(module_of(node))]
                 patch.insert((packages or self.statements)[-1].end_byte, f"{style.end}{text}")
-            return
-        self._first.append(text)
+        else:
+            self._first.append(text)
+
+    def _own(self, module: str, text: str) -> None:
+        """Write the import of a file of the project: by the alphabet where its like follow it, else behind all others."""
+        sort = module.partition("/")[0]
+        beside = [node for node in self.statements if module_of(node).partition("/")[0] == sort]
+        names = [module_of(node).lower() for node in beside]
+        pairs = zip(beside, names, strict=True)
+        after = next((node for node, name in pairs if name > module.lower()), None) if names == sorted(names) else None
+        if after is not None:
+            self.patch.insert(after.start_byte, f"{text}{self.patch.style.end}")
+        else:
+            last = (beside or self.statements)[-1]
+            self.patch.insert(last.end_byte, f"{self.patch.style.end}{text}")
 
     def _before(self, module: str) -> Any:
         """The import that the new one goes in front of: by the alphabet where packages follow it, else by none."""

@@ -124,6 +124,10 @@ class Patch:
         """Put ``text`` in the place of a node."""
         self._parts.append((node.start_byte, node.end_byte, text.encode()))
 
+    def replace_range(self, start: int, end: int, text: str) -> None:
+        """Put ``text`` in the place of bytes."""
+        self._parts.append((start, end, text.encode()))
+
     def cut(self, start: int, end: int) -> None:
         """Take bytes out."""
         self._parts.append((start, end, b""))

@@ -70,10 +70,9 @@ def _setters(analysis: Analysis, path: str) -> Iterator[tuple[Evidence, bool | N
     if "setUser" not in (analysis.files.text(path) or ""):
         return
     source = analysis.source(path)
-    for node in walk(source.root) if source is not None else ():
-        function = node.child_by_field_name("function") if node.type == "call_expression" else None
-        if source is None or function is None or not _is_set_user(function, source):
-            continue
+    if source is None:
+        return
+    for node in set_user_calls(source):
         arguments = node.child_by_field_name("arguments").named_children
         here = Evidence(path, line_of(node), saw=text_of(node).partition("\n")[0][:80])
         value = arguments[0] if arguments else None
@@ -85,6 +84,14 @@ def _setters(analysis: Analysis, path: str) -> Iterator[tuple[Evidence, bool | N
         yield here, None if _depends_on_caller(value) else False
         if _may_be_empty(value):
             yield here, True
+
+
+def set_user_calls(source: Source) -> Iterator[Any]:
+    """The calls of the SDK's ``setUser`` in a file."""
+    for node in walk(source.root):
+        function = node.child_by_field_name("function") if node.type == "call_expression" else None
+        if function is not None and _is_set_user(function, source):
+            yield node
 
 
 def _is_set_user(function: Any, source: Source) -> bool:

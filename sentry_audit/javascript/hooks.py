@@ -35,7 +35,7 @@ def hooks(analysis: Analysis, item: Init, options: Mapping[str, Any]) -> Iterato
             continue
         here = Evidence(item.source.path, line_of(node), saw=f"{option}: {text_of(node)}".partition("\n")[0][:80])
         shown = text_of(node).partition("\n")[0][:60]
-        found = _function(analysis, node, item.source)
+        found = function_of(analysis, node, item.source)
         if found is None:
             reason = f"{option}: {shown} could not be followed"
             yield Hook(option=option, function=shown, unknown=reason, evidence=(here,))
@@ -46,7 +46,7 @@ def hooks(analysis: Analysis, item: Init, options: Mapping[str, Any]) -> Iterato
         yield Hook(option=option, function=shown, keeps_events=not problem, problem=problem, evidence=(here, *where))
 
 
-def _function(analysis: Analysis, node: Any, source: Source) -> tuple[Source, Any] | None:
+def function_of(analysis: Analysis, node: Any, source: Source) -> tuple[Source, Any] | None:
     """The function that a hook is, through names, imports and TypeScript's assertions."""
     for _ in range(4):
         if node.type in FUNCTIONS:
@@ -106,7 +106,7 @@ def _is_nothing(node: Any) -> bool:
 
 def _throwing(function: Any, body: Any) -> tuple[str, int | None]:
     """A first access to what events may lack, without ``?.`` and with nothing in front that looks whether it is there."""
-    name = _parameter(function)
+    name = parameter_of(function)
     for node in _own(body):
         if node.type not in {"member_expression", "subscript_expression"}:
             continue
@@ -122,7 +122,8 @@ def _throwing(function: Any, body: Any) -> tuple[str, int | None]:
     return "", None
 
 
-def _parameter(function: Any) -> str:
+def parameter_of(function: Any) -> str:
+    """The name of a function's first parameter, or the pattern that it is."""
     listed = function.child_by_field_name("parameters") or function.child_by_field_name("parameter")
     first = listed if listed is not None and listed.type == "identifier" else None
     if listed is not None and listed.type == "formal_parameters" and listed.named_children:
