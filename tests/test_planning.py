@@ -212,6 +212,47 @@ def test_what_a_change_brings_to_light_is_closed_with_it() -> None:
     assert reasons(make(Ground(one="a!"), {"a": known["a"]}))["a"].startswith("mend a in one: it would open another: b")
 
 
+class Halves(Ground):
+    """``pair`` is a gap while only one of ``a`` and ``b`` passes."""
+
+    def audit(self, edits: Mapping[str, str | None]) -> Audit:
+        told = super().audit(edits)
+        done = [item.status is Status.PASS for item in told.findings if item.check in {"a", "b"}]
+        status = Status.GAP if len(set(done)) > 1 else Status.PASS
+        found = _finding("pair", status, "one")
+        texts = {path: text for path, text in (self.files | dict(edits)).items() if text is not None}
+        more = (_case(found, texts),) if status is Status.GAP else ()
+        return Audit((*told.findings, found), (*told.cases, *more))
+
+
+@pytest.mark.parametrize("files", [{"one": "a!", "two": "b!"}, {"one": "a! b!"}])
+def test_what_only_stands_together_is_one_change(files: dict[str, str]) -> None:
+    ground = Halves(**files)
+    known = {"a": edits("a!", "a."), "b": edits("b!", "b.", "review")}
+    [step] = make(ground, known).steps
+    assert (step.safety, step.closes) == ("review", (Closed("a", "api"), Closed("b", "api")))
+    assert written(ground, make(ground, known)) == {path: text.replace("!", ".") for path, text in files.items()}
+    assert not make(ground, known).left
+
+
+def test_what_spoils_even_together_is_left_with_what_each_would_open() -> None:
+    ground = Halves(one="a!", two="b! c.")
+    known = {"a": edits("a!", "a."), "b": edits("b! c.", "b. c!")}
+    found = make(ground, known)
+    assert not found.steps
+    assert reasons(found)["a"].startswith("mend a in one: it would open another: pair (gap")
+    assert reasons(found)["b"].startswith("mend b in two: it would open another: ")
+    assert ground.audits == 5  # the tree, both at once, each alone, both as one: not again and again
+
+
+def test_two_of_several_may_stand_together() -> None:
+    ground = Halves(one="a!", two="x! b!", three="d!")
+    spoils: Fixer = lambda case: Change(summary="will d", safety="safe", edits=(Edit("three", "d. pair!"),))  # noqa: E731
+    found = make(ground, {"a": edits("a!", "a."), "b": edits("b!", "b."), "d": spoils})
+    assert written(ground, found) == {"one": "a.", "two": "x! b.", "three": "d!"}
+    assert reasons(found)["d"].startswith("d: it would open another: pair")
+
+
 @pytest.mark.parametrize(
     ("path", "before", "after"),
     [
