@@ -136,10 +136,14 @@ class Left(Struct, frozen=True, kw_only=True):
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """Everything that ``fix`` will do, in order: file steps first (fix at the owner first), then operations."""
+    """Everything that ``fix`` will do, in order: file steps first (fix at the owner first), then operations.
+
+    ``notes`` say what else there is to know of it: why a file is not formatted.
+    """
 
     schema_version: int = 1
     tool_version: str
     environment: str
     steps: tuple[Step, ...] = ()
     left: tuple[Left, ...] = ()
+    notes: tuple[str, ...] = ()

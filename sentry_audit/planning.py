@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sentry_audit.comparing import Key
     from sentry_audit.fixing import Case, Edit, Fixer
     from sentry_audit.model import Finding
+    from sentry_audit.tidying import Formatter
 
 #: Each round that keeps something closes a gap; this bounds what a tree of very many gaps may cost.
 ROUNDS = 24
@@ -75,18 +76,27 @@ class Scope(Struct, frozen=True, kw_only=True):
         return finding.check in self.deployed_later and key_of(finding) not in before
 
 
-def plan(ground: Ground, known: Mapping[str, Fixer], scope: Scope, environment: str, tool_version: str) -> Plan:
-    """What ``known`` fixers do about the gaps of ``ground``, as far as a new audit bears it out."""
+def plan(
+    ground: Ground,
+    known: Mapping[str, Fixer],
+    scope: Scope,
+    environment: str,
+    tool_version: str,
+    formatter: Formatter | None = None,
+) -> Plan:
+    """What ``known`` fixers do about the gaps of ``ground``, as far as a new audit bears it out; formatted, if it can be."""
     planner = _Planner(ground, known, scope)
+    notes: tuple[str, ...] = ()
     if scope.repo:
         planner.settle_files()
+        notes = planner.trials.tidy(formatter) if formatter is not None else ()
     steps = file_steps(planner.trials.kept, ground.text)
     done = planner.settle_cloud() if scope.cloud else ()
     operations, clashes = operation_steps(done)
     settled = {key for key, _ in done} - clashes.keys()
     open_cases = [case for case in planner.trials.now.cases if key_of(case.finding) not in settled]
     left = leaving.left(open_cases, planner.trials.noted, scope, known, clashes)
-    return Plan(tool_version=tool_version, environment=environment, steps=(*steps, *operations), left=left)
+    return Plan(tool_version=tool_version, environment=environment, steps=(*steps, *operations), left=left, notes=notes)
 
 
 class _Planner:

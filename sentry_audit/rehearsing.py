@@ -23,6 +23,7 @@ from sentry_audit.auditing import (
 )
 from sentry_audit.errors import NothingAudited, UsageError
 from sentry_audit.fixing import Case
+from sentry_audit.formatting import Formatters
 from sentry_audit.known_fixers import fixers
 from sentry_audit.model import Link, Status
 from sentry_audit.planning import Audit, Scope
@@ -65,6 +66,7 @@ def plan(
     repo: bool = True,
     cloud: bool = True,
     unproven: bool = False,
+    formatted: bool = True,
     checks: Sequence[Check] | None = None,
     known: Mapping[str, Fixer] | None = None,
     progress: Callable[[int, int, str], None] | None = None,
@@ -73,6 +75,7 @@ def plan(
 
     All checks of ``request`` are audited, so that no fix breaks what another looks at; ``only`` (as in ``--select``) says
     whose gaps are fixed. ``repo`` and ``cloud`` say what may be changed, ``known`` replaces the fixers that there are.
+    ``formatted``: files get the format of the project's own formatter, where that is installed.
 
     Raises what ``app.check`` raises; UsageError for more than one environment.
     """
@@ -90,7 +93,8 @@ def plan(
         deployed_later=_judging(stage.checks, {"deploy_drift"}),
         revealing=frozenset(item.id for item in stage.checks if item.link in _REVEALING),
     )
-    found = planned(stage, fixers() if known is None else known, scope, stage.environment, __version__)
+    formatter = Formatters(stage.tree) if formatted else None
+    found = planned(stage, fixers() if known is None else known, scope, stage.environment, __version__, formatter)
     edits = {change.path: change.after for step in found.steps for change in step.files}
     before, after = stage.look({})[0], stage.look(edits)[0]
     return Planned(found, before, after, wanted)

@@ -40,6 +40,7 @@ class Wishes(Struct, frozen=True, kw_only=True):
     file: Path | None = None
     yes: bool = False
     unsafe: bool = False
+    formatted: bool = True
     allow_dirty: bool = False
     resume: bool = False
     dsn_from: str = ""
@@ -105,6 +106,7 @@ def _plan(request: Request, wishes: Wishes, progress: Callable[[int, int, str], 
         repo=not wishes.cloud,
         cloud=not wishes.repo,
         unproven=wishes.unsafe,
+        formatted=wishes.formatted,
         progress=progress,
     )
 

@@ -14,6 +14,7 @@ from sentry_audit.leaving import Noted
 from sentry_audit.model import Status
 from sentry_audit.parsing import broken
 from sentry_audit.steps import Kept
+from sentry_audit.tidying import tidied
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from sentry_audit.fixing import Case, Fixer
     from sentry_audit.model import Finding
     from sentry_audit.planning import Audit, Ground, Scope
+    from sentry_audit.tidying import Formatter
 
 #: How far a change may be followed by others that close what it brings to light.
 _MOST_COMPANIONS = 3
@@ -232,6 +234,17 @@ class Trials:
             self.noted.dropped.pop(item.key, None)
             if item.change.operations:
                 self.noted.halves[item.key] = item.change
+
+    def tidy(self, formatter: Formatter) -> tuple[str, ...]:
+        """Give what was kept the project's own format, where that is audited no worse; notes on what is left as it is."""
+        done = tidied(self.kept, self.ground.text, formatter, self._worse_with)
+        edits = {edit.path: edit.after for item in done.kept for edit in item.edits}
+        if edits != self.edits:
+            self.kept, self.edits, self.now = done.kept, edits, self.ground.audit(edits)
+        return done.notes
+
+    def _worse_with(self, edits: Mapping[str, str | None]) -> bool:
+        return bool(worse(self.now.findings, self.ground.audit(edits).findings))
 
     def text(self, path: str) -> str | None:
         """A file with what was kept."""

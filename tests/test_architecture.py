@@ -30,6 +30,7 @@ EDGE = {
     "live",
     "flags",
     "applying",
+    "formatting",
 }
 FORBIDDEN = {
     "os",
@@ -55,6 +56,7 @@ HEIGHTS = {
     "evidence": 5, "fixing": 5, "parsing": 5, "comparing": 6, "steps": 6, "saving": 6, "fixers": 6, "known_fixers": 7, "planning": 7,
     "applying": 8, "live": 7, "flags": 9, "publishing": 9, "commands": 9,
     "leaving": 6, "trying": 6,
+    "leaving": 6, "trying": 6, "tidying": 6, "formatting": 8,
     "collecting": 7, "auditing": 7, "app": 8, "catalogue": 9, "rehearsing": 9, "repairing": 9, "cli": 10, "__main__": 11,
 }  # fmt: skip
 

@@ -41,6 +41,9 @@ def fix(
     unsafe: Annotated[
         bool, typer.Option("--unsafe", help="Also changes whose effect a new audit could not prove.")
     ] = False,
+    no_format: Annotated[
+        bool, typer.Option("--no-format", help="Do not run the project's own formatter over what is written.")
+    ] = False,
     allow_dirty: Annotated[
         bool, typer.Option("--allow-dirty", help="Also edit files that have uncommitted changes.")
     ] = False,
@@ -112,6 +115,7 @@ def fix(
         file=plan,
         yes=yes,
         unsafe=unsafe,
+        formatted=not no_format,
         allow_dirty=allow_dirty,
         resume=resume,
         dsn_from=dsn_from,

@@ -81,6 +81,7 @@ def _undecided(after: Report | None, wanted: Collection[str]) -> list[Entry]:
 def _rest(plan: Plan, options: RenderOptions, undecided: Sequence[Entry]) -> str:
     page = Page(options)
     _left(page, plan.left)
+    _notes(page, plan.notes)
     if undecided:
         page.blank()
         page.row([("Not decided", "bold")])
@@ -171,6 +172,14 @@ def _left(page: Page, left: Sequence[Left]) -> None:
         page.paragraph(reason)
         for line in (line for command in commands for line in command.splitlines()):
             page.row([(line, "cyan")], indent=6, hang=8)
+
+
+def _notes(page: Page, notes: Sequence[str]) -> None:
+    if not notes:
+        return
+    page.blank()
+    for note in notes:
+        page.row([(note, "")], [("note: ", "bold")], indent=2, hang=4)
 
 
 def _count(number: int, noun: str) -> str:
