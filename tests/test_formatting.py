@@ -86,6 +86,14 @@ def test_which_formatter_a_front_end_has(files: dict[str, str], tools: list[tupl
     assert not chosen(files, "web/.env")
 
 
+def test_a_person_runs_it_where_it_is_installed() -> None:
+    files = {".prettierrc": "{}", "ui/package.json": '{"devDependencies": {"prettier": "3"}}', "ui/src/a.ts": ""}
+    [found] = chosen(files, "ui/src/a.ts")
+    assert (found.folder, found.home) == ("", "ui")
+    [found] = chosen({"web/.prettierrc": "{}", "package.json": "{}"}, "web/a.ts")
+    assert found.home == "web"
+
+
 # --- where it is ------------------------------------------------------------------------------------
 
 

@@ -9,6 +9,7 @@ from posixpath import basename, dirname, join
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from sentry_audit.formatting.tools import TOOLS
 
@@ -37,11 +38,15 @@ _LOADS = re.compile(r"\bplugins\b|\bparser\b\W+[./]")
 
 
 class Choice(Struct, frozen=True):
-    """A formatter that ``folder`` has settings for. ``left``: why it is not run here all the same."""
+    """A formatter that ``folder`` has settings for; ``home`` is where a person runs it.
+
+    ``left``: why it is not run here all the same.
+    """
 
     tool: str
     folder: str
     left: str = ""
+    home: str = ""
 
 
 class Choosing:
@@ -72,9 +77,9 @@ class Choosing:
         runs_ruff, runs_black = self._runs("ruff", _RUFF, "ruff"), self._runs("black", _BLACK, "black")
         found = []
         if runs_ruff or formats:
-            found.append((not runs_ruff, Choice("ruff", ruff or "")))
+            found.append((not runs_ruff, Choice("ruff", ruff or "", home=ruff or "")))
         if runs_black or black is not None:
-            found.append((not runs_black, Choice("black", black or "")))
+            found.append((not runs_black, Choice("black", black or "", home=black or "")))
         return [choice for _, choice in sorted(found, key=lambda item: item[0])]
 
     def _runs(self, name: str, pattern: re.Pattern[str], token: str) -> bool:
@@ -101,7 +106,16 @@ class Choosing:
             for choice in (self._prettier(folder), self._biome(folder)):
                 if choice is not None and choice.tool not in found:
                     found.add(choice.tool)
-                    yield choice
+                    yield replace(choice, home=self._home(path, choice))
+
+    def _home(self, path: str, choice: Choice) -> str:
+        """The folder of the package.json that installs it; else that of its settings."""
+        word = f'"{TOOLS[choice.tool].package}"'
+        manifests = ((folder, join(folder, "package.json")) for folder in _up(path))
+        named = (
+            folder for folder, name in manifests if name in self.files.paths and word in (self.files.text(name) or "")
+        )
+        return next(named, choice.folder)
 
     def _prettier(self, folder: str) -> Choice | None:
         there = [name for name in (*_STATIC, *_CODE) if join(folder, name) in self.files.paths]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from posixpath import relpath
+from posixpath import dirname, relpath
 from typing import TYPE_CHECKING
 
 from sentry_audit.formatting.changed import changed, keeps
@@ -30,7 +30,7 @@ class Formatters:
     def format(self, path: str, before: str | None, after: str) -> Formatted:
         """``after`` formatted, and if it is not, though the project has a formatter for it, why."""
         chosen = self._choosing.choices(path)
-        able = [item for item in chosen if not item.left and self._programs.find(TOOLS[item.tool], item.folder)]
+        able = [item for item in chosen if not item.left and self._programs.find(TOOLS[item.tool], dirname(path))]
         if not able:
             return _not_run(chosen, after)
         if before is None:
@@ -63,7 +63,7 @@ class Formatters:
 
     def _run(self, item: Choice, path: str, text: str, more: tuple[str, ...] = ()) -> Output:
         tool = TOOLS[item.tool]
-        program = self._programs.find(tool, item.folder)
+        program = self._programs.find(tool, dirname(path))
         words = (*tool.whole(relpath(path, item.folder or ".")), *more)
         return self._programs.run(program, words, item.folder, text)
 
@@ -83,4 +83,4 @@ def _failed(item: Choice, after: str, output: Output) -> Formatted:
 
 
 def _left(item: Choice, after: str, why: str) -> Formatted:
-    return Formatted(after, why, TOOLS[item.tool].command, item.folder)
+    return Formatted(after, why, TOOLS[item.tool].command, item.home)

@@ -42,7 +42,7 @@ class Programs:
         self._installed: dict[str, bool] = {}
 
     def find(self, tool: Tool, folder: str) -> str:
-        """The program for files of ``folder``: the project's own, else one on PATH, else one beside our Python; or ``""``."""
+        """The program for the files in ``folder``: the project's own, else one on PATH, else one beside our Python; or ``""``."""
         if (tool.name, folder) not in self._found:
             self._found[tool.name, folder] = next(self._candidates(tool, folder), "")
         return self._found[tool.name, folder]

@@ -23,7 +23,7 @@ class Tool(Struct, frozen=True, kw_only=True):
     """One formatter: ``whole`` and ``part`` give its arguments for a path, and for lines of a text.
 
     ``part`` is None where it formats whole files only, or for files that do not end in one of ``ranged``. ``command`` is
-    what a person runs on files.
+    what a person runs on files, ``package`` what npm installs it by.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Tool(Struct, frozen=True, kw_only=True):
     part: Callable[[str, int, int], tuple[str, ...]] | None = None
     ranged: tuple[str, ...] = ()
     python: bool = False
+    package: str = ""
 
 
 def _ruff(path: str) -> tuple[str, ...]:
@@ -83,12 +84,19 @@ TOOLS = {
         ),
         Tool(
             name="prettier",
+            package="prettier",
             command="npx prettier --write",
             suffixes=(*SCRIPTS, *_JSON, *_PAGES),
             whole=_prettier,
             part=_prettier_part,
             ranged=(*SCRIPTS, *_JSON),
         ),
-        Tool(name="biome", command="npx biome format --write", suffixes=(*SCRIPTS, *_JSON[:2], ".css"), whole=_biome),
+        Tool(
+            name="biome",
+            package="@biomejs/biome",
+            command="npx biome format --write",
+            suffixes=(*SCRIPTS, *_JSON[:2], ".css"),
+            whole=_biome,
+        ),
     )
 }
