@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sentry_audit.fixers.fitting import fitted
 from sentry_audit.fixing import Change, Refusal
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def fixers() -> dict[str, Fixer]:
 def _first(given: Sequence[tuple[str, Fixer]]) -> Fixer:
     """The change that the first of these fixers gives, those of the component's ecosystem before general ones.
 
+    Lines that it made longer than the project has them are broken.
     Without one: the first refusal, rather one that can be pasted; an empty one where none of them is for the component.
     """
 
@@ -41,7 +43,7 @@ def _first(given: Sequence[tuple[str, Fixer]]) -> Fixer:
             if ecosystem in {"", own}:
                 answer = each(case)
                 if isinstance(answer, Change):
-                    return answer
+                    return fitted(answer, case.files)
                 refusals.append(answer)
         return next((item for item in refusals if item.commands), next(iter(refusals), Refusal(reason="")))
 

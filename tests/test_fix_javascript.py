@@ -577,7 +577,7 @@ def test_vite_uploads_its_source_maps(tmp_path: Path) -> None:
     changed = fixed(tmp_path, files, bundles.source_maps, "source-maps")
     assert changed["vite.config.ts"] == ("import { sentryVitePlugin } from '@sentry/vite-plugin';\n" + config).replace(
         "[react()]",
-        "[react(), sentryVitePlugin({\n    sourcemaps: { filesToDeleteAfterUpload: ['build/**/*.map'] },\n  })]",
+        "[\n    react(),\n    sentryVitePlugin({\n      sourcemaps: { filesToDeleteAfterUpload: ['build/**/*.map'] },\n    }),\n  ]",
     ).replace("'build',\n", "'build',\n    sourcemap: 'hidden',\n")
     assert '"@sentry/vite-plugin": "^5.4.1", "vite"' in changed["package.json"]
 
@@ -611,6 +611,26 @@ def test_vite_deletes_the_maps_that_it_uploads(tmp_path: Path, maps: str, left: 
     served = [item for item in answers(tmp_path, bundles.source_maps, "source-maps") if isinstance(item, Change)]
     assert served[0].edits[0].after == config.replace("sourcemap: true", "sourcemap: 'hidden'").replace(maps, left)
     assert "delete the source maps" in served[0].summary
+
+
+@pytest.mark.parametrize(
+    ("plugins", "left"),
+    [
+        ("[\n    react(),\n  ]", "[\n    react(),\n    sentryVitePlugin({\n      sourcemaps: {"),
+        ("[]", "[sentryVitePlugin({\n    sourcemaps: {"),
+        ("[react({\n    a: 1,\n  })]", "[react({\n    a: 1,\n  }), sentryVitePlugin({\n    sourcemaps: {"),
+        ("[react() /* first */]", "[react(), sentryVitePlugin({\n    sourcemaps: {"),
+    ],
+)
+def test_a_plugin_is_set_as_those_beside_it(tmp_path: Path, plugins: str, left: str) -> None:
+    config = f"import {{ defineConfig }} from 'vite';\n\nexport default defineConfig({{\n  plugins: {plugins},\n}});\n"
+    files = vite("export default function App() {\n  return <p />;\n}\n") | {"vite.config.ts": config}
+    write(tmp_path, files)
+    [answer] = answers(tmp_path, bundles.source_maps, "source-maps")
+    assert isinstance(answer, Change)
+    text = next(edit.after or "" for edit in answer.edits if edit.path == "vite.config.ts")
+    assert left in text
+    assert ("/* first */" in text) == ("/* first */" in plugins)
 
 
 def test_a_plugin_that_cannot_delete_is_not_told_to(tmp_path: Path) -> None:

@@ -30,6 +30,8 @@ from sentry_audit.fixing import Edit
 from sentry_audit.javascript.syntax import FUNCTIONS, line_of, text_of, walk
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sentry_audit.fixing import Case, Change
     from sentry_audit.javascript.analysis import Analysis
 
@@ -138,15 +140,8 @@ def _vite(analysis: Analysis) -> list[Edit]:
     patch = Patch(parsed(analysis, path))
     config, plugins = _config(patch)
     imports = Imports(patch)
-    call = f"{imports.by_name(_VITE, 'sentryVitePlugin')}({_vite_options(analysis, patch, config)})"
-    children = [child for child in plugins.named_children if child.type != "comment"]
-    if not children:
-        patch.replace(plugins, f"[{call}]")
-    else:
-        last = children[-1]
-        lined = last.start_point[0] != plugins.start_point[0]
-        gap = f"{patch.style.end}{patch.indent_of(last)}" if lined else " "
-        patch.insert(last.end_byte, f",{gap}{call}")
+    name = imports.by_name(_VITE, "sentryVitePlugin")
+    _plug(patch, plugins, lambda lead: f"{name}({_vite_options(analysis, patch, config, lead)})")
     _with_maps(patch, config)
     imports.flush()
     edits = [patch.edit()]
@@ -156,6 +151,25 @@ def _vite(analysis: Analysis) -> list[Edit]:
         text = added(analysis.files.text(manifest.path) or "", section, _VITE, ranged(analysis, PLUGIN))
         edits.append(Edit(manifest.path, text))
     return edits
+
+
+def _plug(patch: Patch, plugins: Any, call: Callable[[str], str]) -> None:
+    """Add a call, which has several lines and is indented as it is told, to the list of plugins."""
+    end, lead = patch.style.end, patch.indent_of(plugins)
+    children = list(plugins.named_children)
+    if not children:
+        patch.replace(plugins, f"[{call(lead)}]")
+        return
+    last = next(child for child in reversed(children) if child.type != "comment")
+    if last.start_point[0] != plugins.start_point[0]:
+        inner = patch.indent_of(last)
+        patch.insert(last.end_byte, f",{end}{inner}{call(inner)}")
+    elif plugins.start_point[0] != plugins.end_point[0] or last is not children[-1]:
+        patch.insert(last.end_byte, f", {call(lead)}")
+    else:
+        inner = lead + patch.style.indent
+        rows = [*(text_of(child) for child in children), call(inner)]
+        patch.replace(plugins, "".join(["[", *(f"{end}{inner}{row}," for row in rows), f"{end}{lead}]"]))
 
 
 def _config(patch: Patch) -> tuple[Any, Any]:
@@ -195,13 +209,13 @@ def _built_to(patch: Patch, config: Any) -> str:
     return folder.rstrip("/")
 
 
-def _vite_options(analysis: Analysis, patch: Patch, config: Any) -> str:
+def _vite_options(analysis: Analysis, patch: Patch, config: Any, lead: str) -> str:
     folder = _built_to(patch, config)
     rows = [f'sourcemaps: {{ filesToDeleteAfterUpload: ["{folder}/**/*.map"] }},']
     typed = patch.source.path.endswith(("ts",))
     if not typed or "@types/node" in analysis.frontend.manifest.dependencies or "process.env" in patch.source.text:
         rows = [*_CREDENTIALS, *rows]
-    style, lead = patch.style, patch.indent_of(pair_of(config, "plugins"))
+    style = patch.style
     inner = "".join(f"{style.end}{lead}{style.written('  ' + row)}" for row in rows)
     return f"{{{inner}{style.end}{lead}}}"
 

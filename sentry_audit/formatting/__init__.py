@@ -1,7 +1,7 @@
 """The project's own formatters, run over what is to be written: their settings, their programs, over standard input.
 
-``choosing`` reads which one a file is formatted with, ``programs`` finds and runs it, ``changed`` keeps it to what a fix
-changed. Nothing is installed, nothing is written, and no code of the repository is run.
+``choosing`` reads which one a file is formatted with, ``programs`` finds and runs it. Nothing is installed, nothing is
+written, and no code of the repository is run.
 """
 
 from __future__ import annotations
