@@ -52,6 +52,7 @@ def test_what_was_as_long_before_is_no_reason() -> None:
     "line",
     [
         f"x = '{'a' * 100}'\n",
+        f"x = Headers(scope=scope).get('{'a' * 80}') or str(uuid4())\n",
         f"def handler(first, second={'a' * 100}): ...\n",
         f"total = sum(value for value in {'a' * 100})\n",
     ],

@@ -118,6 +118,8 @@ def _python(text: str, number: int) -> Iterator[_Brackets]:
         stop = base + (node.end_col_offset or 0) - 1
         if data[begin : begin + 1] not in b"([{" or any(isinstance(item, ast.GeneratorExp) for item in given):
             continue
+        if isinstance(node, ast.Call) and len(given) < 2:
+            continue  # a line of its own for the one argument reads worse than a long line
         places = sorted((base + item.col_offset, base + (item.end_col_offset or 0)) for item in given)
         yield from _split(data, begin + 1, stop, places)
 
