@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Request",
+    "accounted",
     "check",
     "checks_file",
     "checks_text",
@@ -94,6 +95,13 @@ def check(
 
     Raises NothingAudited when there is nothing to look at, UsageError for names that do not exist, EvidenceError.
     """
+    return accounted(request, checks, progress)[0]
+
+
+def accounted(
+    request: Request, checks: Sequence[Check] | None = None, progress: Callable[[int, int, str], None] | None = None
+) -> tuple[list[Report], Ledger]:
+    """As ``check``, and what came of each waiver."""
     tree, settings = open_tree(request)
     chosen = selected(request, settings, checks)
     environments = environments_of(request, settings, tree)
@@ -110,7 +118,7 @@ def check(
         audited = [with_cloud(item, components, snapshot, deriver) for item in audited]
     accepted = ledger(request, settings, tree, lambda: ids(request, settings, checks))
     reports = [report(collected, components, chosen, item, snapshot, request, settings, accepted) for item in audited]
-    return _noted(reports, accepted, request, settings, tree)
+    return _noted(reports, accepted, request, settings, tree), accepted
 
 
 def _noted(reports: list[Report], accepted: Ledger, request: Request, settings: Settings, tree: Tree) -> list[Report]:

@@ -27,6 +27,22 @@ def told(path: Sequence[str | int]) -> str:
     return words.removeprefix(".")
 
 
+def yaml_data(text: str) -> Any:
+    """The content of a YAML text; a date stays the text that it is, so that one that cannot be has a line.
+
+    Raises yaml.YAMLError.
+    """
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        yaml_implicit_resolvers = {  # noqa: RUF012 - as yaml has it
+            first: [pair for pair in pairs if pair[0] != "tag:yaml.org,2002:timestamp"]
+            for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
+        }
+
+    return yaml.load(text, Loader)  # noqa: S506 - a safe loader
+
+
 def yaml_line(text: str, path: Sequence[str | int]) -> int:
     """The line of a YAML text on which the value at ``path`` stands, or the nearest one above that is there."""
     import yaml

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from sentry_audit.errors import SettingsError, nearest
 from sentry_audit.facts import Component, Deployment, SecretDeclared
-from sentry_audit.positions import Wrong, told, toml_line, yaml_line
+from sentry_audit.positions import Wrong, told, toml_line, yaml_data, yaml_line
 from sentry_audit.settings_waivers import EXAMPLE, Places, known, waiver
 
 if TYPE_CHECKING:
@@ -134,17 +134,10 @@ def _read(path: Path, *, ours: bool = True) -> str | None:
 
 
 def _yaml(text: str, name: str) -> Any:
-    """The content of ``text``; a date stays the text that it is, so that one that cannot be has a line."""
     import yaml
 
-    class Loader(yaml.SafeLoader):
-        yaml_implicit_resolvers = {  # noqa: RUF012 - as yaml has it
-            first: [pair for pair in pairs if pair[0] != "tag:yaml.org,2002:timestamp"]
-            for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
-        }
-
     try:
-        return yaml.load(text, Loader)  # noqa: S506 - a safe loader
+        return yaml_data(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name

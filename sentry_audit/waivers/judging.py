@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from sentry_audit.deployment.environments import canonical
+from sentry_audit.errors import nearest
 from sentry_audit.fingerprints import fingerprint
 from sentry_audit.model import Status
 from sentry_audit.waivers.written import BASELINE
@@ -117,18 +119,30 @@ class Ledger:
         """Whether every environment that ``item`` names was audited, of those that there are."""
         if not item.environments:
             return True
-        return all(name in self.environments for name in known if item.holds_in(name))
+        named = [name for name in known if item.holds_in(name)]
+        if not named:
+            return any(item.holds_in(name) for name in self.environments)
+        return all(name in self.environments for name in named)
 
     def _where(self, item: Written) -> str:
         return "" if item.environments else f" in {', '.join(self.environments)}"
 
     def _nowhere(self, item: Written) -> str:
         """Why nothing that was audited is in the scope of ``item``."""
-        if item.environments and not any(item.holds_in(name) for name in self.environments):
-            return f"there is no environment {', '.join(item.environments)}"
         if item.components:
             return f"there is no component {', '.join(item.components)}"
         return "no check that it names was run"
+
+    def _misspelt(self, known: Collection[str]) -> list[str]:
+        """Environments that waivers name, and that are nearly called as those that there are."""
+        found: list[str] = []
+        for item in self.written:
+            for name in item.environments if item.source != BASELINE else ():
+                there = [*known, *self.environments]
+                if not set(name) & set("*?[") and canonical(name) not in map(canonical, there):
+                    hint = nearest(name, there, "")
+                    found += [f"{item}: nothing else speaks of the environment {name}; {hint}"] if hint else []
+        return found
 
     def gone(self) -> tuple[int, str]:
         """How many gaps of the baseline are decided and not there any more, and the baseline's file."""
@@ -144,9 +158,9 @@ class Ledger:
 
     def notes(self, known: Collection[str], *, whole: bool) -> list[str]:
         """What is to be said of the waivers themselves; ``whole``: all checks and components were audited."""
-        found = list(self.complaints)
+        found = [*self.complaints, *self._misspelt(known)]
         for item in self.unused(known) if whole else ():
-            found.append(f"{item.written} waives nothing: {item.why}; {PRUNE} takes it out")
+            found.append(f"{item.written} waives nothing: {item.why}; {PRUNE} takes out what is needed nowhere")
         for index in sorted(self._used):
             item_ = self.written[index]
             days = item_.days_left(self.today)
