@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
+from functools import cache
 from typing import TYPE_CHECKING
 
 from sentry_audit.errors import BaselineError, SettingsError, nearest
+from sentry_audit.mentions import WAIVER
 from sentry_audit.settings import FILE
-from sentry_audit.waivers import baseline
-from sentry_audit.waivers.inline import TOKEN, UNREAD, read
 from sentry_audit.waivers.judging import Ledger
 
 if TYPE_CHECKING:
@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from sentry_audit.auditing import Request
     from sentry_audit.settings import Settings
     from sentry_audit.sources.tree import Tree
+    from sentry_audit.waivers.baseline import Known
     from sentry_audit.waivers.written import Written
+
+#: Files that speak about waivers, or cannot hold comments.
+_UNREAD = (".md", ".rst", ".adoc", ".json", ".ipynb", ".lock", ".svg", ".csv")
 
 
 def today(request: Request) -> date:
@@ -36,24 +40,30 @@ def ledger(request: Request, settings: Settings, tree: Tree, ids: Callable[[], C
     day = today(request)
     if not request.waivers:
         return Ledger((), day)
+    ids = cache(ids)
     refuse_unknown(settings.waivers, ids)
     found = list(settings.waivers)
     beside, complaints = in_comments(tree, day, ids)
     found += beside
-    if request.baseline is not None:
-        found += baseline.waivers(load_baseline(request.baseline), str(request.baseline))
-    elif settings.baseline and request.baselined:
-        found += baseline.waivers(load_baseline(request.root / settings.baseline), settings.baseline)
+    if request.baseline is not None or (settings.baseline and request.baselined):
+        from sentry_audit.waivers import baseline
+
+        file = request.baseline or request.root / settings.baseline
+        found += baseline.waivers(load_baseline(file), str(request.baseline or settings.baseline))
     return Ledger(found, day, complaints)
 
 
 def in_comments(tree: Tree, day: date, ids: Callable[[], Collection[str]]) -> tuple[list[Written], list[str]]:
     """The waivers in comments, and what is wrong with those that are not honoured."""
+    hits = [path for path in tree.search((WAIVER,)) if not path.endswith(_UNREAD) and path != FILE]
+    if not hits:
+        return [], []
+    from sentry_audit.waivers.inline import read
+
     found: list[Written] = []
     complaints: list[str] = []
-    for path in tree.search((TOKEN,)):
-        text = None if path.endswith(UNREAD) or path == FILE else tree.text(path)
-        if text is not None:
+    for path in hits:
+        if (text := tree.text(path)) is not None:
             more, wrong = read(path, text, day, ids())
             found += more
             complaints += wrong
@@ -69,7 +79,7 @@ def refuse_unknown(written: Sequence[Written], ids: Callable[[], Collection[str]
                 raise SettingsError(f"{item.waiver.place}: waivers: no check is called {pattern}", hint)
 
 
-def load_baseline(file: Path) -> tuple[baseline.Known, ...]:
+def load_baseline(file: Path) -> tuple[Known, ...]:
     """The gaps of a baseline. Raises BaselineError."""
     try:
         text = file.read_text(encoding="utf-8-sig")
@@ -78,4 +88,6 @@ def load_baseline(file: Path) -> tuple[baseline.Known, ...]:
         raise BaselineError(f"the baseline {file} cannot be read: {error.strerror}", hint) from error
     except UnicodeDecodeError as error:
         raise BaselineError(f"the baseline {file} is not UTF-8 text", "make it anew") from error
-    return baseline.loads(text, str(file))
+    from sentry_audit.waivers.baseline import loads
+
+    return loads(text, str(file))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from sentry_audit.facts import Component
     from sentry_audit.model import ComponentReport, Finding
 
-_ORDER = (Status.GAP, Status.ERROR, Status.UNKNOWN, Status.WAIVED, Status.PASS, Status.SKIPPED)
+_ORDER = (Status.GAP, Status.WAIVED, Status.ERROR, Status.UNKNOWN, Status.PASS, Status.SKIPPED)
 _BREAKS = frozenset({Status.GAP, Status.WAIVED})
 
 

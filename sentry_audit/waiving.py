@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from sentry_audit.accepting import load_baseline, refuse_unknown, today
 from sentry_audit.app import accounted, check, ids
 from sentry_audit.auditing import environments_of, open_tree
+from sentry_audit.deployment.environments import canonical
 from sentry_audit.errors import NothingAudited, Stale, UsageError, nearest
 from sentry_audit.fingerprints import fingerprint
 from sentry_audit.fixing import FileChange
@@ -65,7 +66,8 @@ class Pruning(Struct, frozen=True):
 def waive(request: Request, wish: Wish, progress: Progress = None) -> Given:
     """Accept the gaps of one check that are there now, and write it into the settings.
 
-    The waiver speaks of the components that ``request`` names, and of the environments that it audits. Raises UsageError for a wish that cannot be meant, NothingAudited where there is no such gap.
+    The waiver speaks of the components that ``request`` names, and of the environments that it audits. Raises UsageError
+    for a wish that cannot be meant, NothingAudited where there is no such gap.
     """
     _refuse(request, wish)
     settings = open_tree(request)[1]
@@ -190,8 +192,10 @@ def everywhere(request: Request) -> Request:
     """``request`` in every environment that there is, or that a waiver names; for nothing less can one be of no use."""
     tree, settings = open_tree(request)
     refuse_unknown(settings.waivers, lambda: ids(request, settings))
-    named = [name for item in settings.waivers for name in item.environments if not set(name) & set("*?[")]
     found = environments_of(replace(request, all_environments=True), settings, tree)
+    there = {canonical(name) for name in found}
+    plain = [name for item in settings.waivers for name in item.environments if not set(name) & set("*?[")]
+    named = [name for name in plain if canonical(name) not in there]
     return replace(
         request, environments=tuple(dict.fromkeys((*found, *named))), all_environments=False, baselined=False
     )

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from sentry_audit.model import Status
 from sentry_audit.reporters.page import GLYPHS, STYLES, Page, diff_style
-from sentry_audit.reporters.plan import unified
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -93,6 +92,8 @@ def render_pruning(
     unused: Sequence[str], changes: Sequence[FileChange], left: Sequence[str], options: RenderOptions
 ) -> str:
     """What ``waivers prune`` would take out, and why, as diffs."""
+    from sentry_audit.reporters.plan import unified
+
     page = Page(options)
     if not unused:
         page.row([("every waiver is needed", "")])

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from sentry_audit.errors import nearest
+from sentry_audit.mentions import WAIVER
 from sentry_audit.model import Evidence, Waiver
 from sentry_audit.waivers.written import INLINE, PERMANENT, Written
 
@@ -22,10 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from datetime import date
 
-#: What a file that holds one contains; a part of it is what the one pass over the tree looks for.
-TOKEN = "sentry-audit:"  # noqa: S105 - a word that is searched for
-#: Files that speak about waivers, or cannot hold comments.
-UNREAD = (".md", ".rst", ".adoc", ".json", ".ipynb", ".lock", ".svg", ".csv")
 _SCRIPTS = (".js", ".jsx", ".mjs", ".cjs", ".ts", ".tsx", ".mts", ".cts")
 _COMPONENTS = (".vue", ".svelte")
 _MARKS = {
@@ -42,7 +39,7 @@ _EXAMPLE = "sentry-audit: ignore[check-id] reason"
 
 
 class _Comment(Struct, frozen=True):
-    """The line of a comment that holds ``TOKEN``: its text up to the end of the line, where it begins, what it is alone on."""
+    """The line of a comment that holds ``WAIVER``: its text up to the end of the line, where it begins, what it is alone on."""
 
     line: int
     text: str
@@ -182,7 +179,7 @@ def _comments(path: str, text: str) -> Iterator[_Comment]:
 def _python(text: str) -> Iterator[_Comment]:
     starts = _starts(text)
     for token in list(tokenize.generate_tokens(io.StringIO(text, newline="").readline)):
-        if token.type == tokenize.COMMENT and TOKEN in token.string:
+        if token.type == tokenize.COMMENT and WAIVER in token.string:
             row, column = token.start
             start = starts[row - 1] + column
             yield _Comment(row, token.string.rstrip(), start, not token.line[:column].strip())
@@ -199,7 +196,7 @@ def _javascript(path: str, text: str) -> Iterator[_Comment]:
             continue
         first = node.start_point[0]
         for offset, part in enumerate(text_of(node).split("\n")):
-            if TOKEN in part and first + offset < len(rows):
+            if WAIVER in part and first + offset < len(rows):
                 shown = part.strip()
                 column = max(rows[first + offset].find(shown), 0)
                 around = rows[first + offset].replace(shown, "", 1).strip()
@@ -211,7 +208,7 @@ def _alone(text: str, marks: tuple[str, ...], *, complain: bool) -> Iterator[_Co
     """Lines that begin as a comment does; with ``complain`` also what may be a comment behind something, as uncertain."""
     starts = _starts(text)
     for index, row in enumerate(text.split("\n")):
-        at = row.find(TOKEN)
+        at = row.find(WAIVER)
         if at < 0:
             continue
         column = len(row) - len(row.lstrip())
