@@ -133,16 +133,10 @@ def waivers(known: Iterable[Known], name: str) -> list[Written]:
     return [
         Written(
             waiver=Waiver(reason=f"in the baseline since {since} ({name})", until=PERMANENT, place=Evidence(name)),
-            checks=(_literal(check),),
-            components=(_literal(component),),
-            environments=(_literal(environment),),
+            checks=(check,),
             fingerprints=tuple(prints),
             source=BASELINE,
+            subject=(check, component, environment),
         )
         for (check, component, environment, since), prints in groups.items()
     ]
-
-
-def _literal(text: str) -> str:
-    """``text`` as a glob that matches just it."""
-    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in text)

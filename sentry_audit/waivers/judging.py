@@ -47,6 +47,11 @@ class Ledger:
         self.today = today
         self.complaints = tuple(complaints)
         self.environments: list[str] = []
+        self._broad = [index for index, item in enumerate(self.written) if item.subject is None]
+        self._exact: dict[_Key, list[int]] = {}
+        for index, item in enumerate(self.written):
+            if item.subject is not None:
+                self._exact.setdefault(item.subject, []).append(index)
         self._left = [Counter(item.fingerprints) for item in self.written]
         self._used: set[int] = set()
         self._lapsed: set[int] = set()
@@ -67,7 +72,9 @@ class Ledger:
         return tuple(self._judged(item) if item.status is Status.GAP else item for item in findings)
 
     def _judged(self, finding: Finding) -> Finding:
-        near = [index for index, item in enumerate(self.written) if item.places(finding)]
+        subject = finding.check, finding.component, finding.environment
+        known = (*self._broad, *self._exact.get(subject, ()))
+        near = [index for index in known if self.written[index].places(finding)]
         if not near:
             return finding
         near.sort(key=lambda index: (self.written[index].expired(self.today), self.written[index].exactness, index))
@@ -147,13 +154,10 @@ class Ledger:
     def gone(self) -> tuple[int, str]:
         """How many gaps of the baseline are decided and not there any more, and the baseline's file."""
         number, name = 0, ""
-        for index, item in enumerate(self.written):
-            if item.source != BASELINE:
-                continue
-            name = item.waiver.place.path or ""
-            keys = [key for key in self._seen if item.covers(*key)]
-            if keys and not any(self._seen[key] & _OPEN for key in keys):
-                number += self._left[index].total()
+        for subject, indices in self._exact.items():
+            name = self.written[indices[0]].waiver.place.path or ""
+            if subject in self._seen and not self._seen[subject] & _OPEN:
+                number += sum(self._left[index].total() for index in indices)
         return number, name
 
     def notes(self, known: Collection[str], *, whole: bool) -> list[str]:

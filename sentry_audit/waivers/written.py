@@ -28,7 +28,8 @@ class Written(Struct, frozen=True, kw_only=True, dict=True):
 
     ``checks`` are ids or globs of ids; ``paths`` patterns as in ``.gitignore``, of the first place that a finding names;
     ``fingerprints`` bind it to what was seen, each as often as it stands there; ``lines`` are those of ``waiver.place``'s
-    file that a comment speaks of; ``span`` is where that comment stands in the text.
+    file that a comment speaks of; ``span`` is where that comment stands in the text. ``subject`` is the one check,
+    component and environment of an entry of a baseline: it stands for the scopes.
     """
 
     waiver: Waiver
@@ -40,9 +41,12 @@ class Written(Struct, frozen=True, kw_only=True, dict=True):
     lines: tuple[int, ...] = ()
     source: str = SETTINGS
     span: tuple[int, int] = (0, 0)
+    subject: tuple[str, str, str] | None = None
 
     def covers(self, check: str, component: str, environment: str) -> bool:
         """Whether its scope holds findings of ``check``, before anything is seen."""
+        if self.subject is not None:
+            return self.subject == (check, component, environment)
         return (
             any(fnmatchcase(check, pattern) for pattern in self.checks)
             and (not self.components or any(fnmatchcase(component, pattern) for pattern in self.components))
