@@ -48,7 +48,7 @@ REPOSITORY = {
 
 
 def waiver(**changes: Any) -> Written:
-    told = {"reason": "why", "until": PERMANENT, "place": Evidence("sentry-audit.yaml", 2)}
+    told: dict[str, Any] = {"reason": "why", "until": PERMANENT, "place": Evidence("sentry-audit.yaml", 2)}
     scope: dict[str, Any] = {"checks": ("dsn-hardcoded",)}
     for key, value in changes.items():
         (told if key in {"reason", "until", "owner", "ticket", "place"} else scope)[key] = value
