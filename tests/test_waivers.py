@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -22,10 +23,6 @@ from sentry_audit.waivers.inline import read
 from sentry_audit.waivers.judging import Ledger
 from sentry_audit.waivers.written import BASELINE, INLINE, PERMANENT, Written
 from tests.trees import FASTAPI, IMAGE, audit, findings, write
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
 
 TODAY = date(2026, 11, 26)
 FORMATS: dict[str, Reporter] = plugins.discover(reporters, "REPORTER")
@@ -538,6 +535,19 @@ def test_with_several_environments_a_waiver_is_judged_by_all(tmp_path: Path) -> 
     told = [note for each in reports for note in each.notes if "waives nothing" in note]
     assert len(told) == 1
     assert "sentry-audit.yaml:3 (dsn-hardcoded)" in told[0]
+
+
+def test_the_documents_show_what_is_honoured(tmp_path: Path) -> None:
+    text = (Path(__file__).parent.parent / "docs" / "waivers.md").read_text(encoding="utf-8")
+    settings, code = (text.split(f"```{kind}\n")[1].split("```")[0] for kind in ("yaml", "python"))
+    [written] = load(write(tmp_path, {"sentry-audit.yaml": settings})).waivers
+    assert (written.checks, written.waiver.until) == (("privacy-scrubbing",), "2027-01-31")
+    main = REPOSITORY["main.py"].replace("sentry_sdk.init()\n", code)
+    (tmp_path / "sentry-audit.yaml").unlink()
+    [found] = findings(audit(tmp_path, {**REPOSITORY, "main.py": main}, today=TODAY), "sampling-per-environment")
+    assert found.status is Status.WAIVED
+    assert found.waiver is not None
+    assert found.waiver.reason == "a demo, never deployed"
 
 
 def test_documents_that_speak_of_waivers_have_none(tmp_path: Path) -> None:
