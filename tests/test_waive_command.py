@@ -8,7 +8,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sentry_audit.app import Request
@@ -150,6 +150,7 @@ def test_what_is_no_gap_cannot_be_waived(tmp_path: Path) -> None:
         waive(request(tmp_path), wish())
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40).filter(str.strip))
 def test_any_reason_is_read_as_it_was_written(reason: str) -> None:
     words = " ".join(reason.split())
