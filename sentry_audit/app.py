@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from sentry_audit.accepting import ledger
 from sentry_audit.auditing import (
     DATA,
     Request,
@@ -32,16 +33,20 @@ if TYPE_CHECKING:
     from sentry_audit.facts import Fact
     from sentry_audit.model import Report
     from sentry_audit.settings import Settings
+    from sentry_audit.sources.tree import Tree
     from sentry_audit.tracing import Way
+    from sentry_audit.waivers.judging import Ledger
 
 __all__ = [
     "Request",
+    "accounted",
     "check",
     "checks_file",
     "checks_text",
     "collect_evidence",
     "describe",
     "difference",
+    "ids",
     "sdk_table",
     "selected",
     "shipped_checks",
@@ -90,6 +95,13 @@ def check(
 
     Raises NothingAudited when there is nothing to look at, UsageError for names that do not exist, EvidenceError.
     """
+    return accounted(request, checks, progress)[0]
+
+
+def accounted(
+    request: Request, checks: Sequence[Check] | None = None, progress: Callable[[int, int, str], None] | None = None
+) -> tuple[list[Report], Ledger]:
+    """As ``check``, and what came of each waiver."""
     tree, settings = open_tree(request)
     chosen = selected(request, settings, checks)
     environments = environments_of(request, settings, tree)
@@ -104,7 +116,30 @@ def check(
     snapshot = snapshot_of(request, settings, deriver, parts, audited, progress)
     if request.asks:
         audited = [with_cloud(item, components, snapshot, deriver) for item in audited]
-    return [report(collected, components, chosen, item, snapshot, request, settings) for item in audited]
+    accepted = ledger(request, settings, tree, lambda: ids(request, settings, checks))
+    reports = [report(collected, components, chosen, item, snapshot, request, settings, accepted) for item in audited]
+    return _noted(reports, accepted, request, settings, tree), accepted
+
+
+def _noted(reports: list[Report], accepted: Ledger, request: Request, settings: Settings, tree: Tree) -> list[Report]:
+    """``reports``, the last one with what is to be said of the waivers and the baseline themselves."""
+    if not accepted.written and not accepted.complaints:
+        return reports
+    whole = not (request.select or request.ignore or request.components)
+    known = environments_of(replace(request, all_environments=True), settings, tree)
+    notes = accepted.notes(known, whole=whole)
+    return [*reports[:-1], replace(reports[-1], notes=(*reports[-1].notes, *notes))]
+
+
+def ids(request: Request, settings: Settings, checks: Sequence[Check] | None = None) -> tuple[str, ...]:
+    """The ids of all checks that there are for ``request``, selected or not."""
+    return tuple(item.id for item in _known_checks(request, settings, checks))
+
+
+def _known_checks(request: Request, settings: Settings, checks: Sequence[Check] | None) -> Sequence[Check]:
+    if checks is not None:
+        return checks
+    return (*shipped_checks(examples=False), *_own_checks(request.root, settings.checks))
 
 
 def selected(request: Request, settings: Settings, checks: Sequence[Check] | None = None) -> tuple[Check, ...]:
@@ -114,10 +149,7 @@ def selected(request: Request, settings: Settings, checks: Sequence[Check] | Non
     """
     from sentry_audit.engine import select
 
-    known = (
-        checks if checks is not None else (*shipped_checks(examples=False), *_own_checks(request.root, settings.checks))
-    )
-    chosen = select(known, request.select, request.ignore)
+    chosen = select(_known_checks(request, settings, checks), request.select, request.ignore)
     if not chosen:
         raise NothingAudited(
             "no check is selected", "leave --select and --ignore out, or see: sentry-audit checks list"

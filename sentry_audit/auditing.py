@@ -16,6 +16,7 @@ from sentry_audit.model import ComponentReport, Link, Problem, Report, Rule, Sev
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from datetime import date
 
     from sentry_audit.checks import Check
     from sentry_audit.cloud import CloudOptions, Snapshot, Target
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from sentry_audit.sdk_table import SdkTable
     from sentry_audit.settings import Settings
     from sentry_audit.sources.tree import Tree
+    from sentry_audit.waivers.judging import Ledger
 
 DATA = Path(__file__).parent / "data"
 #: The services and the front ends that are audited.
@@ -38,7 +40,8 @@ class Request(Struct, frozen=True):
     """What ``check`` is asked for.
 
     Google Cloud is asked with ``cloud``, or known from the file ``evidence``, of at most ``max_age`` seconds; with neither
-    only the repository is looked at.
+    only the repository is looked at. Without ``waivers`` nothing is accepted, the baseline included; ``baseline`` stands
+    for the one that the settings name, which without ``baselined`` is left alone. ``today`` is for tests.
     """
 
     root: Path
@@ -52,6 +55,10 @@ class Request(Struct, frozen=True):
     cloud: CloudOptions | None = None
     evidence: Path | None = None
     max_age: float = 86_400.0
+    waivers: bool = True
+    baseline: Path | None = None
+    baselined: bool = True
+    today: date | None = None
 
     @property
     def asks(self) -> bool:
@@ -156,14 +163,16 @@ def report(
     snapshot: Snapshot | None,
     request: Request,
     settings: Settings,
+    ledger: Ledger,
 ) -> Report:
-    """Judge and link up one environment."""
+    """Judge and link up one environment; ``ledger`` says which gaps are accepted, and notes it."""
     from sentry_audit import chain, engine, live
 
     environment, facts = audited.environment, audited.facts
     required = settings.requires_sentry(environment)
     problems = audited.problems + collected.problems + collected.tree.problems
     findings = engine.evaluate(checks, facts, problems, components, environment, required, fixable())
+    findings = ledger.apply(findings, environment)
     selected = {check.link for check in checks}
     links = []
     for item in components:

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from sentry_audit.model import ChainLink, Link, Severity, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from sentry_audit.facts import Component
     from sentry_audit.model import ComponentReport, Finding
 
-_ORDER = (Status.GAP, Status.ERROR, Status.UNKNOWN, Status.PASS, Status.WAIVED, Status.SKIPPED)
+_ORDER = (Status.GAP, Status.WAIVED, Status.ERROR, Status.UNKNOWN, Status.PASS, Status.SKIPPED)
+_BREAKS = frozenset({Status.GAP, Status.WAIVED})
 
 
 def build(
@@ -38,7 +39,7 @@ def build(
 
 
 def _link(link: Link, findings: Sequence[Finding], unlooked: Mapping[Link, str]) -> ChainLink:
-    breaking = [item for item in findings if not (item.status is Status.GAP and item.severity is not Severity.HIGH)]
+    breaking = [item for item in findings if not (item.status in _BREAKS and item.severity is not Severity.HIGH)]
     worst: Finding | None = None
     for finding in breaking or findings:
         status = _status(finding)
@@ -54,12 +55,15 @@ def _link(link: Link, findings: Sequence[Finding], unlooked: Mapping[Link, str])
             message = needless.message.removeprefix("not applicable: ")
             return ChainLink(link, Status.PASS, f"nothing is needed: {message}", needless.evidence)
         return ChainLink(link, Status.UNKNOWN, unlooked.get(link, "no check of it was selected"))
-    return ChainLink(link, _status(worst), worst.message, worst.evidence)
+    message = worst.message
+    if _status(worst) is Status.WAIVED and worst.waiver is not None:
+        message = f"{message} (accepted: {worst.waiver.reason})"
+    return ChainLink(link, _status(worst), message, worst.evidence)
 
 
 def _status(finding: Finding) -> Status:
-    """Only gaps of high severity break a link: an unbounded version is a gap, and events still arrive."""
-    if finding.status is Status.GAP and finding.severity is not Severity.HIGH:
+    """Only gaps of high severity break a link, accepted or not: an unbounded version is one, and events still arrive."""
+    if finding.status in _BREAKS and finding.severity is not Severity.HIGH:
         return Status.PASS
     return finding.status
 
@@ -74,8 +78,24 @@ def verdict(components: Sequence[ComponentReport], environment: str) -> tuple[bo
             return False, f"{first.name}: errors cannot reach Sentry from {environment}: {link.message}"
         names = ", ".join(item.name for item in broken[:4]) + (", …" if len(broken) > 4 else "")
         return False, f"{len(broken)} of {len(components)} components cannot reach Sentry from {environment}: {names}"
-    open_links = {link.link for item in components for link in item.chain if link.status is not Status.PASS}
-    if open_links:
-        names = ", ".join(link.value for link in Link if link in open_links)
+    accepted = [item.name for item in components if any(link.status is Status.WAIVED for link in item.chain)]
+    if accepted:
+        return False, _accepted(components, environment, accepted)
+    if names := _names(components, lambda status: status is not Status.PASS):
         return False, f"nothing is broken in what was audited; not proven for {environment}: {names}"
     return True, f"errors of {environment} reach Sentry: every link is proven"
+
+
+def _accepted(components: Sequence[ComponentReport], environment: str, names: Sequence[str]) -> str:
+    """The headline where a link is broken and that is accepted: it is not said that errors arrive."""
+    waived = _names(components, lambda status: status is Status.WAIVED)
+    rest = _names(components, lambda status: status not in {Status.PASS, Status.WAIVED, Status.SKIPPED})
+    who = ", ".join(names[:4]) + (", …" if len(names) > 4 else "")
+    also = f"; not proven: {rest}" if rest else ""
+    return f"{who}: errors cannot reach Sentry from {environment}, which is waived: {waived}{also}"
+
+
+def _names(components: Sequence[ComponentReport], wanted: Callable[[Status], bool]) -> str:
+    """The links of any component whose status is ``wanted``, in the order of the chain."""
+    found = {link.link for item in components for link in item.chain if wanted(link.status)}
+    return ", ".join(link.value for link in Link if link in found)

@@ -12,6 +12,7 @@ from sentry_audit import cloud_facts  # noqa: F401 - registers its kinds
 from sentry_audit.errors import ChecksFileError, nearest
 from sentry_audit.facts import KINDS
 from sentry_audit.model import Confidence, Link, Severity
+from sentry_audit.positions import Wrong, yaml_line
 from sentry_audit.predicates import OPERATORS, Condition, conditions
 
 if TYPE_CHECKING:
@@ -80,12 +81,6 @@ class Check(Struct, frozen=True):
     examples: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
 
-class _Wrong(Exception):  # noqa: N818 - carries a mistake to where its line is known
-    def __init__(self, path: Sequence[str | int], message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.path, self.message, self.hint = tuple(path), message, hint
-
-
 def load(text: str, name: str) -> tuple[Check, ...]:
     """The checks of a file; ``name`` is the file's, for messages. Raises ChecksFileError."""
     import yaml
@@ -99,28 +94,10 @@ def load(text: str, name: str) -> tuple[Check, ...]:
         raise ChecksFileError(f"{place}: {getattr(error, 'problem', None) or 'not YAML'}", "fix the YAML") from error
     try:
         return loaded(data)
-    except _Wrong as wrong:
-        line = _line(text, wrong.path)
+    except Wrong as wrong:
+        line = yaml_line(text, wrong.path)
         keys = ".".join(str(part) for part in wrong.path)
         raise ChecksFileError(f"{name}:{line}: {keys or 'file'}: {wrong.message}", wrong.hint) from None
-
-
-def _line(text: str, path: Sequence[str | int]) -> int:
-    """The line on which the value at ``path`` stands; a second pass, made for messages only."""
-    import yaml
-
-    node: Any = yaml.compose(text, yaml.SafeLoader)
-    line = 1
-    for part in path:
-        if isinstance(node, yaml.MappingNode):
-            pair = next(((key, value) for key, value in node.value if key.value == str(part)), None)
-            if pair is None:
-                break
-            line, node = pair[0].start_mark.line + 1, pair[1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-            line = node.start_mark.line + 1
-    return line
 
 
 def _near(word: object, known: Sequence[str]) -> str:
@@ -130,39 +107,39 @@ def _near(word: object, known: Sequence[str]) -> str:
 def loaded(data: Any) -> tuple[Check, ...]:
     """The checks of a file, from its content as ``yaml`` reads it; ``load`` says where a mistake in it stands."""
     if not isinstance(data, dict) or not isinstance(data.get("checks"), list):
-        raise _Wrong((), "expected a mapping with a list under 'checks'", "see: sentry-audit checks schema")
+        raise Wrong((), "expected a mapping with a list under 'checks'", "see: sentry-audit checks schema")
     for key in data:
         if key != "checks":
-            raise _Wrong((str(key),), f"unknown key {key!r}", _near(key, ("checks",)))
+            raise Wrong((str(key),), f"unknown key {key!r}", _near(key, ("checks",)))
     found: dict[str, Check] = {}
     for index, entry in enumerate(data["checks"]):
         check = _check(entry, ("checks", index))
         if check.id in found:
-            raise _Wrong(("checks", index, "id"), f"{check.id!r} is there twice", "ids are names: choose another")
+            raise Wrong(("checks", index, "id"), f"{check.id!r} is there twice", "ids are names: choose another")
         found[check.id] = check
     return tuple(found.values())
 
 
 def _check(entry: Any, path: tuple[str | int, ...]) -> Check:
     if not isinstance(entry, dict):
-        raise _Wrong(path, f"a check is a mapping, not {type(entry).__name__}")
+        raise Wrong(path, f"a check is a mapping, not {type(entry).__name__}")
     for key in entry:
         if key not in _REQUIRED and key not in _OPTIONAL:
-            raise _Wrong((*path, str(key)), f"unknown key {key!r}", _near(key, (*_REQUIRED, *_OPTIONAL)))
+            raise Wrong((*path, str(key)), f"unknown key {key!r}", _near(key, (*_REQUIRED, *_OPTIONAL)))
     for key in _REQUIRED:
         if key not in entry:
-            raise _Wrong(path, f"{key!r} is missing", "every check has: " + ", ".join(_REQUIRED))
+            raise Wrong(path, f"{key!r} is missing", "every check has: " + ", ".join(_REQUIRED))
     for key in ("id", "title", "area", "message", "why"):
         if not isinstance(entry[key], str) or not entry[key].strip():
-            raise _Wrong((*path, key), "must be a text that is not empty")
+            raise Wrong((*path, key), "must be a text that is not empty")
     if not _ID.match(entry["id"]):
-        raise _Wrong((*path, "id"), f"{entry['id']!r} is not kebab-case", "for example: backend-sdk-declared")
+        raise Wrong((*path, "id"), f"{entry['id']!r} is not kebab-case", "for example: backend-sdk-declared")
     quantifiers = [key for key in QUANTIFIERS if key in entry]
     if len(quantifiers) != 1:
-        raise _Wrong(path, "exactly one of each, some, none names the kind of fact", "for example: each: sdk_init")
+        raise Wrong(path, "exactly one of each, some, none names the kind of fact", "for example: each: sdk_init")
     subject = entry[quantifiers[0]]
     if subject not in KINDS:
-        raise _Wrong((*path, quantifiers[0]), f"there is no fact kind {subject!r}", _near(subject, tuple(KINDS)))
+        raise Wrong((*path, quantifiers[0]), f"there is no fact kind {subject!r}", _near(subject, tuple(KINDS)))
     fix = _fix(entry.get("fix"), (*path, "fix"), subject)
     _placeholders(entry["message"], subject, (*path, "message"))
     _placeholders(str(entry.get("absent_message", "")), "", (*path, "absent_message"))
@@ -196,13 +173,13 @@ def _check(entry: Any, path: tuple[str | int, ...]) -> Check:
 
 def _choice(value: Any, known: list[str], path: Sequence[str | int]) -> str:
     if value not in known:
-        raise _Wrong(path, f"{value!r} is none of {', '.join(known)}", _near(value, known))
+        raise Wrong(path, f"{value!r} is none of {', '.join(known)}", _near(value, known))
     return str(value)
 
 
 def _texts(value: Any, path: Sequence[str | int]) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise _Wrong(path, "must be a list of texts")
+        raise Wrong(path, "must be a list of texts")
     return tuple(value)
 
 
@@ -212,11 +189,11 @@ def _fields(subject: str) -> tuple[str, ...]:
 
 def _conditions(table: Any, subject: str, path: tuple[str | int, ...]) -> tuple[Condition, ...]:
     if not isinstance(table, dict):
-        raise _Wrong(path, "must be a mapping of fields to what they must be", "for example: {declared: true}")
+        raise Wrong(path, "must be a mapping of fields to what they must be", "for example: {declared: true}")
     known = _fields(subject)
     for name, wanted in table.items():
         if name not in known:
-            raise _Wrong((*path, str(name)), f"{subject} has no field {name!r}", _near(name, known))
+            raise Wrong((*path, str(name)), f"{subject} has no field {name!r}", _near(name, known))
         for operator, value in wanted.items() if isinstance(wanted, dict) else ():
             _operator(operator, value, (*path, name))
     return conditions(table)
@@ -224,16 +201,16 @@ def _conditions(table: Any, subject: str, path: tuple[str | int, ...]) -> tuple[
 
 def _operator(operator: object, value: Any, path: tuple[str | int, ...]) -> None:
     if operator not in OPERATORS:
-        raise _Wrong((*path, str(operator)), f"unknown operator {operator!r}", _near(operator, tuple(OPERATORS)))
+        raise Wrong((*path, str(operator)), f"unknown operator {operator!r}", _near(operator, tuple(OPERATORS)))
     takes = OPERATORS[str(operator)].takes
     if not isinstance(value, takes) or (isinstance(value, bool) and bool not in takes):
         wanted = " or ".join(item.__name__ for item in takes)
-        raise _Wrong((*path, str(operator)), f"takes {wanted}, not {type(value).__name__}")
+        raise Wrong((*path, str(operator)), f"takes {wanted}, not {type(value).__name__}")
     if operator == "matches":
         try:
             re.compile(str(value))
         except re.error as error:
-            raise _Wrong((*path, "matches"), f"not a regular expression: {error}") from None
+            raise Wrong((*path, "matches"), f"not a regular expression: {error}") from None
 
 
 def _placeholders(text: str, subject: str, path: tuple[str | int, ...]) -> None:
@@ -241,25 +218,25 @@ def _placeholders(text: str, subject: str, path: tuple[str | int, ...]) -> None:
     try:
         names = [name for _, name, _, _ in string.Formatter().parse(text) if name is not None]
     except ValueError as error:
-        raise _Wrong(path, f"not a template: {error}", "write {{ and }} for braces") from None
+        raise Wrong(path, f"not a template: {error}", "write {{ and }} for braces") from None
     for name in names:
         if name not in known:
-            raise _Wrong(path, f"{{{name}}} is not a field of {subject or 'this text'}", _near(name, known))
+            raise Wrong(path, f"{{{name}}} is not a field of {subject or 'this text'}", _near(name, known))
 
 
 def _fix(entry: Any, path: tuple[str | int, ...], subject: str) -> Fix | None:
     if entry is None:
         return None
     if not isinstance(entry, dict):
-        raise _Wrong(path, "must be a mapping with safety and summary")
+        raise Wrong(path, "must be a mapping with safety and summary")
     keys = ("safety", "summary", "diff") if path[-1] in ECOSYSTEMS else ("safety", "summary", "diff", *ECOSYSTEMS)
     for key in entry:
         if key not in keys:
-            raise _Wrong((*path, str(key)), f"unknown key {key!r}", _near(key, keys))
+            raise Wrong((*path, str(key)), f"unknown key {key!r}", _near(key, keys))
     for key in ("summary", "diff"):
         _placeholders(str(entry.get(key, "")), subject, (*path, key))
     if "summary" not in entry:
-        raise _Wrong(path, "'summary' is missing")
+        raise Wrong(path, "'summary' is missing")
     others = (
         (name, _fix({"safety": entry.get("safety"), **entry[name]}, (*path, name), subject))
         for name in ECOSYSTEMS
@@ -275,33 +252,33 @@ def _fix(entry: Any, path: tuple[str | int, ...], subject: str) -> Fix | None:
 
 def _examples(entry: Any, path: tuple[str | int, ...]) -> dict[str, list[dict[str, Any]]]:
     if not isinstance(entry, dict):
-        raise _Wrong(path, "must be a mapping with pass and fail")
+        raise Wrong(path, "must be a mapping with pass and fail")
     for key, items in entry.items():
         if key not in {"pass", "fail", "unknown"}:
-            raise _Wrong((*path, str(key)), f"unknown key {key!r}", _near(key, ("pass", "fail", "unknown")))
+            raise Wrong((*path, str(key)), f"unknown key {key!r}", _near(key, ("pass", "fail", "unknown")))
         if not isinstance(items, list):
-            raise _Wrong((*path, key), "must be a list of examples")
+            raise Wrong((*path, key), "must be a list of examples")
         for index, item in enumerate(items):
             _example(item, (*path, key, index))
     for key in ("pass", "fail"):
         if not entry.get(key):
-            raise _Wrong(path, f"there is no example that must {key}", "a check without one is not tested")
+            raise Wrong(path, f"there is no example that must {key}", "a check without one is not tested")
     return entry
 
 
 def _example(item: Any, path: tuple[str | int, ...]) -> None:
     if not isinstance(item, dict) or not ({"files", "facts"} & set(item)):
-        raise _Wrong(path, "an example has files or facts", "for example: {files: {main.py: …}}")
+        raise Wrong(path, "an example has files or facts", "for example: {files: {main.py: …}}")
     for key in item:
         if key not in {"files", "facts", "environment"}:
-            raise _Wrong((*path, str(key)), f"unknown key {key!r}", _near(key, ("files", "facts", "environment")))
+            raise Wrong((*path, str(key)), f"unknown key {key!r}", _near(key, ("files", "facts", "environment")))
     for index, entry in enumerate(item.get("facts", [])):
         for kind, values in entry.items() if isinstance(entry, dict) else ():
             if kind not in KINDS:
-                raise _Wrong((*path, "facts", index), f"there is no fact kind {kind!r}", _near(kind, tuple(KINDS)))
+                raise Wrong((*path, "facts", index), f"there is no fact kind {kind!r}", _near(kind, tuple(KINDS)))
             for name in values:
                 if name not in _fields(kind):
-                    raise _Wrong(
+                    raise Wrong(
                         (*path, "facts", index, kind), f"{kind} has no field {name!r}", _near(name, _fields(kind))
                     )
 

@@ -5,6 +5,7 @@ AuditError
 ├── ChecksFileError     checks.yaml cannot be read as checks                         exit 2
 ├── EvidenceError       what ``collect`` wrote cannot be read, or is too old          exit 2
 ├── SettingsError       sentry-audit.yaml or [tool.sentry-audit] is wrong            exit 2
+├── BaselineError       the baseline cannot be read as one                           exit 2
 ├── NothingAudited      there was nothing to look at                                 exit 3
 ├── FixFailed           a change could not be made; what was taken back is listed    exit 5
 └── Stale               what is to be changed is no longer what was planned for      exit 6
@@ -44,6 +45,10 @@ class SettingsError(AuditError):
 
 class EvidenceError(AuditError):
     """A file of evidence that cannot be used; the message says why."""
+
+
+class BaselineError(AuditError):
+    """A baseline that cannot be used; the message says why."""
 
 
 class NothingAudited(AuditError):  # noqa: N818 - says what happened, not that it is an exception

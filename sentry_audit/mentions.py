@@ -34,6 +34,9 @@ RELEASES = (
     "@sentry/netlify-build-plugin", "sentry_create_release", "sentry_upload", "sentry_set_commits", "sentry_finalize_release",
 )  # fmt: skip
 
+#: What a waiver in a comment begins with; contains one of MENTIONS.
+WAIVER = "sentry-audit:"
+
 #: What the one pass looks for.
 TOKENS = (*MENTIONS, *APPLICATIONS, *DEPLOYS)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from types import ModuleType
 
-_SHARED = frozenset({"base", "schema", "page", "ways", "folding", "plan"})
+_SHARED = frozenset({"base", "schema", "page", "ways", "folding", "plan", "waived"})
 
 
 def _modules(package: ModuleType | str) -> dict[str, str]:

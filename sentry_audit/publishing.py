@@ -35,7 +35,12 @@ def targets(values: Sequence[str]) -> list[tuple[str, Path | None]]:
 
 
 def write(
-    reports: Sequence[Report], targets: Sequence[tuple[str, Path | None]], *, show_passed: bool, verbose: bool
+    reports: Sequence[Report],
+    targets: Sequence[tuple[str, Path | None]],
+    *,
+    show_passed: bool,
+    verbose: bool,
+    show_waived: bool = False,
 ) -> None:
     """Render ``reports`` in every format asked for. Raises UsageError for a file that cannot be written."""
     from sentry_audit.plugins import load
@@ -44,7 +49,11 @@ def write(
     for name, file in targets:
         reporter = load("sentry_audit.reporters", name).REPORTER
         options = RenderOptions(
-            width=_width(), color=file is None and _color(), show_passed=show_passed, verbose=verbose
+            width=_width(),
+            color=file is None and _color(),
+            show_passed=show_passed,
+            verbose=verbose,
+            show_waived=show_waived,
         )
         text = reporter.render(reports, options)
         if file is None:

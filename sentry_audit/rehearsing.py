@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from sentry_audit import __version__
-from sentry_audit.app import selected
+from sentry_audit.accepting import ledger
+from sentry_audit.app import ids, selected
 from sentry_audit.auditing import (
     Request,
     collect,
@@ -128,6 +129,7 @@ class _Stage:
         self.request = request
         self.tree, self.settings = open_tree(request)
         self.checks = selected(request, self.settings, checks)
+        self.ids = ids(request, self.settings, checks)
         environments = environments_of(request, self.settings, self.tree)
         if len(environments) != 1:
             raise UsageError("fix works in one environment at a time", "give one: --env staging")
@@ -173,7 +175,10 @@ class _Stage:
             self.snapshot = snapshot_of(self.request, self.settings, deriver, parts, [audited], self._progress)
         if self.request.asks:
             audited = with_cloud(audited, components, self.snapshot, deriver)
-        found = report(collected, components, self.checks, audited, self.snapshot, self.request, self.settings)
+        accepted = ledger(self.request, self.settings, tree, lambda: self.ids)
+        found = report(
+            collected, components, self.checks, audited, self.snapshot, self.request, self.settings, accepted
+        )
         return found, Audit(found.findings, tuple(self._cases(found.findings, collected, deriver, components, audited)))
 
     def _cases(

@@ -10,14 +10,21 @@ from msgspec.structs import replace
 
 from sentry_audit.errors import SettingsError, nearest
 from sentry_audit.facts import Component, Deployment, SecretDeclared
+from sentry_audit.positions import Wrong, told, toml_line, yaml_data, yaml_line
+from sentry_audit.settings_waivers import EXAMPLE, Places, known, waiver
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from sentry_audit.cloud import CloudSettings
     from sentry_audit.facts import Fact
+    from sentry_audit.positions import Path as Path_
+    from sentry_audit.waivers.written import Written
 
 FILE = "sentry-audit.yaml"
+PROJECT = "pyproject.toml"
+TABLE = "tool.sentry-audit"
 _KEYS = (
     "environments",
     "default_environment",
@@ -28,6 +35,8 @@ _KEYS = (
     "checks",
     "deployments",
     "google_cloud",
+    "waivers",
+    "baseline",
 )
 _COMPONENT_KEYS = ("name", "path", "entry_point", "role", "server", "service")
 _CLOUD_KEYS = ("project", "regions", "secret")
@@ -42,7 +51,8 @@ class Settings(Struct, frozen=True):
     ``exclude`` are patterns as in ``.gitignore``; ``agents`` are entry points of agent runs (``path.py:name``);
     ``checks`` are check files that add to the catalogue, relative to the root; ``deployments`` says which environment
     the deploy definitions of a file are of (patterns as in a shell), ``services`` the Cloud Run service of a component;
-    ``google_cloud`` where each environment runs (``""``: all of them).
+    ``google_cloud`` where each environment runs (``""``: all of them); ``waivers`` which gaps are accepted; ``baseline``
+    the file of those that were there before, relative to the root.
     """
 
     environments: tuple[str, ...] = ()
@@ -55,6 +65,8 @@ class Settings(Struct, frozen=True):
     deployments: tuple[tuple[str, str], ...] = ()
     services: tuple[tuple[str, Services], ...] = ()
     google_cloud: tuple[tuple[str, CloudSettings], ...] = ()
+    waivers: tuple[Written, ...] = ()
+    baseline: str = ""
 
     def cloud(self, environment: str) -> CloudSettings:
         """Where ``environment`` runs: what is said of it, and of all for the rest."""
@@ -95,17 +107,17 @@ def load(root: Path) -> Settings:
     """The settings of the repository at ``root``, or the defaults. Raises SettingsError."""
     text = _read(root / FILE)
     if text is not None:
-        return parse(_yaml(text, FILE), FILE)
-    project = _read(root / "pyproject.toml", ours=False)
-    if project is None or "tool.sentry-audit" not in project:
+        return parse(_yaml(text, FILE), FILE, lambda path: yaml_line(text, path))
+    project = _read(root / PROJECT, ours=False)
+    if project is None or TABLE not in project:
         return Settings()
     import tomllib
 
     try:
         data = tomllib.loads(project).get("tool", {}).get("sentry-audit", {})
     except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"pyproject.toml: {error}", "fix the TOML") from error
-    return parse(data, "pyproject.toml [tool.sentry-audit]")
+        raise SettingsError(f"{PROJECT}: {error}", "fix the TOML") from error
+    return parse(data, PROJECT, lambda path: toml_line(project, TABLE, path), f"[{TABLE}]")
 
 
 def _read(path: Path, *, ours: bool = True) -> str | None:
@@ -125,123 +137,140 @@ def _yaml(text: str, name: str) -> Any:
     import yaml
 
     try:
-        return yaml.safe_load(text)
+        return yaml_data(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
         raise SettingsError(f"{place}: {getattr(error, 'problem', None) or 'not YAML'}", "fix the YAML") from error
 
 
-def parse(data: Any, name: str) -> Settings:
-    """Settings from parsed YAML or TOML; ``name`` is the file's, for messages. Raises SettingsError."""
+def parse(data: Any, name: str, line_of: Callable[[Path_], int | None] | None = None, table: str = "") -> Settings:
+    """Settings from parsed YAML or TOML. Raises SettingsError.
+
+    For messages, and for where waivers stand: ``name`` is the file's, ``line_of`` gives the line of a value, ``table``
+    is what of the file is ours.
+    """
     if data is None:
         return Settings()
-    _known(data, _KEYS, name)
-    components = tuple(
-        _component(item, f"{name}: components[{index}]") for index, item in enumerate(_list(data, "components", name))
-    )
+    places = Places(name, line_of)
+    try:
+        return _parsed(data, places)
+    except Wrong as wrong:
+        place = ": ".join(word for word in (str(places.of(wrong.path)), table) if word)
+        raise SettingsError(f"{place}: {wrong.message}", wrong.hint) from None
+
+
+def _parsed(data: Any, places: Places) -> Settings:
+    known(data, _KEYS, ())
+    components = _list(data, "components", "for example: components: [{name: api, path: services/api}]")
     usual = Settings()
     return Settings(
-        environments=_names(data, "environments", name, ()),
+        environments=_names(data, "environments", ()),
         default_environment=str(data.get("default_environment", usual.default_environment)),
-        optional_environments=_names(data, "optional_environments", name, usual.optional_environments),
-        components=components,
-        exclude=_names(data, "exclude", name, ()),
-        agents=_names(data, "agents", name, ()),
-        checks=_names(data, "checks", name, ()),
-        deployments=_pairs(data, "deployments", name),
+        optional_environments=_names(data, "optional_environments", usual.optional_environments),
+        components=tuple(_component(item, ("components", index)) for index, item in enumerate(components)),
+        exclude=_names(data, "exclude", ()),
+        agents=_names(data, "agents", ()),
+        checks=_names(data, "checks", ()),
+        deployments=_pairs(data, "deployments"),
         services=tuple(
-            (item["name"], _services(item["service"], f"{name}: components[{index}]: service"))
-            for index, item in enumerate(_list(data, "components", name))
+            (item["name"], _services(item["service"], ("components", index)))
+            for index, item in enumerate(components)
             if item.get("service")
         ),
-        google_cloud=_google_cloud(data["google_cloud"], name) if data.get("google_cloud") is not None else (),
+        google_cloud=_google_cloud(data["google_cloud"]) if data.get("google_cloud") is not None else (),
+        waivers=tuple(
+            waiver(item, ("waivers", index), places)
+            for index, item in enumerate(_list(data, "waivers", f"for example: waivers: [{EXAMPLE}]"))
+        ),
+        baseline=_baseline(data),
     )
 
 
-def _services(value: Any, name: str) -> Services:
+def _baseline(data: dict[str, Any]) -> str:
+    value = data.get("baseline", "")
+    if not isinstance(value, str):
+        raise Wrong(("baseline",), f"baseline must be a path, not {type(value).__name__}", "baseline: a-file.json")
+    return value
+
+
+def _services(value: Any, path: Path_) -> Services:
     """One service, or one per environment."""
     if isinstance(value, str):
         return (("", value),)
     if not isinstance(value, dict) or not all(isinstance(item, str) and item for item in value.values()):
-        raise SettingsError(
-            f"{name} must be a name, or map environments to names",
+        raise Wrong(
+            (*path, "service"),
+            f"{told(path)}: service must be a name, or map environments to names",
             "for example: service: {staging: shop-api-stg, production: shop-api}",
         )
     return tuple((str(environment), service) for environment, service in value.items())
 
 
-def _google_cloud(data: Any, name: str) -> tuple[tuple[str, CloudSettings], ...]:
+def _google_cloud(data: Any) -> tuple[tuple[str, CloudSettings], ...]:
     """What is said of each environment, and under ``""`` of all."""
+    path = ("google_cloud",)
     if not isinstance(data, dict):
-        raise SettingsError(f"{name}: google_cloud must be a mapping, not {type(data).__name__}", _EXAMPLE)
+        raise Wrong(path, f"google_cloud must be a mapping, not {type(data).__name__}", _EXAMPLE)
     shared = {key: value for key, value in data.items() if key in _CLOUD_KEYS or not isinstance(value, dict)}
     for key in shared.keys() - set(_CLOUD_KEYS):
-        raise SettingsError(f"{name}: google_cloud: unknown key {key!r}", nearest(str(key), _CLOUD_KEYS, _EXAMPLE))
-    found = [("", _cloud(shared, f"{name}: google_cloud"))] if shared else []
+        hint = nearest(str(key), _CLOUD_KEYS, _EXAMPLE)
+        raise Wrong((*path, str(key)), f"google_cloud: unknown key {key!r}", hint)
+    found = [("", _cloud(shared, path))] if shared else []
     for environment, value in data.items():
         if environment not in shared:
-            _known(value, _CLOUD_KEYS, f"{name}: google_cloud.{environment}")
-            found.append((str(environment), _cloud(value, f"{name}: google_cloud.{environment}")))
+            known(value, _CLOUD_KEYS, (*path, str(environment)))
+            found.append((str(environment), _cloud(value, (*path, str(environment)))))
     return tuple(found)
 
 
-def _cloud(data: dict[str, Any], name: str) -> CloudSettings:
+def _cloud(data: dict[str, Any], path: Path_) -> CloudSettings:
     from sentry_audit.cloud import CloudSettings
 
     for key in ("project", "secret"):
         if not isinstance(data.get(key, ""), str):
-            raise SettingsError(f"{name}.{key} must be a text, not {type(data[key]).__name__}", f"write {key}: a-name")
+            where = (*path, key)
+            message = f"{told(where)} must be a text, not {type(data[key]).__name__}"
+            raise Wrong(where, message, f"write {key}: a-name")
     regions = data.get("regions", [])
     if not isinstance(regions, list) or not all(isinstance(item, str) for item in regions):
-        raise SettingsError(f"{name}.regions must be a list of regions", "for example: regions: [europe-west1]")
+        where = (*path, "regions")
+        raise Wrong(where, f"{told(where)} must be a list of regions", "for example: regions: [europe-west1]")
     return CloudSettings(project=data.get("project", ""), regions=tuple(regions), secret=data.get("secret", ""))
 
 
-def _known(data: Any, keys: tuple[str, ...], name: str) -> None:
-    if not isinstance(data, dict):
-        raise SettingsError(
-            f"{name}: expected a mapping, found {type(data).__name__}", f"the keys are: {', '.join(keys)}"
-        )
-    for key in data:
-        if key not in keys:
-            hint = nearest(key, keys, f"the keys are: {', '.join(keys)}")
-            raise SettingsError(f"{name}: unknown key {key!r}", hint)
-
-
-def _list(data: dict[str, Any], key: str, name: str) -> list[Any]:
+def _list(data: dict[str, Any], key: str, hint: str) -> list[Any]:
     value = data.get(key, [])
     if not isinstance(value, list):
-        raise SettingsError(f"{name}: {key} must be a list", f"for example: {key}: [{{name: api, path: services/api}}]")
+        raise Wrong((key,), f"{key} must be a list", hint)
     return value
 
 
-def _names(data: dict[str, Any], key: str, name: str, default: tuple[str, ...]) -> tuple[str, ...]:
+def _names(data: dict[str, Any], key: str, default: tuple[str, ...]) -> tuple[str, ...]:
     value = data.get(key, list(default))
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise SettingsError(f"{name}: {key} must be a list of names", f"for example: {key}: [staging, production]")
+        raise Wrong((key,), f"{key} must be a list of names", f"for example: {key}: [staging, production]")
     return tuple(value)
 
 
-def _pairs(data: dict[str, Any], key: str, name: str) -> tuple[tuple[str, str], ...]:
+def _pairs(data: dict[str, Any], key: str) -> tuple[tuple[str, str], ...]:
     value = data.get(key, {})
     if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
-        raise SettingsError(
-            f"{name}: {key} must map files to environments", f"for example: {key}: {{deploy/*.yaml: staging}}"
-        )
+        raise Wrong((key,), f"{key} must map files to environments", f"for example: {key}: {{deploy/*.yaml: staging}}")
     return tuple((str(pattern), environment) for pattern, environment in value.items())
 
 
-def _component(data: Any, name: str) -> Component:
-    _known(data, _COMPONENT_KEYS, name)
+def _component(data: Any, path: Path_) -> Component:
+    known(data, _COMPONENT_KEYS, path)
     if not isinstance(data.get("name"), str) or not isinstance(data.get("path"), str):
-        raise SettingsError(f"{name}: name and path are required", "for example: {name: api, path: services/api}")
+        message = f"{told(path)}: name and path are required"
+        raise Wrong(path, message, "for example: {name: api, path: services/api}")
     role = data.get("role", "")
     if role not in {"", "service", "worker", "job"}:
-        raise SettingsError(f"{name}: role must be service, worker or job, not {role!r}", "")
+        raise Wrong((*path, "role"), f"{told(path)}: role must be service, worker or job, not {role!r}")
     entry = data.get("entry_point")
-    path = data["path"].strip("/") or "."
+    folder = data["path"].strip("/") or "."
     return Component(
-        name=data["name"], path=path, role=role, server=str(data.get("server", "")),
+        name=data["name"], path=folder, role=role, server=str(data.get("server", "")),
         entry_point=str(entry) if entry else None, component=data["name"],
     )  # fmt: skip

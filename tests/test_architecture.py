@@ -27,6 +27,9 @@ EDGE = {
     "plugins",
     "sources",
     "evidence",
+    "accepting",
+    "settings_waivers",
+    "waiving",
     "live",
     "flags",
     "applying",
@@ -48,7 +51,8 @@ FORBIDDEN = {
 }
 #: From the bottom upwards: a module imports only what stands at its own height or below.
 HEIGHTS = {
-    "model": 0, "errors": 0, "paths": 0, "mentions": 0, "comments": 0, "releases": 0, "facts": 1, "cloud_facts": 1, "cloud": 0,
+    "model": 0, "errors": 0, "paths": 0, "mentions": 0, "comments": 0, "releases": 0, "positions": 0,
+    "facts": 1, "cloud_facts": 1, "cloud": 0,
     "guard": 1, "predicates": 1, "fingerprints": 1,
     "dsn": 2, "sdk_table": 2, "checks": 2, "chain": 2,
     "engine": 3, "scanners": 3, "python": 4, "javascript": 4, "deployment": 4, "policies": 4, "csp": 1,
@@ -56,6 +60,7 @@ HEIGHTS = {
     "evidence": 5, "fixing": 5, "parsing": 5, "comparing": 6, "steps": 6, "saving": 6, "fixers": 6, "known_fixers": 7, "planning": 7,
     "applying": 8, "live": 7, "flags": 9, "publishing": 9, "commands": 9,
     "leaving": 6, "trying": 6, "tidying": 6, "formatting": 8,
+    "waivers": 6, "settings_waivers": 6, "accepting": 6, "waiving": 9,
     "collecting": 7, "auditing": 7, "app": 8, "catalogue": 9, "rehearsing": 9, "repairing": 9, "cli": 10, "__main__": 11,
 }  # fmt: skip
 

@@ -49,6 +49,19 @@ def test_another_problem_is_another_finding(other: Finding) -> None:
     assert fingerprint(other) != fingerprint(FINDING)
 
 
+def test_the_next_revision_with_the_same_problem_is_the_same_finding() -> None:
+    service = "projects/p/locations/r/services/api"
+    first, second, other = (
+        replace(FINDING, evidence=(Evidence(resource=f"{service}/revisions/{name}", saw=saw),))
+        for name, saw in (
+            ("api-00041", "no SENTRY_DSN"),
+            ("api-00042-x7f", "no SENTRY_DSN"),
+            ("api-00042-x7f", "A_DSN"),
+        )
+    )
+    assert fingerprint(first) == fingerprint(second) != fingerprint(other)
+
+
 def test_without_a_place_the_message_counts_but_not_its_lines() -> None:
     bare = replace(FINDING, evidence=())
     assert fingerprint(bare) == fingerprint(replace(bare, message="app/main.py:99:3 holds a DSN"))

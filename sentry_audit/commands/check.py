@@ -70,6 +70,18 @@ def check(
     show_passed: Annotated[
         bool, typer.Option("--show-passed", help="Also list what passed and what was skipped.")
     ] = False,
+    no_waivers: Annotated[
+        bool, typer.Option("--no-waivers", help="Accept nothing: as if there were no waivers and no baseline.")
+    ] = False,
+    show_waived: Annotated[
+        bool, typer.Option("--show-waived", help="Also list what is waived: why, by whom, until when.")
+    ] = False,
+    baseline: Annotated[
+        Path | None,
+        typer.Option(
+            "--baseline", metavar="FILE", help="Only gaps that are not in FILE fail the run; see baseline create."
+        ),
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say why each component was taken for one.")] = False,
     fix_: Annotated[
         bool, typer.Option("--fix", help="Then fix what was found, as the command fix does; it asks first.")
@@ -85,6 +97,8 @@ def check(
 
     if offline and evidence is not None:
         raise UsageError("--offline and --evidence exclude each other", "leave --offline out: evidence asks no cloud")
+    if no_waivers and baseline is not None:
+        raise UsageError("--no-waivers and --baseline exclude each other", "--no-waivers leaves the baseline out too")
     asks = not offline and evidence is None
     cloud = flags.cloud_options(
         project, flags.split(region), gcp_endpoint, impersonate, quota_project, timeout, no_payload=no_payload
@@ -102,12 +116,14 @@ def check(
         cloud=cloud if asks else None,
         evidence=evidence,
         max_age=seconds(max_age),
+        waivers=not no_waivers,
+        baseline=baseline,
     )
     if fix_ and (all_envs or len(request.environments) > 1):
         raise UsageError("--fix works in one environment at a time", "give one: --env staging")
     progress = flags.progress() if asks else None
     reports = audit(request, progress=progress)
-    publishing.write(reports, targets, show_passed=show_passed, verbose=verbose)
+    publishing.write(reports, targets, show_passed=show_passed, verbose=verbose, show_waived=show_waived)
     if fix_ and any(finding.status is Status.GAP for finding in reports[0].findings):
         from sentry_audit.repairing import Wishes, fix_selected
 

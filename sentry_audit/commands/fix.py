@@ -64,6 +64,7 @@ def fix(
             "--confirm-project", metavar="ID", help="Change production in this project without asking for its id."
         ),
     ] = None,
+    no_waivers: Annotated[bool, typer.Option("--no-waivers", help="Also fix what is waived.")] = False,
     offline: Annotated[bool, typer.Option("--offline", help="Only the repository; no cloud is asked.")] = False,
     evidence: Annotated[
         Path | None,
@@ -85,7 +86,7 @@ def fix(
     Every change is rehearsed on a copy in memory: it is planned only if it closes its gap and opens no other. Changes are
     safe (only what Sentry sees is different), to be reviewed (the application behaves differently: read the diff), or
     live (Google Cloud); you are asked for each class. --yes makes all three; what a new audit could not prove is made
-    only with --unsafe.
+    only with --unsafe. What is waived is left as it is, what is in the baseline is fixed.
     """
     from sentry_audit.app import Request
     from sentry_audit.errors import UsageError
@@ -106,6 +107,8 @@ def fix(
         cloud=options if asks else None,
         evidence=evidence,
         max_age=seconds(max_age),
+        waivers=not no_waivers,
+        baselined=False,
     )
     wishes = Wishes(
         only=flags.split(only),

@@ -22,6 +22,7 @@ class RenderOptions(Struct, frozen=True):
     color: bool = False
     show_passed: bool = False
     verbose: bool = False
+    show_waived: bool = False
 
 
 class Reporter(Struct, frozen=True):

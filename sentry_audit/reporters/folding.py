@@ -25,12 +25,12 @@ class Entry(Struct, frozen=True):
 
 
 def entries(report: Report) -> dict[Status, list[Entry]]:
-    """All findings by status, one entry per check and message, in the order of components and ids."""
+    """All findings by status, one entry per check, message and waiver, in the order of components and ids."""
     order = {component.name: index for index, component in enumerate(report.components)}
     ordered = sorted(report.findings, key=lambda item: (order.get(item.component, -1), item.component, item.check))
-    groups: dict[tuple[str, ...], list[Finding]] = {}
+    groups: dict[tuple[object, ...], list[Finding]] = {}
     for item in ordered:
-        groups.setdefault((item.status, item.check, item.severity, item.message, item.hint), []).append(item)
+        groups.setdefault((item.status, item.check, item.severity, item.message, item.hint, item.waiver), []).append(item)
     found: dict[Status, list[Entry]] = {status: [] for status in Status}
     for group in groups.values():
         found[group[0].status].append(

@@ -117,9 +117,10 @@ def verdict(report: Report) -> tuple[Status, str]:
     """What a report comes to, in a word."""
     if report.ready:
         return Status.PASS, "READY"
-    statuses = {finding.status for finding in report.findings}
-    statuses.update(link.status for component in report.components for link in component.chain)
-    return (Status.GAP, "NOT READY") if Status.GAP in statuses else (Status.UNKNOWN, "NOT PROVEN")
+    links = {link.status for component in report.components for link in component.chain}
+    if Status.GAP in links | {finding.status for finding in report.findings}:
+        return Status.GAP, "NOT READY"
+    return (Status.WAIVED, "WAIVED") if Status.WAIVED in links else (Status.UNKNOWN, "NOT PROVEN")
 
 
 def _join(spans: Iterable[Span]) -> Text:

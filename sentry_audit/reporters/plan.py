@@ -59,12 +59,12 @@ def render_plan(plan: Plan, options: RenderOptions, after: Report | None = None,
         page.blank()
         page.row([("Nothing can be fixed by itself" if plan.left else "Nothing is to be fixed", "bold")])
     text = page.text() + "".join("\n" + group.text for group in groups(plan, options))
-    return text + _rest(plan, options, _undecided(after, wanted))
+    return text + _rest(plan, options, _undecided(after, wanted), _waived(after, wanted))
 
 
 def render_rest(plan: Plan, options: RenderOptions, after: Report | None = None, wanted: Collection[str] = ()) -> str:
     """What the plan leaves to people, and the checks that are not decided."""
-    return _rest(plan, options, _undecided(after, wanted))
+    return _rest(plan, options, _undecided(after, wanted), _waived(after, wanted))
 
 
 def _undecided(after: Report | None, wanted: Collection[str]) -> list[Entry]:
@@ -78,7 +78,13 @@ def _undecided(after: Report | None, wanted: Collection[str]) -> list[Entry]:
     ]
 
 
-def _rest(plan: Plan, options: RenderOptions, undecided: Sequence[Entry]) -> str:
+def _waived(after: Report | None, wanted: Collection[str]) -> int:
+    """How many gaps are accepted, and so were not planned for."""
+    found = () if after is None else after.findings
+    return sum(item.status is Status.WAIVED and (not wanted or item.check in wanted) for item in found)
+
+
+def _rest(plan: Plan, options: RenderOptions, undecided: Sequence[Entry], waived: int) -> str:
     page = Page(options)
     _left(page, plan.left)
     _notes(page, plan.notes)
@@ -102,6 +108,7 @@ def _rest(plan: Plan, options: RenderOptions, undecided: Sequence[Entry]) -> str
     words = [f"{number} {safety}" for safety, number in counts if number]
     words += [f"{len(plan.left)} left"] if plan.left else []
     words += [f"{sum(len(item.checks) for item in undecided)} not decided"] if undecided else []
+    words += [f"{waived} waived (--no-waivers fixes them too)"] if waived else []
     page.row([(" · ".join(words) or "nothing to do", "bold")])
     return page.text()
 

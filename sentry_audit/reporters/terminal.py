@@ -24,6 +24,7 @@ from sentry_audit.model import (
 from sentry_audit.reporters.base import RenderOptions, Reporter
 from sentry_audit.reporters.folding import Entry, entries, fold_checks, weight
 from sentry_audit.reporters.page import GLYPHS, STYLES, Page, Span, diff_style, verdict
+from sentry_audit.reporters.waived import count_waived, draw_waived
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,10 +65,14 @@ def _draw(page: Page, report: Report, options: RenderOptions) -> None:
     _section(page, "Not decided", unknown, options, named=named)
     errors = fold_checks(found[Status.ERROR])
     _section(page, "Checks that crashed (not your application's fault)", errors, options, named=named)
-    _list(page, "Waived", found[Status.WAIVED], named=named)
+    waived = report.counts()[Status.WAIVED.value]
+    if options.show_waived:
+        draw_waived(page, found[Status.WAIVED], waived, lambda entry: _owners(entry, named=named))
     if options.show_passed:
         _list(page, "Passed", found[Status.PASS], named=named)
         _list(page, "Skipped", found[Status.SKIPPED], named=named)
+    if not options.show_waived:
+        count_waived(page, waived)
     _problems(page, report.problems, options)
     if report.notes:
         page.blank()
@@ -283,7 +288,9 @@ def _footer(page: Page, report: Report, gaps: Sequence[Entry], open_: Sequence[E
         parts = [f"{severities.count(level)} {level.value}" for level in _SEVERITIES if level in severities]
         words[0] += f" ({', '.join(parts)})"
     page.row([(" · ".join(words) or "no check was run", "bold")])
-    fixable = sum(bool(finding.remedy and finding.remedy.fixable) for finding in report.findings)
+    fixable = sum(
+        bool(finding.remedy and finding.remedy.fixable) for finding in report.findings if finding.status is Status.GAP
+    )
     if fixable:
         command = f"sentry-audit fix --env {report.environment} --dry-run"
         told = f"{fixable} of {counts[Status.GAP.value]} may be fixed: "
