@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sentry_audit.fixing import Step
     from sentry_audit.model import Report
     from sentry_audit.reporters.base import RenderOptions
+
+#: The formats for GitHub Actions, which has a page for every job.
+_SUMMARISED = frozenset({"markdown", "github"})
 
 
 def targets(values: Sequence[str]) -> list[tuple[str, Path | None]]:
@@ -35,18 +39,34 @@ def targets(values: Sequence[str]) -> list[tuple[str, Path | None]]:
 
 
 def write(
-    reports: Sequence[Report], targets: Sequence[tuple[str, Path | None]], *, show_passed: bool, verbose: bool
+    reports: Sequence[Report],
+    targets: Sequence[tuple[str, Path | None]],
+    *,
+    show_passed: bool,
+    verbose: bool,
+    fixes: Sequence[Step] = (),
 ) -> None:
-    """Render ``reports`` in every format asked for. Raises UsageError for a file that cannot be written."""
-    from sentry_audit.plugins import load
-    from sentry_audit.reporters.base import RenderOptions
+    """Render ``reports`` in every format asked for, with ``fixes`` where a format has a place for them.
 
+    Under GitHub Actions, Markdown and annotations on standard output also make the summary of the step.
+
+    Raises UsageError for a file that cannot be written.
+    """
+    from msgspec.structs import replace
+
+    from sentry_audit.plugins import load
+    from sentry_audit.surroundings import append_summary, step_summary, surroundings
+
+    about = replace(surroundings(Path(reports[0].root)), width=_width(), show_passed=show_passed, verbose=verbose)
+    summary = step_summary() if any(file is None and name in _SUMMARISED for name, file in targets) else None
+    if summary is not None:
+        options = replace(about, limit=summary[1])
+        append_summary(
+            summary[0], load("sentry_audit.reporters", "markdown").REPORTER.render(reports, options), summary[1]
+        )
     for name, file in targets:
         reporter = load("sentry_audit.reporters", name).REPORTER
-        options = RenderOptions(
-            width=_width(), color=file is None and _color(), show_passed=show_passed, verbose=verbose
-        )
-        text = reporter.render(reports, options)
+        text = reporter.render(reports, replace(about, color=file is None and _color(), fixes=tuple(fixes)))
         if file is None:
             sys.stdout.write(text if text.endswith("\n") else text + "\n")
             continue

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from sentry_audit import flags, publishing
+from sentry_audit import flags, plugins, publishing
 
 
 class FailOn(StrEnum):
@@ -57,7 +57,7 @@ def check(
         typer.Option(
             "--format",
             metavar="FORMAT[=FILE]",
-            help="terminal or json; with =FILE into a file; repeatable.",
+            help=f"{', '.join(plugins.names('sentry_audit.reporters'))}; with =FILE into a file; repeatable.",
             show_default="terminal",
         ),
     ] = None,
