@@ -5,11 +5,14 @@ from __future__ import annotations
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sentry_audit import flags, plugins, publishing
+
+if TYPE_CHECKING:
+    from sentry_audit.fixing import Step
 
 
 class FailOn(StrEnum):
@@ -61,6 +64,9 @@ def check(
             show_default="terminal",
         ),
     ] = None,
+    with_fixes: Annotated[
+        bool, typer.Option("--with-fixes", help="Plan the fixes of files too, for --format sarif; nothing is changed.")
+    ] = False,
     fail_on: Annotated[
         FailOn, typer.Option("--fail-on", help="From which severity on a gap fails the run.")
     ] = FailOn.medium,
@@ -105,9 +111,18 @@ def check(
     )
     if fix_ and (all_envs or len(request.environments) > 1):
         raise UsageError("--fix works in one environment at a time", "give one: --env staging")
+    if with_fixes and (all_envs or len(request.environments) > 1):
+        raise UsageError("--with-fixes works in one environment at a time", "give one: --env staging")
+    if with_fixes and all(name != "sarif" for name, _ in targets):
+        raise UsageError("--with-fixes is for --format sarif", "add it, or see the plan: sentry-audit fix --dry-run")
     progress = flags.progress() if asks else None
     reports = audit(request, progress=progress)
-    publishing.write(reports, targets, show_passed=show_passed, verbose=verbose)
+    fixes: tuple[Step, ...] = ()
+    if with_fixes:
+        from sentry_audit import rehearsing
+
+        fixes = rehearsing.plan(request, cloud=False, progress=progress).plan.steps
+    publishing.write(reports, targets, show_passed=show_passed, verbose=verbose, fixes=fixes)
     if fix_ and any(finding.status is Status.GAP for finding in reports[0].findings):
         from sentry_audit.repairing import Wishes, fix_selected
 

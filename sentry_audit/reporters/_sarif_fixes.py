@@ -1,7 +1,8 @@
-"""Planned changes of files as SARIF's fixes: exact replacements of the text as it is."""
+"""Planned changes of files as SARIF's fixes: exact replacements in the text as it is."""
 
 from __future__ import annotations
 
+import re
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
 
@@ -12,12 +13,15 @@ if TYPE_CHECKING:
 
     from sentry_audit.fixing import FileChange, Step
 
+#: What SARIF takes for lines unless a run says otherwise (2.1.0, 3.14.25); splitlines knows more ends.
+_LINES = re.compile(r"[^\n]*\n|[^\n]+")
+
 
 class Fixes:
     """The steps of a plan that can be offered each for itself, by the finding that they close."""
 
     def __init__(self, steps: Sequence[Step]) -> None:
-        """Keep the steps whose files no step before them touches, and which hold no secret."""
+        """Keep the steps whose files no step before them touches, which remove no file, and which tell no secret."""
         self._by_finding: dict[tuple[str, str], Step] = {}
         touched: set[str] = set()
         for step in steps:
@@ -33,26 +37,35 @@ class Fixes:
         if step is None:
             return []
         changes = [
-            {"artifactLocation": locate(change.path), "replacements": list(_replacements(change))}
+            {"artifactLocation": locate(change.path), "replacements": list(replacements(change))}
             for change in step.files
         ]
-        return [{"description": {"text": redact(step.summary)}, "artifactChanges": changes}]
+        return [{"description": {"text": redact(f"{step.summary} ({step.safety})")}, "artifactChanges": changes}]
 
 
 def _tellable(change: FileChange) -> bool:
-    """Whether the change can be written as replacements: not for a file that goes, nor for a secret."""
-    return change.after is not None and redact(change.after) == change.after and "\r" not in (change.before or "")
+    if change.after is None:
+        return False
+    given = [last for _, last in _differences(change)]
+    return all(redact(text) == text for text in given)
 
 
-def _replacements(change: FileChange) -> Iterator[dict[str, object]]:
-    """Whole lines in place of whole lines (SARIF 2.1.0, 3.57); a region that ends where it begins is an insertion."""
-    before, after = (change.before or "").splitlines(keepends=True), (change.after or "").splitlines(keepends=True)
+def replacements(change: FileChange) -> Iterator[dict[str, object]]:
+    """Whole lines in place of whole lines (SARIF 2.1.0, 3.57); where a region ends at its start, it is an insertion."""
+    for region, text in _differences(change):
+        yield {"deletedRegion": region, "insertedContent": {"text": text}}
+
+
+def _differences(change: FileChange) -> Iterator[tuple[dict[str, int], str]]:
+    before, after = _LINES.findall(change.before or ""), _LINES.findall(change.after or "")
+    open_end = bool(before) and not before[-1].endswith("\n")
     for tag, start, end, first, last in SequenceMatcher(a=before, b=after, autojunk=False).get_opcodes():
         if tag == "equal":
             continue
         region = {"startLine": start + 1, "startColumn": 1, "endLine": end + 1, "endColumn": 1}
-        if end == len(before) and before and not before[-1].endswith("\n"):
-            region |= {"endLine": end, "endColumn": len(before[-1]) + 1}
+        if open_end and end == len(before):
+            edge = len(before[-1]) + 1
+            region |= {"endLine": end, "endColumn": edge}
             if start == end:
-                region |= {"startLine": end, "startColumn": len(before[-1]) + 1}
-        yield {"deletedRegion": region, "insertedContent": {"text": "".join(after[first:last])}}
+                region |= {"startLine": end, "startColumn": edge}
+        yield region, "".join(after[first:last])
