@@ -249,7 +249,7 @@ def _cell(text: str) -> str:
 
 def _html(text: str) -> str:
     """``text`` inside of an HTML block, where Markdown is not read."""
-    return html.escape(_short(text), quote=False).replace("@", f"@{_APART}").replace("#", f"#{_APART}")
+    return re.sub("[@#]|GH-", lambda match: match[0] + _APART, html.escape(_short(text), quote=False))
 
 
 REPORTER = Reporter("markdown", render)
