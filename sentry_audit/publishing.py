@@ -57,7 +57,7 @@ def write(
     from sentry_audit.plugins import load
     from sentry_audit.surroundings import append_summary, step_summary, surroundings
 
-    about = replace(surroundings(Path(reports[0].root)), width=_width(), show_passed=show_passed, verbose=verbose)
+    about = replace(surroundings(Path(reports[0].root if reports else "")), width=_width(), show_passed=show_passed, verbose=verbose)
     summary = step_summary() if any(file is None and name in _SUMMARISED for name, file in targets) else None
     if summary is not None:
         options = replace(about, limit=summary[1])

@@ -46,14 +46,14 @@ def commands(text: str) -> list[Command]:
     return found
 
 
-def annotations(*reports: Report, **options: Any) -> list[Command]:
+def annotated(*reports: Report, **options: Any) -> list[Command]:
     found = commands(REPORTER.render(reports, RenderOptions(**options)))
     return [item for item in found if item.name not in {"group", "endgroup"}]
 
 
 def test_a_gap_stands_at_its_line() -> None:
     remedy = Remedy("Pass 50%: a, b", "safe", True, "sentry-audit fix")
-    [item] = annotations(report(finding(evidence=(HERE,), remedy=remedy)), prefix="examples/shop")
+    [item] = annotated(report(finding(evidence=(HERE,), remedy=remedy)), prefix="examples/shop")
     assert item.name == "error"
     assert item.properties == {
         "file": "examples/shop/api/main.py",
@@ -75,17 +75,17 @@ def test_the_escaping_is_that_of_the_toolkit() -> None:
 
 
 def test_a_line_or_column_that_is_not_known_is_left_out() -> None:
-    assert annotations(report(finding(evidence=(Evidence("r.txt", None, 3),))))[0].properties.keys() == {
+    assert annotated(report(finding(evidence=(Evidence("r.txt", None, 3),))))[0].properties.keys() == {
         "file",
         "title",
     }
-    assert annotations(report(finding(component="", evidence=())))[0].properties.keys() == {"title"}
+    assert annotated(report(finding(component="", evidence=())))[0].properties.keys() == {"title"}
 
 
 def test_what_was_seen_in_no_file_stands_at_one_of_the_component() -> None:
     about = finding(evidence=(Evidence(resource="projects/p/secrets/s"),))
     chain = (ChainLink(Link.DEPLOY, Status.PASS, "", (Evidence("deploy.sh", 8),)),)
-    [item] = annotations(report(about, components=(component("api", *chain),)))
+    [item] = annotated(report(about, components=(component("api", *chain),)))
     assert (item.properties["file"], item.properties["line"]) == ("deploy.sh", "8")
     assert "projects/p/secrets/s" in item.message
 
@@ -94,7 +94,7 @@ def test_what_was_seen_in_no_file_stands_at_one_of_the_component() -> None:
     ("severity", "kind"), [(Severity.HIGH, "error"), (Severity.MEDIUM, "warning"), (Severity.LOW, "notice")]
 )
 def test_the_kind_is_the_severity(severity: Severity, kind: str) -> None:
-    assert [item.name for item in annotations(report(finding(severity=severity)))] == [kind]
+    assert [item.name for item in annotated(report(finding(severity=severity)))] == [kind]
 
 
 @pytest.mark.parametrize(
@@ -107,19 +107,19 @@ def test_the_kind_is_the_severity(severity: Severity, kind: str) -> None:
     ],
 )
 def test_what_is_no_gap_is_milder(status: Status, severity: Severity, kind: str) -> None:
-    [item] = annotations(report(finding(status=status, severity=severity, waiver=WAIVER)))
+    [item] = annotated(report(finding(status=status, severity=severity, waiver=WAIVER)))
     assert item.name == kind
     assert status.value in item.properties["title"]
 
 
 def test_passed_and_skipped_checks_are_not_annotated() -> None:
-    assert annotations(report(finding("a", Status.PASS), finding("b", Status.SKIPPED))) == []
+    assert annotated(report(finding("a", Status.PASS), finding("b", Status.SKIPPED))) == []
 
 
 def test_a_waived_gap_says_why_and_an_expired_waiver_is_an_error() -> None:
-    [waived] = annotations(report(finding(status=Status.WAIVED, waiver=WAIVER)), prefix="shop")
+    [waived] = annotated(report(finding(status=Status.WAIVED, waiver=WAIVER)), prefix="shop")
     assert "waived: moves next month · until 2026-03-01 · shop/sentry-audit.yaml:4" in waived.message
-    [expired] = annotations(report(finding(severity=Severity.LOW, waiver=WAIVER)))
+    [expired] = annotated(report(finding(severity=Severity.LOW, waiver=WAIVER)))
     assert expired.name == "error"
     assert expired.properties["title"].endswith("(waiver expired)")
     assert "its waiver has expired: moves next month" in expired.message
@@ -127,21 +127,21 @@ def test_a_waived_gap_says_why_and_an_expired_waiver_is_an_error() -> None:
 
 def test_the_same_unknown_is_said_once() -> None:
     same = {"message": "not asked: --offline", "hint": "leave --offline out"}
-    [item] = annotations(report(*(finding(check, Status.UNKNOWN, **same) for check in ("a", "b"))))
+    [item] = annotated(report(*(finding(check, Status.UNKNOWN, **same) for check in ("a", "b"))))
     assert item.properties == {"title": "unknown: a, b"}
     assert item.message == "api: not asked: --offline\nhint: leave --offline out"
 
 
 def test_the_gravest_come_first_and_what_github_will_not_show_is_counted() -> None:
     many = [finding(f"m-{number}", severity=Severity.MEDIUM) for number in range(12)]
-    found = annotations(report(*many, finding("low", severity=Severity.LOW), *(finding(f"h-{n}") for n in range(11))))
+    found = annotated(report(*many, finding("low", severity=Severity.LOW), *(finding(f"h-{n}") for n in range(11))))
     assert found[0].name == "notice"
     assert found[0].message == "GitHub shows 10 of 11 errors, 10 of 12 warnings of a step; all of them are in its log"
     assert [item.name for item in found[1:]] == ["error"] * 11 + ["warning"] * 12 + ["notice"]
 
 
 def test_ten_of_a_kind_need_no_words() -> None:
-    assert len(annotations(report(*(finding(f"h-{number}") for number in range(10))))) == 10
+    assert len(annotated(report(*(finding(f"h-{number}") for number in range(10))))) == 10
 
 
 def test_the_summary_is_a_group_of_each_environment() -> None:
@@ -151,7 +151,7 @@ def test_the_summary_is_a_group_of_each_environment() -> None:
     assert groups[1].startswith("sentry-audit production: ✓ READY")
     assert text.count("::endgroup::") == 2
     assert "= 1 gap (1 high)  exit 1\n" in text
-    assert [item.properties["title"] for item in annotations(report(finding()), report())] == [
+    assert [item.properties["title"] for item in annotated(report(finding()), report())] == [
         "backend-x: title of backend-x (staging)"
     ]
 
