@@ -140,6 +140,20 @@ def test_the_gravest_come_first_and_what_github_will_not_show_is_counted() -> No
     assert [item.name for item in found[1:]] == ["error"] * 11 + ["warning"] * 12 + ["notice"]
 
 
+def test_what_is_unknown_and_high_comes_before_gaps_that_are_medium() -> None:
+    medium = finding("m", severity=Severity.MEDIUM)
+    assert [item.properties["title"] for item in annotated(report(medium, finding("u", Status.UNKNOWN)))] == [
+        "unknown: u",
+        "m: title of m",
+    ]
+
+
+def test_many_checks_with_one_reason_are_named_in_the_message() -> None:
+    [item] = annotated(report(*(finding(f"u{number}", Status.UNKNOWN, message="no") for number in range(4))))
+    assert item.properties == {"title": "unknown: 4 checks"}
+    assert item.message == "api: no\nu0, u1, u2, u3"
+
+
 def test_ten_of_a_kind_need_no_words() -> None:
     assert len(annotated(report(*(finding(f"h-{number}") for number in range(10))))) == 10
 

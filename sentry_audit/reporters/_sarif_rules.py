@@ -43,8 +43,8 @@ def descriptor(rule: Rule, report: Report) -> dict[str, object]:
             "problem.severity": _PROBLEMS[rule.severity],
         },
     }
-    if rule.refs:
-        found["helpUri"] = rule.refs[0]
+    if address := next((ref for ref in rule.refs if ref.startswith(("https://", "http://"))), ""):
+        found["helpUri"] = address
     return found
 
 

@@ -81,6 +81,18 @@ def tally(report: Report) -> str:
     return " · ".join(words.values()) or "no check was run"
 
 
+def cloud_lines(report: Report) -> list[str]:
+    """How what is said of Google Cloud came to be known; or why nothing could be read, then what would help."""
+    cloud = report.cloud
+    if cloud is None:
+        return []
+    if cloud.failure:
+        return [f"Google Cloud was not read: {clean(cloud.failure)}", *clean_lines(cloud.command)]
+    who = f" as {clean(cloud.identity)}" if cloud.identity else ""
+    where = f" (kept in {clean(cloud.source)})" if cloud.source else ""
+    return [f"Google Cloud at {clean(cloud.taken_at)}{who}{where}"]
+
+
 def ordered(report: Report) -> list[Finding]:
     """The findings in the order of components and ids."""
     order = {component.name: index for index, component in enumerate(report.components)}

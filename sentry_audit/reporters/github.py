@@ -13,6 +13,7 @@ from msgspec import Struct
 from sentry_audit.model import Severity, Status
 from sentry_audit.reporters._wording import (
     clean,
+    cloud_lines,
     hints,
     in_checkout,
     joined,
@@ -37,6 +38,7 @@ SHOWN = 10
 _KINDS = ("error", "warning", "notice")
 _BY_SEVERITY = dict(zip((Severity.HIGH, Severity.MEDIUM, Severity.LOW), _KINDS, strict=True))
 _MOST_EVIDENCE = 8
+_MOST_NAMES = 3
 _LONGEST = 4000
 
 
@@ -45,6 +47,7 @@ class _Annotation(Struct, frozen=True):
     title: str
     message: str
     place: Evidence | None = None
+    severity: Severity = Severity.LOW
 
 
 def render(reports: Sequence[Report], options: RenderOptions) -> str:
@@ -54,7 +57,7 @@ def render(reports: Sequence[Report], options: RenderOptions) -> str:
     for report in reports:
         lines += _summary(report)
         found += _annotations(report, options, named=len(reports) > 1)
-    found.sort(key=lambda item: _KINDS.index(item.kind))
+    found.sort(key=lambda item: (_KINDS.index(item.kind), -item.severity.rank))
     cut = [(kind, amount) for kind in _KINDS if (amount := sum(item.kind == kind for item in found)) > SHOWN]
     if cut:
         told = ", ".join(f"{SHOWN} of {number(amount, kind)}" for kind, amount in cut)
@@ -69,6 +72,8 @@ def _summary(report: Report) -> Iterator[str]:
     status, word = verdict(report)
     head = f"sentry-audit {report.environment}: {GLYPHS[status]} {word}  {report.headline}"
     yield f"::group::{_data(clean(head))}"
+    for line in cloud_lines(report):
+        yield f"= {_harmless(line)}"
     for finding in _gaps(report):
         yield f"✗ gap  {finding.severity.value:<6}  {_harmless(finding.check)}  {_harmless(finding.component)}"
     yield f"= {tally(report)}  exit {report.exit_code}"
@@ -84,13 +89,16 @@ def _annotations(report: Report, options: RenderOptions, *, named: bool) -> Iter
         title = f"{finding.check}: {finding.title}{where}" + (" (waiver expired)" if expired else "")
         spot = next((item for item in finding.evidence if item.path is not None), None)
         spot = spot or standing_in(finding, components.get(finding.component))
-        yield _Annotation(kind, clean(title), _gap(finding, options), spot)
+        yield _Annotation(kind, clean(title), _gap(finding, options), spot, finding.severity)
     found = entries(report)
     for status in (Status.ERROR, Status.UNKNOWN):
         for entry in fold_checks(sorted(found[status], key=lambda item: weight(item.finding))):
-            grave = status is Status.ERROR or entry.finding.severity is not Severity.LOW
-            title = f"{status.value}: {', '.join(entry.checks)}{where}"
-            yield _Annotation("warning" if grave else "notice", clean(title), _open(entry, options), _spot(entry))
+            severity = entry.finding.severity
+            kind = "warning" if status is Status.ERROR or severity is not Severity.LOW else "notice"
+            few = len(entry.checks) <= _MOST_NAMES
+            named_ = ", ".join(entry.checks) if few else number(len(entry.checks), "check")
+            text = joined((_open(entry, options), "" if few else clean(", ".join(entry.checks))))
+            yield _Annotation(kind, clean(f"{status.value}: {named_}{where}"), text, _spot(entry), severity)
     for entry in found[Status.WAIVED]:
         waiver = entry.finding.waiver
         reason = f"waived: {terms(waiver, options)}" if waiver else ""

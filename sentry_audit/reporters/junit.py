@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 
 from sentry_audit import __version__
 from sentry_audit.model import Status
-from sentry_audit.reporters._wording import clean, hints, joined, ordered, place, tally, terms
+from sentry_audit.reporters._wording import clean, cloud_lines, hints, joined, ordered, place, tally, terms
 from sentry_audit.reporters.base import RenderOptions, Reporter
 from sentry_audit.reporters.page import verdict
 
@@ -75,7 +75,7 @@ def _suite(
         _add(properties, "property", name=name, value=value)
     for finding in findings:
         _case(suite, finding, f"sentry-audit.{report.environment}.{component or _NOWHERE}", options)
-    said = [tally(report), *(f"note: {clean(note)}" for note in report.notes)]
+    said = [tally(report), *cloud_lines(report), *(f"note: {clean(note)}" for note in report.notes)]
     unread = [
         f"{place(item.evidence, options) or clean(item.source)}: {clean(item.reason)}" for item in report.problems
     ]

@@ -14,7 +14,7 @@ from msgspec import Struct
 from sentry_audit import __version__
 from sentry_audit.dsn import redact
 from sentry_audit.model import Evidence, Status
-from sentry_audit.reporters._wording import SEVERITIES, clean, hints, number, place, tally, terms
+from sentry_audit.reporters._wording import SEVERITIES, clean, cloud_lines, hints, number, place, tally, terms
 from sentry_audit.reporters.base import RenderOptions, Reporter
 from sentry_audit.reporters.folding import Entry, entries, fold_checks, weight
 from sentry_audit.reporters.page import GLYPHS, verdict, visible
@@ -92,9 +92,11 @@ def _head(report: Report) -> str:
     status, word = verdict(report)
     where = f" · {_prose(report.environment)}" if report.environment else ""
     headline = f"**{_prose(report.headline)}**\n\n" if report.headline.strip() else ""
+    told = cloud_lines(report)
+    cloud = "".join(f"\n{_prose(line)}\n" for line in told[:1]) + "".join(f"\n{_code(line)}\n" for line in told[1:])
     return (
         f"## {GLYPHS[status]} {word}{where}\n\n{headline}"
-        f"{tally(report)} · exit {report.exit_code} · sentry-audit {__version__}\n"
+        f"{tally(report)} · exit {report.exit_code} · sentry-audit {__version__}\n{cloud}"
     )
 
 

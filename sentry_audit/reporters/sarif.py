@@ -15,7 +15,17 @@ from sentry_audit.fingerprints import fingerprint
 from sentry_audit.model import Status
 from sentry_audit.reporters._sarif_fixes import Fixes
 from sentry_audit.reporters._sarif_rules import LEVELS, descriptor, rules_of
-from sentry_audit.reporters._wording import clean, hints, in_checkout, joined, json_text, ordered, standing_in, terms
+from sentry_audit.reporters._wording import (
+    clean,
+    cloud_lines,
+    hints,
+    in_checkout,
+    joined,
+    json_text,
+    ordered,
+    standing_in,
+    terms,
+)
 from sentry_audit.reporters.base import RenderOptions, Reporter
 from sentry_audit.reporters.page import verdict
 
@@ -86,6 +96,7 @@ class _Run:
             "exitCode": code,
             "exitCodeDescription": _CODES.get(code, "") or f"exit code {code}",
             "toolExecutionNotifications": [
+                *self._cloud(),
                 *(self._undecided(item) for item in open_),
                 *(self._unread(item) for item in self.report.problems),
             ],
@@ -185,6 +196,11 @@ class _Run:
         return found
 
     # --- notifications ------------------------------------------------------------------------------
+
+    def _cloud(self) -> list[_Object]:
+        told = _plain(joined(cloud_lines(self.report)))
+        level = "warning" if self.report.cloud and self.report.cloud.failure else "note"
+        return [{"level": level, "message": {"text": told}}] if told else []
 
     def _undecided(self, finding: Finding) -> _Object:
         crashed = finding.status is Status.ERROR
