@@ -48,7 +48,8 @@ def write(
 ) -> None:
     """Render ``reports`` in every format asked for, with ``fixes`` where a format has a place for them.
 
-    Under GitHub Actions, Markdown and annotations on standard output also make the summary of the step.
+    Under GitHub Actions, Markdown and annotations on standard output also make the summary of the step; not where Markdown
+    goes into a file: whoever asks for that decides what is done with it.
 
     Raises UsageError for a file that cannot be written.
     """
@@ -57,8 +58,10 @@ def write(
     from sentry_audit.plugins import load
     from sentry_audit.surroundings import append_summary, step_summary, surroundings
 
-    about = replace(surroundings(Path(reports[0].root if reports else "")), width=_width(), show_passed=show_passed, verbose=verbose)
-    summary = step_summary() if any(file is None and name in _SUMMARISED for name, file in targets) else None
+    about = replace(
+        surroundings(Path(reports[0].root if reports else "")), width=_width(), show_passed=show_passed, verbose=verbose
+    )
+    summary = step_summary() if _summarised(targets) else None
     if summary is not None:
         options = replace(about, limit=summary[1])
         append_summary(
@@ -71,6 +74,11 @@ def write(
             sys.stdout.write(text if text.endswith("\n") else text + "\n")
             continue
         save(file, text)
+
+
+def _summarised(targets: Sequence[tuple[str, Path | None]]) -> bool:
+    shown = any(file is None and name in _SUMMARISED for name, file in targets)
+    return shown and not any(file is not None and name == "markdown" for name, file in targets)
 
 
 def save(file: Path, text: str) -> None:

@@ -236,16 +236,11 @@ def test_the_summary_of_a_job_is_for_formats_that_github_shows(name: str, added:
     assert ("## ✗ NOT READY · production" in text) is added
 
 
-def test_formats_that_go_into_files_leave_the_summary_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("more", [[], ["--format", "github"]])
+def test_markdown_that_goes_into_a_file_is_not_put_into_the_summary_too(more: list[str], tmp_path: Path) -> None:
     summary = tmp_path / "summary.md"
-    run(
-        "check",
-        "examples/shop",
-        "--offline",
-        "--format",
-        f"markdown={tmp_path / 'r.md'}",
-        GITHUB_STEP_SUMMARY=str(summary),
-    )
+    file = f"markdown={tmp_path / 'r.md'}"
+    run("check", "examples/shop", "--offline", "--format", file, *more, GITHUB_STEP_SUMMARY=str(summary))
     assert (tmp_path / "r.md").stat().st_size > 1000
     assert not summary.exists()
 
