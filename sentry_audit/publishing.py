@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sentry_audit.fixing import Step
     from sentry_audit.model import Report
     from sentry_audit.reporters.base import RenderOptions
+
+#: The formats for GitHub Actions, which has a page for every job.
+_SUMMARISED = frozenset({"markdown", "github"})
 
 
 def targets(values: Sequence[str]) -> list[tuple[str, Path | None]]:
@@ -41,25 +45,45 @@ def write(
     show_passed: bool,
     verbose: bool,
     show_waived: bool = False,
+    fixes: Sequence[Step] = (),
 ) -> None:
-    """Render ``reports`` in every format asked for. Raises UsageError for a file that cannot be written."""
-    from sentry_audit.plugins import load
-    from sentry_audit.reporters.base import RenderOptions
+    """Render ``reports`` in every format asked for, with ``fixes`` where a format has a place for them.
 
+    Under GitHub Actions, Markdown and annotations on standard output also make the summary of the step; not where Markdown
+    goes into a file: whoever asks for that decides what is done with it.
+
+    Raises UsageError for a file that cannot be written.
+    """
+    from msgspec.structs import replace
+
+    from sentry_audit.plugins import load
+    from sentry_audit.surroundings import append_summary, step_summary, surroundings
+
+    about = replace(
+        surroundings(Path(reports[0].root if reports else "")),
+        width=_width(),
+        show_passed=show_passed,
+        verbose=verbose,
+        show_waived=show_waived,
+    )
+    summary = step_summary() if _summarised(targets) else None
+    if summary is not None:
+        options = replace(about, limit=summary[1])
+        append_summary(
+            summary[0], load("sentry_audit.reporters", "markdown").REPORTER.render(reports, options), summary[1]
+        )
     for name, file in targets:
         reporter = load("sentry_audit.reporters", name).REPORTER
-        options = RenderOptions(
-            width=_width(),
-            color=file is None and _color(),
-            show_passed=show_passed,
-            verbose=verbose,
-            show_waived=show_waived,
-        )
-        text = reporter.render(reports, options)
+        text = reporter.render(reports, replace(about, color=file is None and _color(), fixes=tuple(fixes)))
         if file is None:
             sys.stdout.write(text if text.endswith("\n") else text + "\n")
             continue
         save(file, text)
+
+
+def _summarised(targets: Sequence[tuple[str, Path | None]]) -> bool:
+    shown = any(file is None and name in _SUMMARISED for name, file in targets)
+    return shown and not any(file is not None and name == "markdown" for name, file in targets)
 
 
 def save(file: Path, text: str) -> None:

@@ -17,6 +17,7 @@ from sentry_audit import __version__, plugins, reporters
 from sentry_audit.dsn import redact
 from sentry_audit.model import (
     ChainLink,
+    CloudRead,
     ComponentReport,
     Confidence,
     Evidence,
@@ -25,8 +26,10 @@ from sentry_audit.model import (
     Problem,
     Remedy,
     Report,
+    Rule,
     Severity,
     Status,
+    Waiver,
 )
 from sentry_audit.reporters.base import RenderOptions, Reporter, exit_code
 from sentry_audit.reporters.schema import output_schema
@@ -110,6 +113,11 @@ def secret_report() -> Report:
     seen = (Evidence(f"dir/{DSN}", 1, 1, None, f"saw {DSN}"), Evidence(resource=DSN))
     remedy = Remedy(f"set {DSN}", "review", True, f"export X={DSN}", f"--- a\n+++ b\n-{DSN}\n+SENTRY_DSN={DSN}\n")
     chain = tuple(ChainLink(Link.SDK, status, f"message {DSN}", seen) for status in Status)
+    waiver = Waiver(reason=f"reason {DSN}", until=f"until {DSN}", owner=f"owner {DSN}", ticket=DSN, place=seen[0])
+    rule = Rule(
+        id=f"c-{DSN}", title=f"title {DSN}", why=f"why {DSN}", area=f"area {DSN}", severity=Severity.HIGH, remedy=f"set {DSN}",
+        refs=(f"https://docs.example/?{DSN}",), permissions=(f"read {DSN}",),
+    )  # fmt: skip
     return report(
         *(
             finding(
@@ -123,6 +131,7 @@ def secret_report() -> Report:
                 evidence=seen,
                 remedy=remedy,
                 hint=f"hint {DSN}",
+                waiver=waiver,
             )
             for status in Status
         ),
@@ -135,6 +144,8 @@ def secret_report() -> Report:
         ),
         problems=(Problem(DSN, frozenset({DSN}), f"reason {DSN}", f"hint {DSN}", seen[0], DSN),),
         notes=(f"note {DSN}",),
+        rules=(rule,),
+        cloud=CloudRead(f"at {DSN}", f"who {DSN}", f"how {DSN}", f"file {DSN}", (DSN,)),
     )
 
 
@@ -179,6 +190,14 @@ def test_output_can_be_written_as_utf_8(name: str) -> None:
     assert text.encode("utf-8")
     assert "\x1b" not in text
     assert "\u202e" not in text or name == "json"
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_says_why_google_cloud_was_not_read(name: str) -> None:
+    cloud = CloudRead("2026-01-31T12:00:00Z", failure="no credentials", command="gcloud auth login")
+    text = FORMATS[name].render([report(cloud=cloud)], RenderOptions())
+    assert "no credentials" in text
+    assert "gcloud auth login" in text
 
 
 @pytest.mark.parametrize("name", FORMATS)

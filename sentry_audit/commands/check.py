@@ -5,11 +5,14 @@ from __future__ import annotations
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sentry_audit import flags, publishing
+from sentry_audit import flags, plugins, publishing
+
+if TYPE_CHECKING:
+    from sentry_audit.fixing import Step
 
 
 class FailOn(StrEnum):
@@ -57,10 +60,13 @@ def check(
         typer.Option(
             "--format",
             metavar="FORMAT[=FILE]",
-            help="terminal or json; with =FILE into a file; repeatable.",
+            help=f"{', '.join(plugins.names('sentry_audit.reporters'))}; with =FILE into a file; repeatable.",
             show_default="terminal",
         ),
     ] = None,
+    with_fixes: Annotated[
+        bool, typer.Option("--with-fixes", help="Plan the fixes of files too, for --format sarif; nothing is changed.")
+    ] = False,
     fail_on: Annotated[
         FailOn, typer.Option("--fail-on", help="From which severity on a gap fails the run.")
     ] = FailOn.medium,
@@ -121,9 +127,18 @@ def check(
     )
     if fix_ and (all_envs or len(request.environments) > 1):
         raise UsageError("--fix works in one environment at a time", "give one: --env staging")
+    if with_fixes and (all_envs or len(request.environments) > 1):
+        raise UsageError("--with-fixes works in one environment at a time", "give one: --env staging")
+    if with_fixes and all(name != "sarif" for name, _ in targets):
+        raise UsageError("--with-fixes is for --format sarif", "add it, or see the plan: sentry-audit fix --dry-run")
     progress = flags.progress() if asks else None
     reports = audit(request, progress=progress)
-    publishing.write(reports, targets, show_passed=show_passed, verbose=verbose, show_waived=show_waived)
+    fixes: tuple[Step, ...] = ()
+    if with_fixes:
+        from sentry_audit import rehearsing
+
+        fixes = rehearsing.plan(request, cloud=False, progress=progress).plan.steps
+    publishing.write(reports, targets, show_passed=show_passed, verbose=verbose, show_waived=show_waived, fixes=fixes)
     if fix_ and any(finding.status is Status.GAP for finding in reports[0].findings):
         from sentry_audit.repairing import Wishes, fix_selected
 

@@ -30,7 +30,9 @@ def entries(report: Report) -> dict[Status, list[Entry]]:
     ordered = sorted(report.findings, key=lambda item: (order.get(item.component, -1), item.component, item.check))
     groups: dict[tuple[object, ...], list[Finding]] = {}
     for item in ordered:
-        groups.setdefault((item.status, item.check, item.severity, item.message, item.hint, item.waiver), []).append(item)
+        groups.setdefault((item.status, item.check, item.severity, item.message, item.hint, item.waiver), []).append(
+            item
+        )
     found: dict[Status, list[Entry]] = {status: [] for status in Status}
     for group in groups.values():
         found[group[0].status].append(

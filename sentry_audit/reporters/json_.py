@@ -5,12 +5,11 @@ Fields may be added, never renamed or removed, while ``schema_version`` stays 1.
 
 from __future__ import annotations
 
-import json
-import re
 from typing import TYPE_CHECKING
 
 from sentry_audit import __version__
 from sentry_audit.fingerprints import fingerprint
+from sentry_audit.reporters._wording import json_text
 from sentry_audit.reporters.base import RenderOptions, Reporter, exit_code
 
 if TYPE_CHECKING:
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     )
 
 SCHEMA_VERSION = 1
-_UNSAFE_RAW = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 def render(reports: Sequence[Report], options: RenderOptions) -> str:  # noqa: ARG001 - the same for every reader
@@ -41,24 +39,7 @@ def render(reports: Sequence[Report], options: RenderOptions) -> str:  # noqa: A
         if len(documents) == 1
         else {"schema_version": SCHEMA_VERSION, "environments": documents, "exit_code": exit_code(reports)}
     )
-    text = json.dumps(_redacted(document), indent=2, ensure_ascii=False)
-    return _UNSAFE_RAW.sub(lambda match: f"\\u{ord(match[0]):04x}", text) + "\n"
-
-
-def _redacted(value: object) -> object:
-    """``value`` with every string in it redacted, one by one, before JSON escapes could hide a key."""
-    from sentry_audit.dsn import redact
-
-    def walk(node: object) -> object:
-        if isinstance(node, str):
-            return redact(str(node))
-        if isinstance(node, list):
-            return [walk(item) for item in node]
-        if isinstance(node, dict):
-            return {key: walk(item) for key, item in node.items()}
-        return node
-
-    return walk(value)
+    return json_text(document)
 
 
 def _report(report: Report) -> dict[str, object]:
