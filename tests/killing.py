@@ -115,7 +115,7 @@ def _serve(pipe: Connection, world: Callable[[], State], look: Callable[[State],
                     server.arm(rest[0], rest[1], effect=rest[2])
                 elif verb == "change":
                     rest[0](server.state)
-                pipe.send({"look": lambda: look(server.state), "seen": lambda: server.seen}.get(verb, lambda: None)())
+                pipe.send(look(server.state) if verb == "look" else server.seen)
 
 
 class Ended(Struct, frozen=True):

@@ -624,11 +624,11 @@ def test_undo_on_the_command_line(tmp_path: Path) -> None:
     name = run(tmp_path, rewriting(tmp_path, a="x\n", b="x\n")).run
     assert command("--list").stdout == f"{name}  staging  applied\n    will edit\n"
     (tmp_path / "b").write_text("mine\n")
-    ran = command()
+    ran = command("--yes")
     assert ran.returncode == 5
     assert ran.stdout.startswith(f"run {name}:\n  restored a\nleft as it is:\n  b: it was changed since")
     (tmp_path / "b").unlink()
-    ran = command(name)
+    ran = command(name, "--yes")
     assert (ran.returncode, ran.stdout) == (0, f"run {name}:\n  nothing had to be taken back\n")
 
 

@@ -121,7 +121,7 @@ class Scene:
         return self.run("fix", self.root, "--resume", "--dsn-from", "env:DSN", **where)
 
     def undo(self, **where: Any) -> Ended:
-        return self.run("undo", "--root", self.root, **where)
+        return self.run("undo", "--root", self.root, "--yes", **where)
 
     def killed(self, what: Callable[..., Ended], point: tuple[str, int]) -> None:
         """Do something, and be killed at ``point``."""

@@ -98,6 +98,18 @@ class Run(Struct, frozen=True, kw_only=True):
         """Whether it was ended in the middle of something."""
         return self.state in {"unfinished", "undoing"}
 
+    @property
+    def ahead(self) -> list[int]:
+        """The actions that were begun and are not taken back, the last first."""
+        return sorted(self.actions("intent").keys() - self.actions("reverted").keys(), reverse=True)
+
+    @property
+    def live(self) -> list[Operation]:
+        """The changes of Google Cloud among these."""
+        assert self.header is not None
+        found = (self.header.actions[number].operation for number in self.ahead)
+        return [operation for operation in found if operation is not None]
+
     def actions(self, event: str) -> dict[int, Line]:
         """The actions that ``event`` was written of."""
         return {line.action: line for line in self.lines if line.event == event}

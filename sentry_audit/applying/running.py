@@ -17,6 +17,7 @@ from sentry_audit.applying.contract import Outcome
 from sentry_audit.applying.journal import Doing, Header, Journal, kept, locked, new_name, runs
 from sentry_audit.applying.places import read
 from sentry_audit.applying.preparing import prepare, targets
+from sentry_audit.applying.telling import interrupted, ways_on
 from sentry_audit.applying.undoing import part_of, sweep, take_back, tell
 from sentry_audit.applying.writing import digest, make_folders, put, remove
 from sentry_audit.dsn import redact
@@ -85,7 +86,7 @@ def apply(
 
 def _refuse_unfinished(root: Path) -> None:
     if (run := unfinished(root)) is not None:
-        raise UsageError(f"run {run.name} was ended in the middle", "resume it: fix --resume; or: sentry-audit undo")
+        raise UsageError(interrupted(run), ways_on(root))
 
 
 def resume(
