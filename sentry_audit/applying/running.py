@@ -14,7 +14,7 @@ import msgspec
 from sentry_audit import __version__
 from sentry_audit.applying.checkout import folders_of_runs, refuse_uncommitted
 from sentry_audit.applying.contract import Outcome
-from sentry_audit.applying.journal import Doing, Header, Journal, kept, locked, new_name, runs
+from sentry_audit.applying.journal import Doing, Header, Journal, kept, locked, new_name, prune, runs
 from sentry_audit.applying.places import read
 from sentry_audit.applying.preparing import prepare, targets
 from sentry_audit.applying.telling import interrupted, ways_on
@@ -81,6 +81,7 @@ def apply(
             _Run(journal, header, cloud, value, reporter).forward()
         finally:
             journal.close()
+        prune(folder, real, time.time())
     return Outcome(run=header.run, done=_summaries(header), notes=tuple(notes))
 
 
