@@ -16,11 +16,12 @@ from sentry_audit.dsn import redact
 from sentry_audit.errors import AuditError, FixFailed, UsageError, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from sentry_audit.applying.contract import Changer, Reporter
     from sentry_audit.applying.journal import Header, Run
+    from sentry_audit.fixing import Operation
 
 _HINT = "sentry-audit undo --list shows the runs"
 
@@ -108,10 +109,15 @@ def take_back(
     ahead = journal.run.ahead
     back: list[str] = []
     left: dict[str, str] = {}
+    stays: list[int] = []
     _tell(journal, "undoing")
     for number in ahead:
         action = header.actions[number]
         if action.target in left and action.operation is None:
+            continue
+        if reader := _reader(header, stays, action.operation):
+            named = header.steps[action.step].summary
+            left[f"{number}"] = f"{named}: it stays as long as {reader} is not taken back, which may read the secret"
             continue
         _tell(journal, "reverting", number)
         try:
@@ -119,6 +125,7 @@ def take_back(
         except Exception as error:  # noqa: BLE001 - whatever it is, the rest is still to be taken back
             named = action.path or header.steps[action.step].summary
             left[action.target or f"{number}"] = f"{named}: {redact(_words(error))}"
+            stays.append(number)
             continue
         if said:
             tell(say, said)
@@ -126,6 +133,20 @@ def take_back(
         _tell(journal, "reverted", number)
     _tell(journal, "undone", left=tuple(left.values()))
     return Taken(tuple(back), tuple(left.values()))
+
+
+def _reader(header: Header, stays: Iterable[int], operation: Operation | None) -> str:
+    """What could not be taken back and takes a variable from the secret that ``operation`` changed; ``""`` if nothing."""
+    if operation is None or "/secrets/" not in operation.resource:
+        return ""
+    for number in stays:
+        left = header.actions[number].operation
+        secrets = [secret for _, secret, _ in left.variables if secret] if left is not None else []
+        if left is not None and any(
+            f"/secrets/{item}".endswith(f"/{operation.resource.rpartition('/')[2]}") for item in secrets
+        ):
+            return left.resource.rpartition("/")[2]
+    return ""
 
 
 def _tell(journal: Journal, event: str, action: int = -1, left: tuple[str, ...] = ()) -> None:
