@@ -110,12 +110,12 @@ def _goes_on(request: Request, wishes: Wishes) -> bool:
         return False
     person = terminal()
     if wishes.dry_run or (wishes.file is not None and not wishes.file.exists()):
-        person.say(f"note: {interrupted(run)}; {ways_on(request.root)}")
+        person.say(f"note: {interrupted(run)}\n  {ways_on(request.root)}")
         return False
     refusal = UsageError(interrupted(run), ways_on(request.root))
     if wishes.cloud or wishes.repo or not (wishes.yes or person.here):
         raise refusal
-    person.say(f"{interrupted(run)}.")
+    person.say(interrupted(run))
     back = run.state == "undoing"
     live = run.live if back else [item.operation for item in run.header.actions if item.operation is not None]
     question = "Take the rest of it back now? [y/N] " if back else "Go on with it now? [y/N] "
@@ -211,18 +211,21 @@ def apply_agreed(
     """
     from sentry_audit.applying import apply
     from sentry_audit.applying.consent import Group, consent, terminal
+    from sentry_audit.applying.telling import folded
 
     person = terminal()
+
+    def say(line: str) -> None:
+        person.say(folded(line, options.width))
+
     shown = [Group(safety=item.safety, count=item.count, shown=f"{item.text}\n") for item in groups(plan, options)]
     plan = consent(plan, shown, agreed=agreed, confirmed=wishes.confirmed, person=person)
     live = any(step.operation is not None for step in plan.steps)
     with _changer(request.cloud if live else None) as cloud:
         source = _dsn(wishes, person.say)
-        outcome = apply(
-            request.root, plan, cloud=cloud, dsn=source, allow_dirty=wishes.allow_dirty, reporter=person.say
-        )
+        outcome = apply(request.root, plan, cloud=cloud, dsn=source, allow_dirty=wishes.allow_dirty, reporter=say)
     for note in outcome.notes:
-        person.say(f"note: {note}")
+        say(f"note: {note}")
     return plan, outcome.run
 
 
@@ -233,12 +236,16 @@ def _resume(
     from sentry_audit.app import check
     from sentry_audit.applying import resume, unfinished
     from sentry_audit.applying.consent import terminal
-    from sentry_audit.applying.telling import undo_command, undone
+    from sentry_audit.applying.telling import folded, undo_command, undone
 
     person = terminal()
+
+    def say(line: str) -> None:
+        person.say(folded(line, options.width))
+
     run = unfinished(request.root)
     with _changer(request.cloud) as cloud:
-        outcome = resume(request.root, cloud=cloud, dsn=_dsn(wishes, person.say), reporter=person.say)
+        outcome = resume(request.root, cloud=cloud, dsn=_dsn(wishes, person.say), reporter=say)
     if outcome.taken is not None:
         sys.stdout.write(undone(outcome.run, outcome.taken, options.width))
     if run is not None and run.header is not None:
@@ -247,7 +254,7 @@ def _resume(
     sys.stdout.write(render_rest(Plan(tool_version=__version__, environment=after.environment), options, after))
     if outcome.taken is None:
         back = undo_command(outcome.run, request.root)
-        sys.stdout.write(f"run {outcome.run} is applied; take it back with: {back}\n")
+        sys.stdout.write(f"run {outcome.run} is applied; take it back with:\n  {back}\n")
     if outcome.taken is not None and outcome.taken.left:
         raise FixFailed(
             f"run {outcome.run} is only partly taken back",

@@ -88,10 +88,10 @@ def person(monkeypatch: pytest.MonkeyPatch, *answers: str) -> Person:
 
 
 def told(name: str) -> str:
-    return f"run {name} (staging) was ended in the middle: 1 of 2 changes were begun"
+    return f"run {name} (staging) was ended in the middle:\n  1 of 2 changes were begun"
 
 
-WAYS = "go on with it: sentry-audit fix --resume; or take it back: sentry-audit undo"
+WAYS = "go on with it: sentry-audit fix --resume\n  or take it back: sentry-audit undo"
 
 
 def test_fix_refuses_to_begin_and_says_how_to_end_it(root: Path) -> None:
@@ -117,7 +117,7 @@ def test_the_ways_on_can_be_pasted_from_elsewhere(root: Path, tmp_path: Path, mo
 
 def test_what_only_looks_is_told_of_it(root: Path, tmp_path: Path) -> None:
     name = killed(root)
-    note = f"note: {told(name)}; {WAYS}\n"
+    note = f"note: {told(name)}\n  {WAYS}\n"
     assert run("check", "--env", "staging", "--offline")[2].endswith(note)
     code, _, said = run("fix", "--env", "staging", "--offline", "--dry-run")
     assert (code, said) == (10, note)
@@ -140,7 +140,7 @@ def test_it_is_gone_on_with(root: Path, flags: tuple[str, ...]) -> None:
     assert code == 1  # the init is still to be written
     assert said.splitlines()[-1] == "will add new.txt"
     assert f"run {name} is applied" in out
-    assert f"take it back with: sentry-audit undo {name}" in out
+    assert f"take it back with:\n  sentry-audit undo {name}" in out
     assert (root / "new.txt").read_text() == "new\n"
     assert (root / "requirements.txt").read_text().count("sentry-sdk") == 1
     assert [item.state for item in known_runs(root)] == ["applied"]
@@ -151,7 +151,7 @@ def test_somebody_is_asked_whether_to_go_on(root: Path, monkeypatch: pytest.Monk
     nobody = person(monkeypatch, "n")
     with pytest.raises(UsageError, match="ended in the middle"):
         run("fix", "--env", "staging", "--offline")
-    assert nobody.heard == [f"{told(name)}.", "Go on with it now? [y/N] "]
+    assert nobody.heard == [told(name), "Go on with it now? [y/N] "]
     person(monkeypatch, "y")
     assert f"run {name} is applied" in run("fix", "--env", "staging", "--offline")[1]
     assert (root / "new.txt").is_file()

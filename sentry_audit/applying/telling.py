@@ -57,13 +57,15 @@ def interrupted(run: Run) -> str:
         return f"run {run.name} ({run.header.environment}) was ended in the middle of being undone"
     begun = {run.header.actions[number].step for number in run.actions("intent")}
     of = len(run.header.steps)
-    return f"run {run.name} ({run.header.environment}) was ended in the middle: {len(begun)} of {of} changes were begun"
+    return (
+        f"run {run.name} ({run.header.environment}) was ended in the middle:\n  {len(begun)} of {of} changes were begun"
+    )
 
 
 def ways_on(root: Path) -> str:
-    """The commands that end a run which was ended in the middle."""
+    """The commands that end a run which was ended in the middle, each on a line."""
     place = "" if _is_here(root) else f" {shlex.quote(str(root))}"
-    return f"go on with it: sentry-audit fix{place} --resume; or take it back: {undo_command('', root)}"
+    return f"go on with it: sentry-audit fix{place} --resume\n  or take it back: {undo_command('', root)}"
 
 
 def undo_command(run: str, root: Path) -> str:
@@ -76,6 +78,11 @@ def _is_here(root: Path) -> bool:
     return os.path.realpath(root) == os.path.realpath(".")
 
 
+def folded(line: str, width: int = 80) -> str:
+    """A line that tells what is being done, for a terminal of that width."""
+    return "\n".join(_wrapped([line], width, ""))
+
+
 def _wrapped(items: Iterable[str], width: int, lead: str = "  ") -> Iterator[str]:
     """Items of a list; what follows the first line of one (a diff) is left as it is."""
     for item in items:
@@ -84,7 +91,7 @@ def _wrapped(items: Iterable[str], width: int, lead: str = "  ") -> Iterator[str
             first,
             max(width, 40),
             initial_indent=lead,
-            subsequent_indent=" " * (len(lead) + (2 if lead.isspace() else 0)),
+            subsequent_indent=" " * (len(lead) + (0 if lead.strip() else 2)),
             break_long_words=False,
             break_on_hyphens=False,
         )

@@ -127,7 +127,7 @@ def _tell_of_half_a_run(root: Path) -> None:
 
     if (run := unfinished(root)) is not None:
         sys.stdout.flush()
-        sys.stderr.write(f"note: {interrupted(run)}; {ways_on(root)}\n")
+        sys.stderr.write(f"note: {interrupted(run)}\n  {ways_on(root)}\n")
 
 
 COMMAND = check
