@@ -47,6 +47,12 @@ Impersonate = Annotated[
 QuotaProject = Annotated[
     str, typer.Option("--quota-project", metavar="ID", help="The project whose quota the calls count against.")
 ]
+ConfirmProject = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--confirm-project", metavar="ID", help="Change production in this project without asking for its id."
+    ),
+]
 Timeout = Annotated[
     float, typer.Option("--timeout", metavar="SECONDS", min=1, help="How long Google Cloud may take altogether.")
 ]

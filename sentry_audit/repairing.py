@@ -56,7 +56,7 @@ def fix(
     where a change failed, and what an audit raises.
     """
     _refuse(request, wishes)
-    if wishes.resume:
+    if wishes.resume or _goes_on(request, wishes):
         return _resume(request, wishes, options, progress)
     if wishes.file is not None and wishes.file.exists():
         plan = _load(request, wishes.file)
@@ -95,6 +95,34 @@ def _refuse(request: Request, wishes: Wishes) -> None:
         raise UsageError(
             "--cloud changes Google Cloud, which --offline and --evidence do not ask", "leave --cloud or those out"
         )
+
+
+def _goes_on(request: Request, wishes: Wishes) -> bool:
+    """Whether a run that was ended in the middle is to be gone on with, before anything else is planned.
+
+    What only looks is told of it. Raises UsageError if it is not to be: nothing is changed on top of half a run.
+    """
+    from sentry_audit.applying import unfinished
+    from sentry_audit.applying.consent import consent_to_run, terminal
+    from sentry_audit.applying.telling import interrupted, ways_on
+
+    run = unfinished(request.root)
+    if run is None or run.header is None:
+        return False
+    person = terminal()
+    if wishes.dry_run or (wishes.file is not None and not wishes.file.exists()):
+        person.say(f"note: {interrupted(run)}\n  {ways_on(request.root)}")
+        return False
+    refusal = UsageError(interrupted(run), ways_on(request.root))
+    if wishes.cloud or wishes.repo or not (wishes.yes or person.here):
+        raise refusal
+    person.say(interrupted(run))
+    back = run.state == "undoing"
+    live = run.live if back else [item.operation for item in run.header.actions if item.operation is not None]
+    question = "Take the rest of it back now? [y/N] " if back else "Go on with it now? [y/N] "
+    if not consent_to_run(run, live, question, agreed=wishes.yes, confirmed=wishes.confirmed, person=person):
+        raise refusal
+    return True
 
 
 def _plan(request: Request, wishes: Wishes, progress: Callable[[int, int, str], None] | None) -> Planned:
@@ -159,22 +187,20 @@ def _carry_out(
 ) -> int:
     """Ask, apply, audit again, and say what is still open."""
     from sentry_audit.app import check
+    from sentry_audit.applying.telling import undo_command
 
     done, run = apply_agreed(request, wishes, plan, options, agreed)
     if not run:
         sys.stdout.write(render_rest(done, options) + "nothing was changed\n")
         return 1
     [after] = check(request, progress=progress)
-    sys.stdout.write(
-        render_rest(done, options, after, wanted) + f"made in run {run}; take it back with: {_undo(run)}\n"
-    )
+    back = undo_command(run, request.root)
+    sys.stdout.write(render_rest(done, options, after, wanted) + f"made in run {run}; take it back with: {back}\n")
     gaps = {Closed(item.check, item.component) for item in after.findings if item.status is Status.GAP}
     told = {item.finding for item in done.left}
     promised = {item for step in done.steps if step.safety != "unproven" for item in step.closes}
     if failed := sorted(f"{item.check} ({item.component})" for item in promised & gaps - told):
-        raise FixFailed(
-            f"the changes are made, but do not close {', '.join(failed)}", f"take them back with: {_undo(run)}"
-        )
+        raise FixFailed(f"the changes are made, but do not close {', '.join(failed)}", f"take them back with: {back}")
     return _code(request, after, wanted)
 
 
@@ -187,18 +213,21 @@ def apply_agreed(
     """
     from sentry_audit.applying import apply
     from sentry_audit.applying.consent import Group, consent, terminal
+    from sentry_audit.applying.telling import folded
 
     person = terminal()
+
+    def say(line: str) -> None:
+        person.say(folded(line, options.width))
+
     shown = [Group(safety=item.safety, count=item.count, shown=f"{item.text}\n") for item in groups(plan, options)]
     plan = consent(plan, shown, agreed=agreed, confirmed=wishes.confirmed, person=person)
     live = any(step.operation is not None for step in plan.steps)
     with _changer(request.cloud if live else None) as cloud:
         source = _dsn(wishes, person.say)
-        outcome = apply(
-            request.root, plan, cloud=cloud, dsn=source, allow_dirty=wishes.allow_dirty, reporter=person.say
-        )
+        outcome = apply(request.root, plan, cloud=cloud, dsn=source, allow_dirty=wishes.allow_dirty, reporter=say)
     for note in outcome.notes:
-        person.say(f"note: {note}")
+        say(f"note: {note}")
     return plan, outcome.run
 
 
@@ -209,21 +238,29 @@ def _resume(
     from sentry_audit.app import check
     from sentry_audit.applying import resume, unfinished
     from sentry_audit.applying.consent import terminal
-    from sentry_audit.applying.telling import undone
+    from sentry_audit.applying.telling import folded, undo_command, undone
 
     person = terminal()
+
+    def say(line: str) -> None:
+        person.say(folded(line, options.width))
+
     run = unfinished(request.root)
     with _changer(request.cloud) as cloud:
-        outcome = resume(request.root, cloud=cloud, dsn=_dsn(wishes, person.say), reporter=person.say)
+        outcome = resume(request.root, cloud=cloud, dsn=_dsn(wishes, person.say), reporter=say)
     if outcome.taken is not None:
-        sys.stdout.write(undone(outcome.run, outcome.taken))
+        sys.stdout.write(undone(outcome.run, outcome.taken, options.width))
     if run is not None and run.header is not None:
         request = replace(request, environments=(run.header.environment,), all_environments=False)
     [after] = check(request, progress=progress)
     sys.stdout.write(render_rest(Plan(tool_version=__version__, environment=after.environment), options, after))
+    if outcome.taken is None:
+        back = undo_command(outcome.run, request.root)
+        sys.stdout.write(f"run {outcome.run} is applied; take it back with:\n  {back}\n")
     if outcome.taken is not None and outcome.taken.left:
         raise FixFailed(
-            f"run {outcome.run} is only partly taken back", f"look at what is left, then: {_undo(outcome.run)}"
+            f"run {outcome.run} is only partly taken back",
+            f"look at what is left, then: {undo_command(outcome.run, request.root)}",
         )
     return _code(request, after, ())
 
@@ -244,10 +281,6 @@ def _changer(options: CloudOptions | None) -> Iterator[Changer | None]:
 
     with Changing(options) as changing:
         yield changing
-
-
-def _undo(run: str) -> str:
-    return f"sentry-audit undo {run}"
 
 
 def _code(request: Request, report: Report, wanted: Collection[str]) -> int:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
+import re
 import resource
 import signal
 import stat
 import subprocess
 import sys
 import tempfile
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +23,7 @@ from hypothesis import strategies as st
 
 from sentry_audit.applying import apply, known_runs, resume, undo, unfinished, writing
 from sentry_audit.applying.checkout import folders_of_runs
-from sentry_audit.applying.journal import locked
+from sentry_audit.applying.journal import locked, prune
 from sentry_audit.applying.places import locate
 from sentry_audit.applying.texts import encoded
 from sentry_audit.errors import AuditError, FixFailed, Stale, UsageError
@@ -624,12 +627,78 @@ def test_undo_on_the_command_line(tmp_path: Path) -> None:
     name = run(tmp_path, rewriting(tmp_path, a="x\n", b="x\n")).run
     assert command("--list").stdout == f"{name}  staging  applied\n    will edit\n"
     (tmp_path / "b").write_text("mine\n")
-    ran = command()
+    ran = command("--yes")
     assert ran.returncode == 5
     assert ran.stdout.startswith(f"run {name}:\n  restored a\nleft as it is:\n  b: it was changed since")
     (tmp_path / "b").unlink()
-    ran = command(name)
+    ran = command(name, "--yes")
     assert (ran.returncode, ran.stdout) == (0, f"run {name}:\n  nothing had to be taken back\n")
+
+
+def aged(root: Path, name: str, days: float) -> None:
+    """Make a run that old."""
+    file = root / ".sentry-audit/runs" / name / "journal.jsonl"
+    first, _, rest = file.read_text().partition("\n")
+    header = json.loads(first)
+    header["began"] -= int(days * 86_400e9)
+    file.write_text(f"{json.dumps(header)}\n{rest}")
+
+
+def test_old_runs_are_removed_but_none_that_can_still_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sentry_audit.applying.running._refuse_unfinished", lambda _: None)
+    names: dict[tuple[str, int], str] = {}
+    for state, days in (
+        ("unfinished", 500),
+        ("applied", 450),
+        ("damaged", 450),
+        ("undone", 400),
+        ("applied", 91),
+        ("undone", 89),
+        ("undone", 0),
+    ):
+        name = names[state, days] = run(tmp_path, rewriting(tmp_path, a=f"{len(names)}\n")).run
+        file = tmp_path / ".sentry-audit/runs" / name / "journal.jsonl"
+        if state == "undone":
+            back(tmp_path, name)
+        if state == "unfinished":
+            file.write_text(file.read_text().replace('{"event":"applied"}\n', ""))
+        aged(tmp_path, name, days)
+        if state == "damaged":
+            file.write_text("{}\n")
+
+    def pruned(newest: int) -> list[tuple[str, int]]:
+        """Those that are gone when so many are kept."""
+        monkeypatch.setattr("sentry_audit.applying.journal.KEPT", newest)
+        prune(str(tmp_path / ".sentry-audit/runs"), str(tmp_path), time.time())
+        there = {item.name for item in known_runs(tmp_path)}
+        assert {item.name for item in (tmp_path / ".sentry-audit/runs").iterdir()} == {*there, "lock"}
+        return [item for item, name in names.items() if name not in there]
+
+    assert pruned(20) == []
+    assert pruned(4) == [("applied", 450)]
+    assert pruned(1) == [("applied", 450), ("undone", 400)]  # the latest that can be undone stays
+    names["applied", 0] = run(tmp_path, rewriting(tmp_path, a="last\n")).run
+    assert pruned(1) == [("applied", 450), ("undone", 400), ("applied", 91)]
+
+
+def test_old_runs_of_another_root_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sentry_audit.applying.journal.KEPT", 1)
+    top = committed(tmp_path / "r", a="a\n")
+    (top / "sub").mkdir()
+    (top / "sub/b").write_text("b\n")
+    run(top / "sub", rewriting(top / "sub", b="x\n"), dirty=True)
+    for text in ("x\n", "y\n", "z\n"):
+        name = run(top, rewriting(top, a=text), dirty=True).run
+        file = top / ".git/sentry-audit/runs" / name / "journal.jsonl"
+        file.write_text(re.sub(r'"began":\d+', f'"began":{len(text)}', file.read_text()))
+    assert (len(known_runs(top)), len(known_runs(top / "sub"))) == (1, 1)
+
+
+def test_a_removal_that_is_killed_is_ended_by_the_next(tmp_path: Path) -> None:
+    name = run(tmp_path, rewriting(tmp_path, a="x\n")).run
+    (tmp_path / ".sentry-audit/runs" / name / "journal.jsonl").unlink()
+    run(tmp_path, rewriting(tmp_path, a="y\n"))
+    assert not (tmp_path / ".sentry-audit/runs" / name).exists()
 
 
 def test_nothing_is_resumed_where_nothing_was_ended(tmp_path: Path) -> None:

@@ -201,10 +201,37 @@ def test_a_note_on_anothers_secret_goes_with_the_change(changer: Changer, projec
     held.add("wrong")
     inverse = changer.perform(add(HELD), STAGING, RUN)
     assert held.annotations["owner"] == "team"
-    assert "nothing falls back" in changer.revert(inverse, RUN)
+    changer.revert(inverse, RUN)
     assert held.annotations == {"owner": "team"}
-    held.add(STAGING)
-    assert "falls back" not in changer.revert(inverse, RUN)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "stays"),
+    [
+        ("ENABLED", (), True),
+        ("DISABLED", (), False),
+        ("DESTROYED", (), False),
+        ("ENABLED", ("somebody's",), False),
+    ],
+)
+def test_an_added_version_stays_where_latest_could_be_read_before(
+    changer: Changer, project: Project, server: GcpServer, before: str, after: tuple[str, ...], stays: bool
+) -> None:
+    """Whatever asks for latest gets the newest version, or does not start: nothing falls back to the one before."""
+    held = project.secrets["sentry-dsn-staging"]
+    held.add("wrong", before)
+    inverse = changer.perform(add(HELD), STAGING, RUN)
+    for payload in after:
+        held.add(payload)
+    told = changer.revert(inverse, RUN)
+    assert held.versions[2].state == ("ENABLED" if stays else "DISABLED")
+    assert held.annotations == {}
+    assert ("stays enabled" in told) == stays
+    if stays:
+        assert "gcloud secrets versions access 2 --secret=sentry-dsn-staging --project=shop-staging | " in told
+    assert changer.revert(inverse, RUN) == told
+    server.fail("*/GetSecretVersion", "PERMISSION_DENIED")
+    assert "could not be read" in error_of(lambda: changer.revert(inverse, RUN), FixFailed)
 
 
 def test_without_the_right_to_read_there_is_still_one_version(

@@ -12,9 +12,9 @@ from sentry_audit.fixers.cloud import FIXERS
 from sentry_audit.fixing import Case, Change, Refusal
 from sentry_audit.sources.gcp.changing import Changer
 from tests import snapshots, test_live
-from tests.cloud_fixing import answers, perform, states
+from tests.cloud_fixing import answers, cases, perform, states
 from tests.gcp_server import messages
-from tests.gcp_server.building import route
+from tests.gcp_server.building import add_service, route
 from tests.gcp_server.messages import SecretRef
 from tests.gcp_server.server import GcpServer
 from tests.gcp_server.state import Rollout
@@ -340,3 +340,60 @@ def test_a_host_in_a_private_network_is_left_to_a_person() -> None:
     assert isinstance(refusal, Refusal)
     assert "network" in refusal.reason
     assert refusal.commands
+
+
+# --- what else reads the secret -------------------------------------------------------------------
+
+WORKER = """\
+import os
+
+import sentry_sdk
+from celery import Celery
+
+sentry_sdk.init(environment=os.environ.get("SENTRY_ENVIRONMENT"))
+app = Celery("mail", broker=os.environ["BROKER"])
+"""
+MAILER = "projects/shop-staging/locations/europe-west1/services/shop-mailer-staging"
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Iterator[World]:
+    """Two components that take their DSN from one secret, which holds none; a third service is nobody's."""
+    state = everything_right()
+    project = state.projects["shop-staging"]
+    project.secrets["sentry-dsn-staging"].add("wrong")
+    env: dict[str, str | SecretRef] = {"SENTRY_DSN": SecretRef("sentry-dsn-staging"), "SENTRY_ENVIRONMENT": "staging"}
+    for name in ("shop-mailer-staging", "foreign"):
+        add_service(project, name, messages.template(env=env, cpu_idle=False))
+    deploy = FILES["deploy.sh"].replace("shop-api", "shop-mailer").replace("--source .", "--source mailer")
+    files = {f"api/{name}": text for name, text in FILES.items() if name != "deploy.sh"} | {
+        "deploy.sh": FILES["deploy.sh"].replace("--source .", "--source api"),
+        "mailer.sh": deploy,
+        "mailer/requirements.txt": "celery\nsentry-sdk>=2.64,<3\n",
+        "mailer/main.py": WORKER,
+        "mailer/Dockerfile": "FROM python:3.12-slim\nCOPY . .\nRUN pip install -r requirements.txt\n"
+        'CMD ["celery", "-A", "main", "worker"]\n',
+    }
+    with GcpServer(state) as server:
+        yield World(state, server, write(tmp_path, files))
+
+
+def test_a_new_version_is_rolled_out_to_all_components_that_read_it(two: World) -> None:
+    """Each in the plan of either: to have the one without the other would leave that with the old value."""
+    for case in cases(two.root, two.server, "secret-dsn-valid"):
+        change = FIXERS["secret-dsn-valid"](case)
+        assert isinstance(change, Change)
+        assert [item.does for item in change.operations] == ["add-version", "update-service", "update-service"]
+        assert {item.resource for item in change.operations[1:]} == {API, MAILER}
+        assert change.summary.count("not rolled out for it") == 1
+        assert "when they start: foreign" in change.summary
+
+
+def test_pinned_traffic_of_another_component_is_moved_by_its_own_case_alone(two: World) -> None:
+    old = two.staging.services[MAILER].latest_ready_revision.rpartition("/")[2]
+    route(two.staging, MAILER, messages.to_revision(old))
+    [case] = [item for item in cases(two.root, two.server, "secret-dsn-valid") if item.component.name == "api"]
+    change = FIXERS["secret-dsn-valid"](case)
+    assert isinstance(change, Change)
+    assert {item.resource for item in change.operations[1:]} == {API}
+    assert change.summary.endswith("whose instances read sentry-dsn-staging anew")

@@ -136,7 +136,10 @@ def test_a_plan_that_cannot_be_saved(root: Path, tmp_path: Path) -> None:
         run("fix", root, "--offline", "--plan", tmp_path)
 
 
-def test_yes_agrees_to_all_classes_and_what_stays_open_decides(root: Path, applied: list[Collection[str]]) -> None:
+def test_yes_agrees_to_all_classes_and_what_stays_open_decides(
+    root: Path, applied: list[Collection[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(root)
     assert run("fix", root, "--offline", "--yes", "--only", "backend-sdk-declared") == (
         0,
         "\n1 safe\nmade in run r1; take it back with: sentry-audit undo r1\n",
@@ -155,7 +158,10 @@ def test_what_is_applied_and_stays_open_is_a_failure(root: Path, monkeypatch: py
     monkeypatch.setattr(repairing, "apply_agreed", lambda request, wishes, plan, options, agreed: (plan, "r1"))
     with pytest.raises(FixFailed, match=r"do not close backend-sdk-declared \(app\)") as caught:
         run("fix", root, "--offline", "--yes")
-    assert (caught.value.exit_code, caught.value.hint) == (5, "take them back with: sentry-audit undo r1")
+    assert (caught.value.exit_code, caught.value.hint) == (
+        5,
+        f"take them back with: sentry-audit undo r1 --root {root}",
+    )
 
 
 def test_where_nothing_is_agreed_to_nothing_is_changed(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,15 +75,16 @@ def test_from_dark_to_ready_and_back(shop: Path, server: GcpServer) -> None:
     assert ready.returncode == 0, ready.stdout
     assert run(shop, "fix", "--env", "staging", "--dry-run", *endpoint).returncode == 0
 
-    nowhere = run(shop, "undo", "--gcp-endpoint", "127.0.0.1:9")
+    nowhere = run(shop, "undo", "--yes", "--gcp-endpoint", "127.0.0.1:9")
     assert nowhere.returncode == 5
     assert "partly undone" in nowhere.stderr
     assert contents(shop) == before
-    taken = run(shop, "undo", *endpoint)
+    taken = run(shop, "undo", "--yes", *endpoint)
     assert taken.returncode == 0, taken.stderr
     assert contents(shop) == before
     assert serving(server) == traffic
     again = run(shop, "check", "--env", "staging", *endpoint)
     assert again.returncode == 1
     versions = server.state.projects["shop-staging"].secrets["sentry-dsn-staging"].versions
-    assert [item.state for item in versions] == ["ENABLED", "ENABLED", "DISABLED"]
+    assert [item.state for item in versions] == ["ENABLED"] * 3  # shop-web asks for latest, and could before
+    assert "versions/3 stays enabled: latest is the newest version" in " ".join(taken.stdout.split())

@@ -5,6 +5,6 @@
 
 from sentry_audit.applying.contract import Changer, Outcome, Reporter, Taken
 from sentry_audit.applying.running import apply, resume, unfinished
-from sentry_audit.applying.undoing import known_runs, undo
+from sentry_audit.applying.undoing import known_runs, undo, undoable
 
-__all__ = ["Changer", "Outcome", "Reporter", "Taken", "apply", "known_runs", "resume", "undo", "unfinished"]
+__all__ = ["Changer", "Outcome", "Reporter", "Taken", "apply", "known_runs", "resume", "undo", "undoable", "unfinished"]

@@ -13,9 +13,10 @@ from sentry_audit.errors import UsageError
 from sentry_audit.fixing import Left
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
-    from sentry_audit.fixing import Plan, Step
+    from sentry_audit.applying.journal import Run
+    from sentry_audit.fixing import Operation, Plan, Step
 
 _PROJECT = re.compile(r"projects/([^/]+)/")
 _NOT_AGREED = "you did not agree to this change"
@@ -32,10 +33,11 @@ class Group(Struct, frozen=True, kw_only=True):
 
 
 class Terminal(Struct, frozen=True):
-    """How a person is talked to: ``ask`` gives None where there is nobody, or at the end of the input."""
+    """How a person is talked to: ``ask`` gives None where there is nobody (not ``here``), or at the end of the input."""
 
     ask: Callable[[str], str | None]
     say: Callable[[str], None]
+    here: bool = True
 
 
 def terminal() -> Terminal:
@@ -56,7 +58,7 @@ def terminal() -> Terminal:
         line = sys.stdin.readline()
         return line.strip() if line else None
 
-    return Terminal(ask, say)
+    return Terminal(ask, say, here)
 
 
 def consent(
@@ -69,12 +71,46 @@ def consent(
     written when it raises, KeyboardInterrupt included.
     """
     accepted = {group.safety for group in groups if _agrees(group, group.safety in agreed, person)}
-    if "live" in accepted and canonical(plan.environment) == "production":
-        for project in _projects(plan):
-            if project not in confirmed and not _types(project, person):
-                accepted.discard("live")
-                break
+    if "live" in accepted:
+        operations = [step.operation for step in plan.steps if step.operation is not None]
+        if not _production(plan.environment, operations, confirmed, person):
+            accepted.discard("live")
     return _only(plan, accepted)
+
+
+def consent_to_run(
+    run: Run,
+    operations: Sequence[Operation],
+    question: str,
+    *,
+    agreed: bool,
+    confirmed: Collection[str],
+    person: Terminal,
+) -> bool:
+    """Whether a run may be taken back, or gone on with: the rules are those of ``consent``.
+
+    ``operations`` are what is to be done, or undone, in Google Cloud; ``agreed``: no question is needed (``--yes``).
+    Raises UsageError where somebody has to be asked and nobody is there.
+    """
+    if not agreed:
+        answer = person.ask(question)
+        if answer is None:
+            raise UsageError(
+                "there is nobody to ask whether that is to be done", "pass --yes to do it without a question"
+            )
+        if answer.lower() not in {"y", "yes"}:
+            return False
+    environment = run.header.environment if run.header is not None else ""
+    return _production(environment, operations, confirmed, person)
+
+
+def _production(
+    environment: str, operations: Sequence[Operation], confirmed: Collection[str], person: Terminal
+) -> bool:
+    """Whether what is live may be changed: anywhere but in production, and there if the project is named."""
+    if canonical(environment) != "production":
+        return True
+    return all(project in confirmed or _types(project, person) for project in _projects(operations))
 
 
 def _agrees(group: Group, agreed: bool, person: Terminal) -> bool:
@@ -94,9 +130,9 @@ def _agrees(group: Group, agreed: bool, person: Terminal) -> bool:
         person.say(group.diff or group.shown)
 
 
-def _projects(plan: Plan) -> list[str]:
-    """The Google Cloud projects that the plan changes."""
-    named = (_PROJECT.match(step.operation.resource) for step in plan.steps if step.operation is not None)
+def _projects(operations: Iterable[Operation]) -> list[str]:
+    """The Google Cloud projects that are changed."""
+    named = (_PROJECT.match(operation.resource) for operation in operations)
     return list(dict.fromkeys(match[1] for match in named if match))
 
 

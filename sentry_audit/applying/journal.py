@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 SCHEMA = 1
+#: How many ended runs are kept, and for how many days all of them are.
+KEPT, YOUNG = 20, 90
 _RUN = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{4}")
 _FLAGS = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
@@ -97,6 +99,18 @@ class Run(Struct, frozen=True, kw_only=True):
     def open(self) -> bool:
         """Whether it was ended in the middle of something."""
         return self.state in {"unfinished", "undoing"}
+
+    @property
+    def ahead(self) -> list[int]:
+        """The actions that were begun and are not taken back, the last first."""
+        return sorted(self.actions("intent").keys() - self.actions("reverted").keys(), reverse=True)
+
+    @property
+    def live(self) -> list[Operation]:
+        """The changes of Google Cloud among these."""
+        assert self.header is not None
+        found = (self.header.actions[number].operation for number in self.ahead)
+        return [operation for operation in found if operation is not None]
 
     def actions(self, event: str) -> dict[int, Line]:
         """The actions that ``event`` was written of."""
@@ -268,6 +282,22 @@ def _state(lines: tuple[Line, ...]) -> str:
         elif line.event == "undone":
             state = "partly undone" if line.left else "undone"
     return state
+
+
+def prune(folder: str, root: str, now: float) -> None:
+    """Remove old runs on ``root``, of those that are ended; ``now`` are seconds, as of time.time.
+
+    The newest ``KEPT`` stay, and those younger than ``YOUNG`` days; and always the latest that can be undone. To be
+    called with the lock held.
+    """
+    ended = [run for run in runs([folder], root) if run.state in {"applied", "undone"} and run.header is not None]
+    applied = [run.name for run in ended if run.state == "applied"]
+    for run in ended[:-KEPT]:
+        assert run.header is not None
+        if now - run.header.began / 1e9 > YOUNG * 86_400 and run.name not in applied[-1:]:
+            with suppress(OSError):
+                Path(run.folder, "journal.jsonl").unlink()  # first: without it the rest is swept by whoever comes next
+            shutil.rmtree(run.folder, ignore_errors=True)
 
 
 @contextmanager

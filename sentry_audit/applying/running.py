@@ -14,9 +14,10 @@ import msgspec
 from sentry_audit import __version__
 from sentry_audit.applying.checkout import folders_of_runs, refuse_uncommitted
 from sentry_audit.applying.contract import Outcome
-from sentry_audit.applying.journal import Doing, Header, Journal, kept, locked, new_name, runs
+from sentry_audit.applying.journal import Doing, Header, Journal, kept, locked, new_name, prune, runs
 from sentry_audit.applying.places import read
 from sentry_audit.applying.preparing import prepare, targets
+from sentry_audit.applying.telling import interrupted, ways_on
 from sentry_audit.applying.undoing import part_of, sweep, take_back, tell
 from sentry_audit.applying.writing import digest, make_folders, put, remove
 from sentry_audit.dsn import redact
@@ -80,12 +81,13 @@ def apply(
             _Run(journal, header, cloud, value, reporter).forward()
         finally:
             journal.close()
+        prune(folder, real, time.time())
     return Outcome(run=header.run, done=_summaries(header), notes=tuple(notes))
 
 
 def _refuse_unfinished(root: Path) -> None:
     if (run := unfinished(root)) is not None:
-        raise UsageError(f"run {run.name} was ended in the middle", "resume it: fix --resume; or: sentry-audit undo")
+        raise UsageError(interrupted(run), ways_on(root))
 
 
 def resume(

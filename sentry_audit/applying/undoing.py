@@ -16,11 +16,12 @@ from sentry_audit.dsn import redact
 from sentry_audit.errors import AuditError, FixFailed, UsageError, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from sentry_audit.applying.contract import Changer, Reporter
     from sentry_audit.applying.journal import Header, Run
+    from sentry_audit.fixing import Operation
 
 _HINT = "sentry-audit undo --list shows the runs"
 
@@ -31,21 +32,31 @@ def known_runs(root: Path) -> list[Run]:
     return runs(folders_of_runs(real), real)
 
 
+def undoable(root: Path, run: str = "") -> Run:
+    """The run that ``undo`` takes back: the one of that name, else the latest that is not undone.
+
+    Raises UsageError if there is no such run, FixFailed if its journal cannot be read.
+    """
+    chosen = _chosen(known_runs(root), run)
+    if chosen.header is None:
+        raise FixFailed(
+            f"the journal of run {chosen.name} is damaged", f"the files as they were: {chosen.folder}/bytes"
+        )
+    return chosen
+
+
 def undo(root: Path, run: str = "", *, cloud: Callable[[], Changer] | None, reporter: Reporter) -> tuple[str, Taken]:
     """Take back a run (the latest that is not undone); gives its name, and what was and was not taken back.
 
     What was changed by somebody else since stays as it is; the rest is taken back all the same. ``cloud`` is asked for
-    only if the run changed Google Cloud. Raises UsageError if there is no such run, FixFailed if it cannot be read.
+    only if the run changed Google Cloud. Whoever calls this has asked for consent. Raises what ``undoable`` raises.
     """
-    _chosen(known_runs(root), run)  # before anything is made for the lock
+    undoable(root, run)  # before anything is made for the lock
     with locked(folders_of_runs(os.path.realpath(root))[0]):
-        chosen = _chosen(known_runs(root), run)
-        if chosen.header is None:
-            raise FixFailed(
-                f"the journal of run {chosen.name} is damaged", f"the files as they were: {chosen.folder}/bytes"
-            )
+        chosen = undoable(root, run)
         header = chosen.header
-        asks = any(header.actions[number].operation is not None for number in _ahead(chosen))
+        assert header is not None
+        asks = bool(chosen.live)
         if asks and cloud is None:
             raise UsageError(
                 f"run {chosen.name} changed Google Cloud, which was not asked for", "undo it with the cloud"
@@ -95,13 +106,18 @@ def take_back(
     ``failed`` is the action that could not be done just now: a file that somebody else changed was not written by it.
     The journal is told as far as it can be: on a full disk nothing may keep files from coming back.
     """
-    ahead = _ahead(journal.run)
+    ahead = journal.run.ahead
     back: list[str] = []
     left: dict[str, str] = {}
+    stays: list[int] = []
     _tell(journal, "undoing")
     for number in ahead:
         action = header.actions[number]
         if action.target in left and action.operation is None:
+            continue
+        if reader := _reader(header, stays, action.operation):
+            named = header.steps[action.step].summary
+            left[f"{number}"] = f"{named}: it stays as long as {reader} is not taken back, which may read the secret"
             continue
         _tell(journal, "reverting", number)
         try:
@@ -109,6 +125,7 @@ def take_back(
         except Exception as error:  # noqa: BLE001 - whatever it is, the rest is still to be taken back
             named = action.path or header.steps[action.step].summary
             left[action.target or f"{number}"] = f"{named}: {redact(_words(error))}"
+            stays.append(number)
             continue
         if said:
             tell(say, said)
@@ -118,9 +135,18 @@ def take_back(
     return Taken(tuple(back), tuple(left.values()))
 
 
-def _ahead(run: Run) -> list[int]:
-    """What was begun and is not taken back, the last first."""
-    return sorted(run.actions("intent").keys() - run.actions("reverted").keys(), reverse=True)
+def _reader(header: Header, stays: Iterable[int], operation: Operation | None) -> str:
+    """What could not be taken back and takes a variable from the secret that ``operation`` changed; ``""`` if nothing."""
+    if operation is None or "/secrets/" not in operation.resource:
+        return ""
+    for number in stays:
+        left = header.actions[number].operation
+        secrets = [secret for _, secret, _ in left.variables if secret] if left is not None else []
+        if left is not None and any(
+            f"/secrets/{item}".endswith(f"/{operation.resource.rpartition('/')[2]}") for item in secrets
+        ):
+            return left.resource.rpartition("/")[2]
+    return ""
 
 
 def _tell(journal: Journal, event: str, action: int = -1, left: tuple[str, ...] = ()) -> None:

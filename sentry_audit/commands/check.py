@@ -139,12 +139,26 @@ def check(
 
         fixes = rehearsing.plan(request, cloud=False, progress=progress).plan.steps
     publishing.write(reports, targets, show_passed=show_passed, verbose=verbose, show_waived=show_waived, fixes=fixes)
+    _tell_of_half_a_run(path)
     if fix_ and any(finding.status is Status.GAP for finding in reports[0].findings):
         from sentry_audit.repairing import Wishes, fix_selected
 
         sys.stdout.flush()
         raise typer.Exit(fix_selected(request, Wishes(), publishing.options(), progress))
     raise typer.Exit(exit_code(reports))
+
+
+def _tell_of_half_a_run(root: Path) -> None:
+    """Say that ``fix`` was ended in the middle here: what was audited is then neither what was nor what is to be."""
+    top = next((item for item in (root.absolute(), *root.absolute().parents) if (item / ".git").exists()), root)
+    if not ((root / ".sentry-audit/runs").is_dir() or (top / ".git").is_file() or (top / ".git/sentry-audit").is_dir()):
+        return  # nothing is loaded for it where fix has never been
+    from sentry_audit.applying import unfinished
+    from sentry_audit.applying.telling import interrupted, ways_on
+
+    if (run := unfinished(root)) is not None:
+        sys.stdout.flush()
+        sys.stderr.write(f"note: {interrupted(run)}\n  {ways_on(root)}\n")
 
 
 COMMAND = check

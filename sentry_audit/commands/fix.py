@@ -58,12 +58,7 @@ def fix(
             help="Where a new secret's DSN comes from: env:NAME, file:PATH, prompt or -.",
         ),
     ] = "",
-    confirm_project: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--confirm-project", metavar="ID", help="Change production in this project without asking for its id."
-        ),
-    ] = None,
+    confirm_project: flags.ConfirmProject = None,
     no_waivers: Annotated[bool, typer.Option("--no-waivers", help="Also fix what is waived.")] = False,
     offline: Annotated[bool, typer.Option("--offline", help="Only the repository; no cloud is asked.")] = False,
     evidence: Annotated[

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from sentry_audit.deployment.environments import rendered, speaks_of
@@ -13,14 +12,14 @@ from sentry_audit.deployment.state import first, states
 from sentry_audit.derive import live
 from sentry_audit.derive.deployments import setting_at
 from sentry_audit.dsn import names_dsn
-from sentry_audit.facts import DeployedDsn, Fact
+from sentry_audit.facts import DeployedDsn
+from sentry_audit.fixers._cloud_places import Named, Place, not_renewed
 from sentry_audit.fixing import Operation, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from sentry_audit.cloud import Container, Project, Secret, Service, Snapshot, Target, Variable
-    from sentry_audit.derive.live import Needs
+    from sentry_audit.cloud import Container, Project, Secret, Snapshot, Variable
     from sentry_audit.facts import Deployment
     from sentry_audit.fixing import Case
 
@@ -28,94 +27,6 @@ ROLE = "roles/secretmanager.secretAccessor"
 #: Stands in an account until the project's number is known.
 _NO_NUMBER = "PROJECT_NUMBER"
 _NOT_READABLE = "whether the secret {} exists is not known"
-
-
-class Place(Struct, frozen=True):
-    """A service of a case's component, and what its DSN comes from."""
-
-    service: Service
-    target: Target
-    needs: Needs
-
-    @property
-    def accounts(self) -> tuple[str, ...]:
-        """Those that the newest revision and those that serve run as."""
-        found = [self.service.template, *(item.template for item in self.service.serving or ())]
-        return tuple(dict.fromkeys(item.account for item in found if item is not None))
-
-    @property
-    def pinned(self) -> tuple[str, ...]:
-        """The revisions that get traffic by their names: no new one takes their place."""
-        return tuple(
-            f"{item.percent}% {item.revision}" for item in self.service.serving or () if item.pinned and item.percent
-        )
-
-
-class Named(Struct, frozen=True):
-    """A secret's version, as something refers to it."""
-
-    project: str
-    name: str
-    version: str = "latest"
-
-    @property
-    def resource(self) -> str:
-        """The full name of the secret."""
-        return f"projects/{self.project}/secrets/{self.name}"
-
-    def seen_from(self, service: Service, snapshot: Snapshot | None) -> str:
-        """How a service refers to it: by its id, in another project by its full name."""
-        own = snapshot.project(service.project) if snapshot is not None else None
-        names = {service.project, *((own.id, own.number) if own is not None else ())}
-        return self.name if self.project in names else self.resource
-
-
-def bad(case: Case) -> list[Fact]:
-    """The facts that the case's finding is about: those of its places, where they can be told."""
-    return [item for item in case.bad if item.evidence == case.finding.evidence] or list(case.bad)
-
-
-def places(case: Case) -> list[Place]:
-    """The services that the component runs as in this environment."""
-    found: dict[str, Place] = {}
-    for target in case.targets:
-        project = case.snapshot.project(target.project) if case.snapshot is not None else None
-        if project is None or (target.component, target.environment) != (case.component.name, case.environment):
-            continue
-        needs = live.needs(case.component, target, case.facts)
-        for service in live.found(target, project)[0]:
-            found.setdefault(service.resource, Place(service, target, needs))
-    return list(found.values())
-
-
-def place_of(case: Case, fact: Fact) -> Place | None:
-    """The service that a fact is about: the one at its place, else the only one of its name."""
-    resources = [item.resource or "" for item in fact.evidence]
-    name = getattr(fact, "service", "")
-    here = [
-        item for item in places(case) if any((text + "/").startswith(item.service.resource + "/") for text in resources)
-    ]
-    named = [item for item in places(case) if item.service.name == name]
-    return here[0] if here else named[0] if len(named) == 1 else None
-
-
-def users(case: Case, secret: Named) -> list[tuple[Place, Container, Variable]]:
-    """What takes the DSN from a secret, as it was deployed last."""
-    assert case.snapshot is not None
-    found = []
-    for place in places(case):
-        for container in live.reached(place.service.template):
-            variable = live.hit(container, place.needs.names)
-            if variable is not None and variable.secret == secret.name:
-                where = live.project_of(case.snapshot, place.service, variable)
-                if _id(case.snapshot, where) == _id(case.snapshot, secret.project):
-                    found.append((place, container, variable))
-    return found
-
-
-def _id(snapshot: Snapshot, project: str) -> str:
-    known = snapshot.project(project)
-    return known.id if known is not None else project
 
 
 # --- the secret -----------------------------------------------------------------------------------
@@ -154,14 +65,14 @@ def filled(case: Case, secret: Named) -> list[Operation] | Refusal:
                 reason=f"version {secret.version} of {secret.name} is asked for, and a new secret has no such version: "
                 "let the definition ask for latest"
             )
-        return [create(secret), add(secret)]
+        return [create(secret), add(case, secret)]
     version = there.version(secret.version)
     if version is not None and version.failure is not None:
         return []  # it is there; what it holds is another check's
     if version is not None and version.state == "ENABLED":
-        return [] if version.dsn is None or version.dsn.valid else [add(secret)]
+        return [] if version.dsn is None or version.dsn.valid else [add(case, secret)]
     if secret.version == "latest":
-        return [add(secret)]
+        return [add(case, secret)]
     return Refusal(
         reason=f"version {secret.version} of {secret.name} is asked for, and cannot be read",
         commands=(f"gcloud secrets versions list {secret.name} --project={secret.project}",),
@@ -177,12 +88,13 @@ def create(secret: Named) -> Operation:
     )
 
 
-def add(secret: Named) -> Operation:
-    """A version of a secret that holds the DSN."""
+def add(case: Case, secret: Named) -> Operation:
+    """A version of a secret that holds the DSN; it says which services will not read it by themselves."""
     return Operation(
         does="add-version",
         resource=secret.resource,
-        summary=f"will add a version to {secret.name} in {secret.project} that holds the given DSN and nothing else",
+        summary=f"will add a version to {secret.name} in {secret.project} that holds the given DSN and nothing else"
+        f"{not_renewed(case, secret)}",
     )
 
 

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING
 from sentry_audit import cloud_facts
 from sentry_audit.derive import live
 from sentry_audit.fixers import _cloud_parts as parts
-from sentry_audit.fixers._cloud_parts import Named
+from sentry_audit.fixers import _cloud_places as at
+from sentry_audit.fixers._cloud_places import Named
 from sentry_audit.fixing import Change, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from sentry_audit.cloud import DsnSeen, Service
-    from sentry_audit.fixers._cloud_parts import Place
+    from sentry_audit.fixers._cloud_places import Place
     from sentry_audit.fixing import Case, Fixer, Operation
 
 _DEPLOYS = {
@@ -40,15 +41,18 @@ def _commands(facts: Iterable[object]) -> tuple[str, ...]:
 
 
 def _refused(case: Case, reason: str, *more: str) -> Refusal:
-    return Refusal(reason=reason, commands=(*_commands(parts.bad(case)), *more))
+    return Refusal(reason=reason, commands=(*_commands(at.bad(case)), *more))
 
 
 def _renewed(case: Case, secret: Named) -> list[Operation]:
-    """New revisions of what reads the newest version of a secret when it starts."""
+    """New revisions of what reads the newest version of a secret when it starts; also of other components."""
     made: list[Operation] = []
-    for place, container, variable in parts.users(case, secret):
+    for place, container, variable in at.users(case, secret):
         if place.service.sort != "job" and (variable.version or "latest") == "latest":
             made += parts.renew(case, place, container, variable)
+    for other, container, variable, _ in at.readers(case, secret):
+        if other is not None and not other.pinned:
+            made += parts.renew(case, other, container, variable)
     return made
 
 
@@ -59,19 +63,19 @@ def exists(case: Case) -> Change | Refusal:
     """Create the secret, give it the DSN, and let the services' accounts read it."""
     made: list[Operation] = []
     similar = []
-    for fact in parts.bad(case):
+    for fact in at.bad(case):
         if not isinstance(fact, cloud_facts.Secret):
             continue
         secret = Named(fact.project, fact.name)
-        asked = [variable.version for _, _, variable in parts.users(case, secret)]
+        asked = [variable.version for _, _, variable in at.users(case, secret)]
         pinned = next((version for version in asked if version not in {"", "latest"}), "")
         if pinned:
             return _refused(case, f"version {pinned} of {fact.name} is asked for, and a new secret has no such version")
-        accounts = [account for place in parts.places(case) for account in place.accounts]
+        accounts = [account for place in at.places(case) for account in place.accounts]
         granted = parts.grants(case, secret, accounts)
         if isinstance(granted, Refusal):
             return granted
-        made += [parts.create(secret), parts.add(secret), *granted, *_renewed(case, secret)]
+        made += [parts.create(secret), parts.add(case, secret), *granted, *_renewed(case, secret)]
         if fact.nearest:
             similar.append(f"; if {fact.nearest} is the one that is meant, change the name {fact.name} instead")
     return _change(made, "".join(similar)) if made else _refused(case, "which secret is missing is not known")
@@ -91,20 +95,20 @@ def valid(case: Case) -> Change | Refusal:
 
 def _with_version(case: Case, otherwise: str) -> Change | Refusal:
     made: list[Operation] = []
-    for fact in parts.bad(case):
+    for fact in at.bad(case):
         if not isinstance(fact, (cloud_facts.SecretVersionState, cloud_facts.SecretPayload)):
             continue
         if fact.version != "latest":
             return _refused(case, f"version {fact.version} of {fact.name} is asked for by name; {otherwise}")
         secret = Named(fact.project, fact.name)
-        made += [parts.add(secret), *_renewed(case, secret)]
+        made += [parts.add(case, secret), *_renewed(case, secret)]
     return _change(made) if made else _refused(case, otherwise)
 
 
 def readable(case: Case) -> Change | Refusal:
     """Grant the role on that secret to the accounts that need it; a revision that failed for it is rolled out anew."""
     made: list[Operation] = []
-    for fact in parts.bad(case):
+    for fact in at.bad(case):
         if not isinstance(fact, cloud_facts.SecretAccess):
             continue
         secret = Named(fact.project, fact.name)
@@ -112,7 +116,7 @@ def readable(case: Case) -> Change | Refusal:
         if isinstance(granted, Refusal):
             return granted
         made += granted
-        for place, container, variable in parts.users(case, secret):
+        for place, container, variable in at.users(case, secret):
             if place.service.not_ready and place.service.sort != "job":
                 made += parts.renew(case, place, container, variable)
     return _change(made) if made else _refused(case, "which account may not read it is not known")
@@ -121,8 +125,8 @@ def readable(case: Case) -> Change | Refusal:
 def current(case: Case) -> Change | Refusal:
     """Roll out a new revision: instances read their secrets when they start."""
     made: list[Operation] = []
-    for fact in parts.bad(case):
-        place = parts.place_of(case, fact)
+    for fact in at.bad(case):
+        place = at.place_of(case, fact)
         if place is None:
             continue
         for container in live.reached(place.service.template):
@@ -138,10 +142,10 @@ def current(case: Case) -> Change | Refusal:
 def variable(case: Case) -> Change | Refusal:
     """Give the service the variable, from the secret; what the secret lacks comes first."""
     made: list[Operation] = []
-    for fact in parts.bad(case):
+    for fact in at.bad(case):
         if not isinstance(fact, cloud_facts.CloudRunEnv):
             continue
-        place = parts.place_of(case, fact)
+        place = at.place_of(case, fact)
         if place is None:
             return _refused(case, f"there is no {fact.service} to give it to: deploy it, or correct its name")
         given = _from_secret(case, place, fact)
@@ -154,10 +158,10 @@ def variable(case: Case) -> Change | Refusal:
 def from_secret(case: Case) -> Change | Refusal:
     """Take the DSN from a secret instead, in one revision: there is none without it."""
     made: list[Operation] = []
-    for fact in parts.bad(case):
+    for fact in at.bad(case):
         if not isinstance(fact, cloud_facts.CloudRunEnv):
             continue
-        place = parts.place_of(case, fact)
+        place = at.place_of(case, fact)
         if place is None:
             return _refused(case, f"which service {fact.service} is, is not known")
         secret = parts.meant(case, place)
@@ -213,8 +217,8 @@ def _from_secret(case: Case, place: Place, fact: cloud_facts.CloudRunEnv) -> lis
 def environment(case: Case) -> Change | Refusal:
     """Set the variable of the environment's name."""
     made: list[Operation] = []
-    for fact in parts.bad(case):
-        place = parts.place_of(case, fact)
+    for fact in at.bad(case):
+        place = at.place_of(case, fact)
         if place is None or not isinstance(fact, cloud_facts.CloudRunEnvironment):
             continue
         for container in live.reached(place.service.template):
@@ -235,10 +239,10 @@ def environment(case: Case) -> Change | Refusal:
 def serving(case: Case) -> Change | Refusal:
     """Let the newest revision serve, if it is ready and has the DSN; roll it out anew where it could not read a secret."""
     made: list[Operation] = []
-    for fact in parts.bad(case):
+    for fact in at.bad(case):
         if not isinstance(fact, cloud_facts.ServingRevision):
             continue
-        place = parts.place_of(case, fact)
+        place = at.place_of(case, fact)
         if place is None:
             return _refused(case, f"which service {fact.service} is, is not known")
         given = _come_up(case, place) if fact.role == "newest" else _moved(case, place)
@@ -300,7 +304,7 @@ def _logs(service: Service) -> tuple[str, ...]:
 
 def drift(case: Case) -> Refusal:
     """Only a deploy settles it: which one."""
-    facts = [fact for fact in parts.bad(case) if isinstance(fact, cloud_facts.DeployDrift)]
+    facts = [fact for fact in at.bad(case) if isinstance(fact, cloud_facts.DeployDrift)]
     commands: list[str] = []
     reasons: list[str] = []
     for fact in facts:

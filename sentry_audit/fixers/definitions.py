@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from msgspec import Struct
 
 from sentry_audit.deployment.makefiles import is_makefile
-from sentry_audit.fixers import python_lists, shell_words, terraforming
+from sentry_audit.fixers import env_files, python_lists, shell_words, terraforming
 from sentry_audit.fixers import yaml_places as places
 from sentry_audit.fixers.spelling import Spelling
 from sentry_audit.fixers.texts import inserted, row_start
@@ -104,6 +104,8 @@ def _command(case: Case, deployment: Deployment, text: str, ask: Ask) -> Placed 
     asked = _asked(case, deployment, context, ask)
     if isinstance(asked, Refusal):
         return asked
+    if asked.sort == "plain" and env_files.files_of(deployment):
+        return env_files.give(case, deployment, asked)
     value = _for_make(asked.entry) if is_makefile(deployment.path) else asked.entry
     found = shell_words.given(command, *SETTING[asked.sort])
     if found:
@@ -144,6 +146,8 @@ def _arguments(case: Case, deployment: Deployment, text: str, step: Any, ask: As
     asked = _asked(case, deployment, raw, ask)
     if isinstance(asked, Refusal):
         return asked
+    if asked.sort == "plain" and env_files.files_of(deployment):
+        return env_files.give(case, deployment, asked)
     listed = items(args)
     for at, item in reversed(list(enumerate(listed))):
         name, mark, _ = text_of(item).partition("=")

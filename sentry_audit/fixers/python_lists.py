@@ -6,6 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from sentry_audit.fixers import env_files
 from sentry_audit.fixers.spelling import Spelling
 from sentry_audit.fixers.texts import indent_at, line_at, row_start
 from sentry_audit.fixing import Refusal
@@ -34,6 +35,8 @@ def give(case: Case, deployment: Deployment, text: str, ask: Ask) -> Placed | Re
     asked = ask(Spelling(case, deployment, text[start:end]))
     if isinstance(asked, Refusal):
         return asked
+    if asked.sort == "plain" and env_files.files_of(deployment):
+        return env_files.give(case, deployment, asked)
     return _placed(deployment.path, text, chosen, asked)
 
 

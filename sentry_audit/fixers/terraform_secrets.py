@@ -12,6 +12,7 @@ from sentry_audit.deployment.environments import is_parameter, rendered
 from sentry_audit.deployment.terraform_syntax import blocks
 from sentry_audit.dsn import names_dsn
 from sentry_audit.facts import Deployment, SecretDeclared
+from sentry_audit.fixers.terraform_lists import listed
 from sentry_audit.fixers.texts import indent_at, row_start
 from sentry_audit.fixing import Refusal
 
@@ -210,41 +211,6 @@ def _awaited(module: Module, service: Block, model: str, name: str) -> Placed:
     start = text.index(f"{MEMBER}.{model}", module.begin(service))
     end = start + len(f"{MEMBER}.{model}")
     return [(service.path, (end, f",\n{indent_at(text, start)}{MEMBER}.{name}"))]
-
-
-def listed(module: Module, several: Block, name: str) -> tuple[str, Placed] | None:
-    """A further name in the list of ``for_each = toset([…])``, or of the local that it names: (its key, what is put)."""
-    attributes = several.attributes
-    if not re.fullmatch(r"each\.(key|value)", attributes["secret_id"].text if "secret_id" in attributes else ""):
-        return None
-    text = attributes["for_each"].text
-    local = re.fullmatch(r"toset\(\s*local\.(\w+)\s*\)|local\.(\w+)", text)
-    begin, end = 0, 0
-    path = several.path
-    if match := re.match(r"toset\(\s*\[", text):
-        begin = module.text(path).index(text, module.begin(several)) + match.end()
-    elif local:
-        wanted = local[1] or local[2]
-        for item in module.blocks():
-            found = (
-                re.search(rf"(?m)^[ \t]*{wanted}\s*=\s*(?:toset\(\s*)?\[", item.source.text)
-                if item.kind == "locals"
-                else None
-            )
-            if found:
-                path, begin = item.path, module.begin(item) + found.end()
-    if not begin:
-        return None
-    whole = module.text(path)
-    end = whole.find("]", begin)
-    names = list(re.finditer(r'"([^"\n]+)"', whole[begin:end]))
-    if not names or "for " in whole[begin:end]:
-        return None
-    key = "SENTRY_DSN" if all(item[1].isupper() for item in names) else name
-    last = begin + names[-1].end()
-    first = begin + names[0].start()
-    broken = "\n" in whole[begin:first]
-    return key, [(path, (last, f',\n{indent_at(whole, last)}"{key}"' if broken else f', "{key}"'))]
 
 
 def _new(module: Module, service: Block, asked: Given) -> tuple[str, Placed]:

@@ -10,7 +10,8 @@ from sentry_audit.deployment.terraform_containers import PATHS
 from sentry_audit.deployment.terraform_syntax import Broken
 from sentry_audit.facts import Deployment, SecretDeclared
 from sentry_audit.fixers.spelling import Spelling
-from sentry_audit.fixers.terraform_secrets import SECRET, Module, behind, like, listed, secret
+from sentry_audit.fixers.terraform_lists import listed
+from sentry_audit.fixers.terraform_secrets import SECRET, Module, behind, like, secret
 from sentry_audit.fixers.texts import indent_at, row_end
 from sentry_audit.fixing import Change, Refusal
 
@@ -51,6 +52,11 @@ def _give(module: Module, deployment: Deployment, ask: Ask) -> Placed | Refusal:
     if isinstance(found, Refusal):
         return found
     reference, placed = found
+    if "for_each" in service.attributes and any(re.search(r"\beach\.", text) for _, (_, text) in placed):
+        return Refusal(
+            reason=f"{service.path}:{service.line} deploys one service for each entry of a list, in places of their own: "
+            "create a secret for each of them first"
+        )
     return [_env(module, service, container, _from_secret(service, asked.name, reference)), *placed]
 
 

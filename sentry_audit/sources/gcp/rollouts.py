@@ -126,8 +126,7 @@ class Rollouts:
             message.template.revision = ""
         hidden = [item.name for item in done.was if item.kind == "hidden"]
         if hidden and not sort.routes:
-            told = f"the value that {hidden[0]} had in {operation.resource} is not kept: undoing leaves it as it is now"
-            return replace(done, note=told)
+            return replace(done, note=_not_kept(operation.resource, hidden[0]))
         return done
 
     # --- taking back -------------------------------------------------------------------------------
@@ -316,6 +315,16 @@ def _copy(message: Any) -> Any:
     copied = type(message)()
     copied.CopyFrom(message)
     return copied
+
+
+def _not_kept(name: str, variable: str) -> str:
+    """Why a job's plain value does not come back, and who can bring it."""
+    _, project, _, region, _, short = name.split("/")
+    return (
+        f"the value that {variable} had in {short} may be secret, so it is not kept, and Cloud Run keeps no revisions of "
+        f"jobs: undoing leaves it as it is now; to bring it back: gcloud run jobs update {short} "
+        f"--update-env-vars={variable}=VALUE --project={project} --region={region}"
+    )
 
 
 def _show(name: str, sort: Sort) -> str:

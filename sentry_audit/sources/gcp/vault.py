@@ -136,7 +136,11 @@ class Vault:
         return None if isinstance(payload, Failure) else bool(payload.data == data)
 
     def disable(self, done: Done) -> str:
-        """Disable the version that this run added; it is never destroyed."""
+        """Disable the version that this run added; it is never destroyed.
+
+        Where ``latest`` could be read before, it stays: ``latest`` is the version that was added last, whatever its
+        state, so whatever asks for it would not start any more (https://cloud.google.com/secret-manager/docs/access-secret-version).
+        """
         if not done.version:
             return f"no version was added to {done.resource}"
         full = f"{done.resource}/versions/{done.version}"
@@ -145,6 +149,9 @@ class Vault:
             if found.code == "NOT_FOUND":
                 return f"{full} is not there any more"
             raise self._session.error(found)
+        if found.state == _ENABLED and self._is_relied_on(done):
+            self._forget(done.resource)
+            return f"{full} stays enabled: {_how_to_go_back(done)}"
         if found.state == _ENABLED:
             self._session.must(
                 "DisableSecretVersion", full, lambda timeout: self._writers.disable_version(full, timeout)
@@ -155,6 +162,19 @@ class Vault:
         if newest is not None and _number(newest) == done.version:
             told += "; it is the newest, and nothing falls back to an older one"
         return told
+
+    def _is_relied_on(self, done: Done) -> bool:
+        """Whether what asks for ``latest`` got a version before, and gets this one now."""
+        newest = self._newest(done.resource)
+        if done.version == 1 or newest is None or _number(newest) != done.version:
+            return False
+        earlier = f"{done.resource}/versions/{done.version - 1}"
+        found = self._session.ask("GetSecretVersion", earlier, lambda timeout: self._writers.version(earlier, timeout))
+        if isinstance(found, Failure):
+            if found.code == "NOT_FOUND":
+                return False
+            raise self._session.error(found)
+        return bool(found.state == _ENABLED)
 
     # --- a member ----------------------------------------------------------------------------------
 
@@ -310,6 +330,18 @@ def _number(version: Any) -> int:
 
 def _id(secret: str) -> str:
     return secret.rpartition("/")[2]
+
+
+def _how_to_go_back(done: Done) -> str:
+    """Why a version stays, and how a person makes the one before it the newest again."""
+    where = f"--project={done.resource.split('/')[1]}"
+    name, earlier = _id(done.resource), done.version - 1
+    return (
+        "latest is the newest version whatever its state, so without it nothing that asks for latest could start. "
+        f"Version {earlier} is still there; to have it in effect: gcloud secrets versions access {earlier} "
+        f"--secret={name} {where} | gcloud secrets versions add {name} {where} --data-file=- && "
+        f"gcloud secrets versions disable {done.version} --secret={name} {where}"
+    )
 
 
 def _binding(policy: Any, member: str) -> Any:
