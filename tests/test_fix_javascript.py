@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sentry_audit.app import Request, check, shipped_checks
-from sentry_audit.fixers import cors, csp, js_hooks, js_privacy, js_public, js_scrubbing, js_targets, js_users
+from sentry_audit.fixers import cors, csp, js_dsns, js_hooks, js_privacy, js_public, js_scrubbing, js_targets, js_users
 from sentry_audit.fixers import js_boundaries as boundaries
 from sentry_audit.fixers import js_guards as dsn_guards
 from sentry_audit.fixers import js_inits as inits
@@ -22,7 +22,7 @@ from tests.fixing_web import answers, cases, fixed
 from tests.trees import write
 
 MODULES = (
-    boundaries, browser_options, bundles, cors, csp, dsn_guards, inits, js_hooks, js_privacy, js_public,
+    boundaries, browser_options, bundles, cors, csp, dsn_guards, inits, js_dsns, js_hooks, js_privacy, js_public,
     js_scrubbing, js_targets, js_users, nextjs, packages,
 )  # fmt: skip
 NEXT = '{"scripts": {"build": "next build"}, "dependencies": {"next": "15.3.0", "react": "19.0.0", "@sentry/nextjs": "^10.20.0"}}'
@@ -503,7 +503,7 @@ MANIFEST = (
 def test_the_sdk_is_added_as_the_neighbours_are(tmp_path: Path) -> None:
     files = {"package.json": MANIFEST, "pnpm-lock.yaml": "lockfileVersion: '9.0'\n"}
     changed = fixed(tmp_path, files, packages.declared, "frontend-sdk-declared", judged_now=OF_INIT)
-    line = '        "@sentry/nextjs": "10.78.0",\n        "next"'
+    line = '        "@sentry/nextjs": "10.75.2",\n        "next"'
     assert changed["package.json"] == MANIFEST.replace('        "next"', line, 1)
     write(tmp_path, files)
     [answer] = answers(tmp_path, packages.declared, "frontend-sdk-declared")
@@ -577,9 +577,9 @@ def test_vite_uploads_its_source_maps(tmp_path: Path) -> None:
     changed = fixed(tmp_path, files, bundles.source_maps, "source-maps")
     assert changed["vite.config.ts"] == ("import { sentryVitePlugin } from '@sentry/vite-plugin';\n" + config).replace(
         "[react()]",
-        "[react(), sentryVitePlugin({\n    sourcemaps: { filesToDeleteAfterUpload: ['build/**/*.map'] },\n  })]",
+        "[\n    react(),\n    sentryVitePlugin({\n      sourcemaps: { filesToDeleteAfterUpload: ['build/**/*.map'] },\n    }),\n  ]",
     ).replace("'build',\n", "'build',\n    sourcemap: 'hidden',\n")
-    assert '"@sentry/vite-plugin": "^5.4.1", "vite"' in changed["package.json"]
+    assert '"@sentry/vite-plugin": "^5.3.0", "vite"' in changed["package.json"]
 
 
 def test_maps_are_no_longer_published(tmp_path: Path) -> None:

@@ -138,15 +138,8 @@ def _vite(analysis: Analysis) -> list[Edit]:
     patch = Patch(parsed(analysis, path))
     config, plugins = _config(patch)
     imports = Imports(patch)
-    call = f"{imports.by_name(_VITE, 'sentryVitePlugin')}({_vite_options(analysis, patch, config)})"
-    children = [child for child in plugins.named_children if child.type != "comment"]
-    if not children:
-        patch.replace(plugins, f"[{call}]")
-    else:
-        last = children[-1]
-        lined = last.start_point[0] != plugins.start_point[0]
-        gap = f"{patch.style.end}{patch.indent_of(last)}" if lined else " "
-        patch.insert(last.end_byte, f",{gap}{call}")
+    function = imports.by_name(_VITE, "sentryVitePlugin")
+    _listed(patch, plugins, function, _vite_options(analysis, patch, config))
     _with_maps(patch, config)
     imports.flush()
     edits = [patch.edit()]
@@ -156,6 +149,26 @@ def _vite(analysis: Analysis) -> list[Edit]:
         text = added(analysis.files.text(manifest.path) or "", section, _VITE, ranged(analysis, PLUGIN))
         edits.append(Edit(manifest.path, text))
     return edits
+
+
+def _listed(patch: Patch, plugins: Any, function: str, rows: list[str]) -> None:
+    """Call the plugin behind the others, each on a row of its own: its options take several."""
+    style = patch.style
+    others = [child for child in plugins.named_children if child.type != "comment"]
+    remarked = len(others) < len(plugins.named_children)
+    single = plugins.start_point[0] == plugins.end_point[0]
+    lined = bool(others) and others[-1].start_point[0] != plugins.start_point[0]
+    lead = patch.indent_of(others[-1]) if lined else patch.indent_of(plugins)
+    own = lead if lined or (others and not single) else lead + style.indent
+    inner = "".join(f"{style.end}{own}{style.indent}{style.written(row)}" for row in rows)
+    call = f"{function}({{{inner}{style.end}{own}}})"
+    if single and not remarked:
+        texts = [*map(text_of, others), call]
+        patch.replace(plugins, f"[{''.join(f'{style.end}{own}{text},' for text in texts)}{style.end}{lead}]")
+        return
+    if not others:
+        raise NotClear(f"the plugins of {patch.source.path} are a comment only", "plugins: [sentryVitePlugin()]")
+    patch.insert(others[-1].end_byte, f",{style.end}{own}{call}" if lined else f", {call}")
 
 
 def _config(patch: Patch) -> tuple[Any, Any]:
@@ -195,15 +208,13 @@ def _built_to(patch: Patch, config: Any) -> str:
     return folder.rstrip("/")
 
 
-def _vite_options(analysis: Analysis, patch: Patch, config: Any) -> str:
+def _vite_options(analysis: Analysis, patch: Patch, config: Any) -> list[str]:
     folder = _built_to(patch, config)
     rows = [f'sourcemaps: {{ filesToDeleteAfterUpload: ["{folder}/**/*.map"] }},']
     typed = patch.source.path.endswith(("ts",))
     if not typed or "@types/node" in analysis.frontend.manifest.dependencies or "process.env" in patch.source.text:
         rows = [*_CREDENTIALS, *rows]
-    style, lead = patch.style, patch.indent_of(pair_of(config, "plugins"))
-    inner = "".join(f"{style.end}{lead}{style.written('  ' + row)}" for row in rows)
-    return f"{{{inner}{style.end}{lead}}}"
+    return rows
 
 
 def _with_maps(patch: Patch, config: Any) -> None:
