@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sentry_audit.fixers import bundles, js_dsns, js_options
 from sentry_audit.fixers import js_boundaries as boundaries
-from sentry_audit.fixers import js_dsns
 from sentry_audit.fixers import js_inits as inits
 from sentry_audit.fixers import js_nextjs as nextjs
 from sentry_audit.fixers import js_packages as packages
@@ -297,6 +297,28 @@ def test_a_dsn_whose_use_is_not_certain_is_left_to_a_person(tmp_path: Path) -> N
     assert "not certain" in answer.reason
 
 
+# --- remarks ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("remark", "left"),
+    [
+        (", //  Capture 100% of the transactions", ","),
+        (", // trace everything", ","),
+        (" /* all */", ""),
+        (", // agreed with ops", ", // agreed with ops"),
+    ],
+)
+def test_a_remark_that_a_rate_makes_untrue_goes(tmp_path: Path, remark: str, left: str) -> None:
+    rate = "  // Set tracesSampleRate to 1.0 to capture 100%\n  tracesSampleRate: RATE"
+    text = INIT.replace("DSN,\n", f"DSN,\n{rate}{remark}\n") + "\n" + TRANSITIONS
+    written = text.replace("RATE", "1.0")
+    files = app(**{"src/instrumentation-client.js": written})
+    changed = fixed(tmp_path, files, js_options.sampling, "sampling-per-environment")
+    new = "Number(process.env.NEXT_PUBLIC_SENTRY_TRACES_SAMPLE_RATE || '0.1')"
+    assert changed["src/instrumentation-client.js"] == text.replace(f"RATE{remark}", f"{new}{left}")
+
+
 # --- what the pipeline is told ------------------------------------------------------------------------
 
 
@@ -310,3 +332,26 @@ def test_the_path_of_a_file_is_no_environment(name: str) -> None:
 def test_the_place_of_an_index_is_no_environment() -> None:
     assert not is_environment_name("PINECONE_ENVIRONMENT")
     assert is_environment_name("SHOP_ENVIRONMENT")
+
+
+@pytest.mark.parametrize(("other", "label"), [("production", "staging"), ("staging", "staging")])
+def test_a_build_is_for_what_its_workflow_deploys(tmp_path: Path, other: str, label: str) -> None:
+    image = "FROM node:22\nWORKDIR /app\nCOPY . .\nARG API\nRUN npm run build\n"
+    workflow = (
+        "on: push\njobs:\n  web:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: actions/checkout@v4\n"
+        "      - run: |\n          docker build --build-arg API=/api -t eu.gcr.io/x/web .\n"
+        "          docker push eu.gcr.io/x/web\n  api:\n    runs-on: ubuntu-latest\n    steps:\n      - run: |\n"
+        f"          gcloud run deploy api --image x --set-env-vars ENVIRONMENT=staging\n"
+        f"          gcloud run deploy jobs --image x --set-env-vars ENVIRONMENT={other}\n"
+    )
+    init = INIT.replace("DSN,\n", "DSN,\n  environment: process.env.NEXT_PUBLIC_SENTRY_ENVIRONMENT,\n")
+    files = app(
+        **{"src/instrumentation-client.js": init, "Dockerfile": image, ".github/workflows/deploy.yml": workflow}
+    )
+    write(tmp_path, files)
+    [answer] = answers(tmp_path, bundles.provide_label, "deploy-environment-declared")
+    if other == label:
+        assert isinstance(answer, Change), answer
+        assert "--build-arg NEXT_PUBLIC_SENTRY_ENVIRONMENT=staging" in (answer.edits[-1].after or "")
+    else:
+        assert isinstance(answer, Refusal), answer

@@ -391,10 +391,10 @@ def next_init(options: str, **more: str) -> dict[str, str]:
 
 
 def test_a_rate_is_read_from_a_variable(tmp_path: Path) -> None:
-    files = next_init("  tracesSampleRate: 1.0, // all of them\n")
+    files = next_init("  tracesSampleRate: 1.0, // tuned with care\n")
     changed = fixed(tmp_path, files, browser_options.sampling, "sampling-per-environment")
     assert (
-        "  tracesSampleRate: Number(process.env.NEXT_PUBLIC_SENTRY_TRACES_SAMPLE_RATE || '0.1'), // all of them\n"
+        "  tracesSampleRate: Number(process.env.NEXT_PUBLIC_SENTRY_TRACES_SAMPLE_RATE || '0.1'), // tuned with care\n"
         in (changed["instrumentation-client.ts"])
     )
 
@@ -656,7 +656,9 @@ TRACES = "  integrations: [Sentry.browserTracingIntegration()],\n  tracesSampleR
          "  tracePropagationTargets: ['localhost', import.meta.env.VITE_API_URL],\n"),
         ("", "'https://api.acme.dev/v1'", "  tracePropagationTargets: ['https://api.acme.dev'],\n"),
         ("  tracePropagationTargets: [],\n", "import.meta.env.VITE_API_URL ?? 'http://localhost:8000'",
-         "  tracePropagationTargets: [import.meta.env.VITE_API_URL || 'http://localhost:8000'],\n"),
+         "  tracePropagationTargets: [import.meta.env.VITE_API_URL],\n"),
+        ("", "import.meta.env.VITE_API_URL ?? 'https://api.acme.dev'",
+         "  tracePropagationTargets: [import.meta.env.VITE_API_URL || 'https://api.acme.dev'],\n"),
     ],
 )  # fmt: skip
 def test_the_api_is_named_among_the_targets(tmp_path: Path, more: str, client: str, left: str) -> None:
