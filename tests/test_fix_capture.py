@@ -631,6 +631,14 @@ def test_a_user_of_unknown_shape_is_left(tmp_path: Path) -> None:
     assert isinstance(offered(tmp_path, "backend-user-context"), Refusal)
 
 
+def test_a_user_that_is_a_text_is_left(tmp_path: Path) -> None:
+    """The name of somebody has no ``id``: reading it would fail each request, whatever others read of their users."""
+    main = USER.replace("user = User()", "user: str = str(token.credentials)").replace(" -> User | None", "")
+    main = main.replace('raise RuntimeError("told")', "raise RuntimeError(str(user.id))")
+    write(tmp_path, tree(main))
+    assert isinstance(offered(tmp_path, "backend-user-context"), Refusal)
+
+
 def test_flask_login_tells_the_id_it_loads(tmp_path: Path) -> None:
     main = """\
         import sentry_sdk

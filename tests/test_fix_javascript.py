@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sentry_audit.app import Request, check, shipped_checks
-from sentry_audit.fixers import cors, csp, js_hooks, js_privacy, js_public, js_scrubbing, js_targets, js_users
+from sentry_audit.fixers import cors, csp, js_dsns, js_hooks, js_privacy, js_public, js_scrubbing, js_targets, js_users
 from sentry_audit.fixers import js_boundaries as boundaries
 from sentry_audit.fixers import js_guards as dsn_guards
 from sentry_audit.fixers import js_inits as inits
@@ -22,7 +22,7 @@ from tests.fixing_web import answers, cases, fixed
 from tests.trees import write
 
 MODULES = (
-    boundaries, browser_options, bundles, cors, csp, dsn_guards, inits, js_hooks, js_privacy, js_public,
+    boundaries, browser_options, bundles, cors, csp, dsn_guards, inits, js_dsns, js_hooks, js_privacy, js_public,
     js_scrubbing, js_targets, js_users, nextjs, packages,
 )  # fmt: skip
 NEXT = '{"scripts": {"build": "next build"}, "dependencies": {"next": "15.3.0", "react": "19.0.0", "@sentry/nextjs": "^10.20.0"}}'
@@ -391,10 +391,10 @@ def next_init(options: str, **more: str) -> dict[str, str]:
 
 
 def test_a_rate_is_read_from_a_variable(tmp_path: Path) -> None:
-    files = next_init("  tracesSampleRate: 1.0, // all of them\n")
+    files = next_init("  tracesSampleRate: 1.0, // tuned with care\n")
     changed = fixed(tmp_path, files, browser_options.sampling, "sampling-per-environment")
     assert (
-        "  tracesSampleRate: Number(process.env.NEXT_PUBLIC_SENTRY_TRACES_SAMPLE_RATE || '0.1'), // all of them\n"
+        "  tracesSampleRate: Number(process.env.NEXT_PUBLIC_SENTRY_TRACES_SAMPLE_RATE || '0.1'), // tuned with care\n"
         in (changed["instrumentation-client.ts"])
     )
 
@@ -503,7 +503,7 @@ MANIFEST = (
 def test_the_sdk_is_added_as_the_neighbours_are(tmp_path: Path) -> None:
     files = {"package.json": MANIFEST, "pnpm-lock.yaml": "lockfileVersion: '9.0'\n"}
     changed = fixed(tmp_path, files, packages.declared, "frontend-sdk-declared", judged_now=OF_INIT)
-    line = '        "@sentry/nextjs": "10.78.0",\n        "next"'
+    line = '        "@sentry/nextjs": "10.75.2",\n        "next"'
     assert changed["package.json"] == MANIFEST.replace('        "next"', line, 1)
     write(tmp_path, files)
     [answer] = answers(tmp_path, packages.declared, "frontend-sdk-declared")
@@ -579,7 +579,7 @@ def test_vite_uploads_its_source_maps(tmp_path: Path) -> None:
         "[react()]",
         "[\n    react(),\n    sentryVitePlugin({\n      sourcemaps: { filesToDeleteAfterUpload: ['build/**/*.map'] },\n    }),\n  ]",
     ).replace("'build',\n", "'build',\n    sourcemap: 'hidden',\n")
-    assert '"@sentry/vite-plugin": "^5.4.1", "vite"' in changed["package.json"]
+    assert '"@sentry/vite-plugin": "^5.3.0", "vite"' in changed["package.json"]
 
 
 def test_maps_are_no_longer_published(tmp_path: Path) -> None:
@@ -676,7 +676,9 @@ TRACES = "  integrations: [Sentry.browserTracingIntegration()],\n  tracesSampleR
          "  tracePropagationTargets: ['localhost', import.meta.env.VITE_API_URL],\n"),
         ("", "'https://api.acme.dev/v1'", "  tracePropagationTargets: ['https://api.acme.dev'],\n"),
         ("  tracePropagationTargets: [],\n", "import.meta.env.VITE_API_URL ?? 'http://localhost:8000'",
-         "  tracePropagationTargets: [import.meta.env.VITE_API_URL || 'http://localhost:8000'],\n"),
+         "  tracePropagationTargets: [import.meta.env.VITE_API_URL],\n"),
+        ("", "import.meta.env.VITE_API_URL ?? 'https://api.acme.dev'",
+         "  tracePropagationTargets: [import.meta.env.VITE_API_URL || 'https://api.acme.dev'],\n"),
     ],
 )  # fmt: skip
 def test_the_api_is_named_among_the_targets(tmp_path: Path, more: str, client: str, left: str) -> None:

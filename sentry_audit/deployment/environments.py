@@ -25,8 +25,11 @@ _HOST = re.compile(r"(?<![\w.-])[\w-]+(?:\.[\w-]+)*\.dev(?=[/:])|\bpkg\.dev\b")
 _MODES = frozenset({"NODE_ENV", "RAILS_ENV", "RACK_ENV", "MIX_ENV", "FLASK_ENV", "BABEL_ENV", "PYTHON_ENV"})
 _NAMING = re.compile(r"(?:^|_)(?:ENV|ENVIRONMENT|STAGE|PROJECT|SERVICE)(?:_|$)", re.IGNORECASE)
 
-#: A variable that holds the name of the environment, or a script's first argument.
-_NAME = r"((?:(?:inputs|env|vars|matrix|github\.event\.inputs)\.)?_?(?:\w+_)?(?:env|environment|stage)(?:_name)?|1)"
+#: A variable that holds the name of the environment, or a script's first argument; ``$GITHUB_ENV`` is a file's path.
+_NAME = (
+    r"((?!(?:github|bash|virtual)_env\b)(?:(?:inputs|env|vars|matrix|github\.event\.inputs)\.)?"
+    r"_?(?:\w+_)?(?:env|environment|stage)(?:_name)?|1)"
+)
 _PARAMETER = re.compile(rf"\$\{{{_NAME}(?::?-[^{{}}]*)?\}}|\${_NAME}(?!\w)", re.IGNORECASE)
 
 #: What tells the environment when the service's own variables do.

@@ -183,6 +183,8 @@ class Imports:
         packages = [node for node in self.statements if not _RELATIVE.match(module_of(node))]
         if not packages:
             return self.statements[0]
+        while len(packages) > 1 and module_of(packages[0]).startswith("node:"):
+            packages = packages[1:]  # Node's own stand in front of all others
         names = [module_of(node).lower() for node in packages]
         if names == sorted(names):
             return next((node for node, name in zip(packages, names, strict=True) if name > module), None)

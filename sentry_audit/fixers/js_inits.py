@@ -6,6 +6,7 @@ import re
 from posixpath import dirname, join
 from typing import TYPE_CHECKING
 
+from sentry_audit.fixers.js_starts import sveltekit, vue
 from sentry_audit.fixers.js_web import (
     NotClear,
     Patch,
@@ -76,20 +77,23 @@ def present(case: Case) -> Change:
     package_of(analysis)
     framework = analysis.frontend.framework
     dead = analysis.inits[0].source.path if analysis.inits else ""
+    also = f"; the init in {dead} never runs, and can go" if dead else ""
     if framework == "nextjs":
         from sentry_audit.fixers.js_nextjs import client
 
         edits = client(analysis)
         if any(edit.path.rpartition("/")[2].startswith("next.config.") for edit in edits[:1]):
             return answered(f"will let withSentryConfig load {dead}", edits, "review")
-    elif framework in {"vite", "cra"}:
+    elif framework == "sveltekit":
+        edits, more = sveltekit(analysis, options_text(analysis))
+        also += more
+    elif framework in {"vite", "cra", "vue"}:
         edits = _entry(analysis)
     else:
         raise NotClear(
             f"where a {framework} front end starts the SDK is not written by itself",
             f"https://docs.sentry.io/platforms/javascript/guides/{framework}/",
         )
-    also = f"; the init in {dead} never runs, and can go" if dead else ""
     return answered(f"will initialise the SDK in {edits[0].path}{also}", edits)
 
 
@@ -101,6 +105,8 @@ def _entry(analysis: Analysis) -> list[Edit]:
     if len(entries) != 1:
         raise NotClear("which module browsers load first was not found")
     entry = entries[0]
+    if package_of(analysis) == "@sentry/vue" and (edit := vue(analysis, entry, options_text(analysis))) is not None:
+        return [edit]
     style = project_style(analysis, entry)
     path = join(dirname(entry), f"instrument.{'ts' if is_typed(analysis) else 'js'}")
     if path in analysis.files.paths:

@@ -33,6 +33,7 @@ from sentry_audit.javascript.syntax import string_of, text_of, walk
 if TYPE_CHECKING:
     from sentry_audit.fixing import Case, Change
     from sentry_audit.javascript.analysis import Analysis
+    from sentry_audit.javascript.syntax import Source
 
 _SDK = "@sentry/nextjs"
 _REQUEST = "export const onRequestError = Sentry.captureRequestError;"
@@ -178,13 +179,13 @@ def moved(case: Case) -> Change:
     paths = list(dict.fromkeys(item.source.path for item in inits))
     if len(paths) != 1:
         raise NotClear("which sentry.client.config is meant is not clear")
-    if (taken := _existing(analysis, "instrumentation-client")) is not None:
-        raise NotClear(f"{taken} is there already: put the init of {paths[0]} into it")
+    taken = _existing(analysis, "instrumentation-client")
     if users := analysis.loading.importers(paths[0]):
         raise NotClear(f"{users[0]} imports {paths[0]}")
     source = parsed(analysis, paths[0])
-    folder = folder_of_sources(analysis)
-    target = join(folder, f"instrumentation-client{splitext(paths[0])[1]}")
+    target = taken or join(folder_of_sources(analysis), f"instrumentation-client{splitext(paths[0])[1]}")
+    folder = dirname(target)
+    rest = _rest(analysis, taken, source) if taken is not None else ""
     patch = Patch(source)
     for node in walk(source.root):
         value = string_of(node) if node.type == "string" else None
@@ -194,14 +195,32 @@ def moved(case: Case) -> Change:
             if there != value:
                 patch.replace(node, text_of(node)[0] + there + text_of(node)[-1])
     imports = Imports(patch)
-    if "onRouterTransitionStart" not in source.text and not _older(analysis, (9, 12)):
+    if "onRouterTransitionStart" not in source.text + rest and not _older(analysis, (9, 12)):
         value = imports.of(_SDK, "captureRouterTransitionStart")
-        gap = "" if source.text.endswith("\n") else patch.style.end
-        semicolon, end = patch.style.semicolon, patch.style.end
-        patch.insert(len(patch.bytes), f"{gap}{end}export const onRouterTransitionStart = {value}{semicolon}{end}")
+        rest += f"export const onRouterTransitionStart = {value}{patch.style.semicolon}"
+    if rest:
+        gap, end = "" if source.text.endswith("\n") else patch.style.end, patch.style.end
+        patch.insert(len(patch.bytes), f"{gap}{end}{rest}{end}")
     imports.flush()
     edits = [Edit(target, patch.edit().after), Edit(paths[0], None)]
-    return answered(f"will move {paths[0]} to {target}, which Turbopack loads", edits)
+    verb = "move" if taken is None else "put the init of"
+    return answered(
+        f"will {verb} {paths[0]} {'to' if taken is None else 'into'} {target}, which Turbopack loads", edits
+    )
+
+
+def _rest(analysis: Analysis, taken: str, source: Source) -> str:
+    """What ``instrumentation-client`` has but imports that ``source`` has too. Raises NotClear where it is more."""
+    refused = NotClear(f"{taken} is there already: put the init of {source.path} into it")
+    there = parsed(analysis, taken)
+    if splitext(taken)[1] != splitext(source.path)[1] or any(item.source.path == taken for item in analysis.inits):
+        raise refused
+    if any(source.imports.get(name) != known for name, known in there.imports.items()):
+        raise refused
+    if (there.constants.keys() | there.functions.keys()) & (source.constants.keys() | source.functions.keys()):
+        raise refused
+    last = max((node.end_byte for node in there.root.named_children if node.type == "import_statement"), default=0)
+    return there.text.encode()[last:].decode().strip()
 
 
 def _is_import(node: object) -> bool:

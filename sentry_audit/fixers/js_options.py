@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from sentry_audit.javascript.analysis import Analysis
     from sentry_audit.javascript.inits import Init
 
+#: What a remark says of a rate that is a number of its own.
+_HOW_MUCH = re.compile(r"\d\s*%|\b(all|every|everything|each|always|none|off|full)\b", re.IGNORECASE)
 _NUMBER = re.compile(r"-?\d*\.?\d+")
 _LABELS = re.compile(r"^(SENTRY_ENVIRONMENT|SENTRY_ENV|APP_ENV|APP_ENVIRONMENT|ENVIRONMENT|ENV|DEPLOY_ENV|STAGE)$")
 _RELEASES = re.compile(
@@ -59,10 +61,24 @@ def sampling(case: Case) -> Change:
         value = float(text_of(node))
         usual = patch.quoted(text_of(node) if 0 < value < 1 else "0.1", item.call)
         patch.replace(node, f"Number({reads(analysis, RATE)} || {usual})")
+        _unremarked(patch, node)
     where = ", ".join(patches)
     variable = reads(analysis, RATE).rpartition(".")[2]
     summary = f"will read the rate of traces in {where} from {variable}, which the build may set"
     return answered(summary, [patch.edit() for patch in patches.values()])
+
+
+def _unremarked(patch: Patch, node: Any) -> None:
+    """Take out the remark beside a rate that says how much it takes: it would no longer be true."""
+    following = node.parent
+    for _ in range(3):
+        following = following.next_sibling if following is not None else None
+        if following is None or following.start_point[0] != node.end_point[0]:
+            return
+        if following.type == "comment":
+            if _HOW_MUCH.search(text_of(following)):
+                patch.cut(following.prev_sibling.end_byte, following.end_byte)
+            return
 
 
 def _number(item: Init, option: str) -> Any:

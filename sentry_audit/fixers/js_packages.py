@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from sentry_audit.fixing import Case, Change
     from sentry_audit.javascript.analysis import Analysis
 
-#: The versions that are written where the project has none: of 11, what is sent unless it is switched off is more.
-SDK, PLUGIN = "10.78.0", "5.4.1"
+#: The versions that are written where the project has none, which npm has of every framework's SDK: of 11, what is sent
+#: unless it is switched off is more.
+SDK, PLUGIN = "10.75.2", "5.3.0"
+#: The first version of Next.js that this SDK is for (its peerDependencies).
+_NEXT = (13, 2)
 #: The package manager that each lock file is of, and how it is told to refresh it.
 _LOCKS = {
     "pnpm-lock.yaml": "pnpm install", "yarn.lock": "yarn install", "bun.lock": "bun install", "bun.lockb": "bun install",
@@ -61,8 +64,8 @@ def declared(case: Case) -> Change:
         after = _moved(text, mine)
         summary = f"will move {mine} to the dependencies of {path}, which the image installs{refreshed(analysis)}"
         return answered(summary, [Edit(path, after)])
-    major = analysis.major("next") if frontend.framework == "nextjs" else None
-    if major is not None and major < 14:
+    older = re.match(r"(\d+)(?:\.(\d+))?", analysis.version("next")) if frontend.framework == "nextjs" else None
+    if older is not None and (int(older[1]), int(older[2] or 99)) < _NEXT:
         raise NotClear(
             f"Next.js {analysis.version('next')} needs an older SDK than is written by itself: see its requirements"
         )

@@ -93,6 +93,10 @@ def page(analysis: Analysis, path: str) -> Edit:
 
 def _component(source: Source) -> Any:
     node = source.default
+    while node is not None and node.type == "call_expression":
+        called = text_of(node.child_by_field_name("function")).rpartition(".")[2]
+        given = node.child_by_field_name("arguments").named_children
+        node = given[0] if called in {"memo", "observer"} and given else None
     if node is not None and node.type == "identifier":
         node = source.functions.get(text_of(node))
     return node if node is not None and node.type in FUNCTIONS else None

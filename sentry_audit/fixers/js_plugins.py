@@ -30,8 +30,6 @@ from sentry_audit.fixing import Edit
 from sentry_audit.javascript.syntax import FUNCTIONS, line_of, text_of, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from sentry_audit.fixing import Case, Change
     from sentry_audit.javascript.analysis import Analysis
 
@@ -140,8 +138,8 @@ def _vite(analysis: Analysis) -> list[Edit]:
     patch = Patch(parsed(analysis, path))
     config, plugins = _config(patch)
     imports = Imports(patch)
-    name = imports.by_name(_VITE, "sentryVitePlugin")
-    _plug(patch, plugins, lambda lead: f"{name}({_vite_options(analysis, patch, config, lead)})")
+    function = imports.by_name(_VITE, "sentryVitePlugin")
+    _listed(patch, plugins, function, _vite_options(analysis, patch, config))
     _with_maps(patch, config)
     imports.flush()
     edits = [patch.edit()]
@@ -153,23 +151,24 @@ def _vite(analysis: Analysis) -> list[Edit]:
     return edits
 
 
-def _plug(patch: Patch, plugins: Any, call: Callable[[str], str]) -> None:
-    """Add a call, which has several lines and is indented as it is told, to the list of plugins."""
-    end, lead = patch.style.end, patch.indent_of(plugins)
-    children = list(plugins.named_children)
-    if not children:
-        patch.replace(plugins, f"[{call(lead)}]")
+def _listed(patch: Patch, plugins: Any, function: str, rows: list[str]) -> None:
+    """Call the plugin behind the others, each on a row of its own: its options take several."""
+    style = patch.style
+    others = [child for child in plugins.named_children if child.type != "comment"]
+    remarked = len(others) < len(plugins.named_children)
+    single = plugins.start_point[0] == plugins.end_point[0]
+    lined = bool(others) and others[-1].start_point[0] != plugins.start_point[0]
+    lead = patch.indent_of(others[-1]) if lined else patch.indent_of(plugins)
+    own = lead if lined or (others and not single) else lead + style.indent
+    inner = "".join(f"{style.end}{own}{style.indent}{style.written(row)}" for row in rows)
+    call = f"{function}({{{inner}{style.end}{own}}})"
+    if single and not remarked:
+        texts = [*map(text_of, others), call]
+        patch.replace(plugins, f"[{''.join(f'{style.end}{own}{text},' for text in texts)}{style.end}{lead}]")
         return
-    last = next(child for child in reversed(children) if child.type != "comment")
-    if last.start_point[0] != plugins.start_point[0]:
-        inner = patch.indent_of(last)
-        patch.insert(last.end_byte, f",{end}{inner}{call(inner)}")
-    elif plugins.start_point[0] != plugins.end_point[0] or last is not children[-1]:
-        patch.insert(last.end_byte, f", {call(lead)}")
-    else:
-        inner = lead + patch.style.indent
-        rows = [*(text_of(child) for child in children), call(inner)]
-        patch.replace(plugins, "".join(["[", *(f"{end}{inner}{row}," for row in rows), f"{end}{lead}]"]))
+    if not others:
+        raise NotClear(f"the plugins of {patch.source.path} are a comment only", "plugins: [sentryVitePlugin()]")
+    patch.insert(others[-1].end_byte, f",{style.end}{own}{call}" if lined else f", {call}")
 
 
 def _config(patch: Patch) -> tuple[Any, Any]:
@@ -209,15 +208,13 @@ def _built_to(patch: Patch, config: Any) -> str:
     return folder.rstrip("/")
 
 
-def _vite_options(analysis: Analysis, patch: Patch, config: Any, lead: str) -> str:
+def _vite_options(analysis: Analysis, patch: Patch, config: Any) -> list[str]:
     folder = _built_to(patch, config)
     rows = [f'sourcemaps: {{ filesToDeleteAfterUpload: ["{folder}/**/*.map"] }},']
     typed = patch.source.path.endswith(("ts",))
     if not typed or "@types/node" in analysis.frontend.manifest.dependencies or "process.env" in patch.source.text:
         rows = [*_CREDENTIALS, *rows]
-    style = patch.style
-    inner = "".join(f"{style.end}{lead}{style.written('  ' + row)}" for row in rows)
-    return f"{{{inner}{style.end}{lead}}}"
+    return rows
 
 
 def _with_maps(patch: Patch, config: Any) -> None:

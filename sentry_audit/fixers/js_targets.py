@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from sentry_audit.javascript.origins import Base
 
 _CORS = ("CORSMiddleware", "flask_cors", "corsheaders", "CORS_ALLOW")
+_LOCAL = re.compile(r"https?://(localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\]|host\.docker\.internal)\b")
 _OPEN = re.compile(r"sentry-trace|allow_headers\s*=\s*[\[(]\s*[\"']\*|allow_headers\s*=\s*[\"']\*")
 
 
@@ -110,6 +111,7 @@ def _target(analysis: Analysis, fact: TracePropagation, item: Init) -> str:
         )
     style = Patch(item.source).style
     urls = [part.text for part in base.parts if part.kind == "literal" and re.match(r"https?://[^/]", part.text)]
+    urls = [url for url in urls if not _LOCAL.match(url)]
     if base.variable:
         return _variable(base, urls, item, style.quote)
     if len(urls) == 1:

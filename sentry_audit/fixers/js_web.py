@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _INDENT = re.compile(r"^(\t+| +)(?=\S)", re.MULTILINE)
 _ENDS = re.compile(r"[\w)\]'\"`](;?)[ \t]*\r?$", re.MULTILINE)
+_IMPORTS = re.compile(r"""^(?:import\b|export\b[^\n]*\bfrom\b|\} from\b)[^\n]*["'](;?)[ \t]*\r?$""", re.MULTILINE)
 _FROM = re.compile(r"""(?:from|import|require\()\s*(["'])""")
 _ENOUGH = 40
 
@@ -69,11 +70,13 @@ class Style(Struct, frozen=True):
         whole = "\n".join(texts)
         quotes = Counter(_FROM.findall(whole)) or Counter(re.findall(r"""["']""", whole))
         rows = Counter(match[1] for match in _ENDS.finditer(whole))
+        imports = Counter(match[1] for match in _IMPORTS.finditer(whole))
+        bare = imports[""] > imports[";"] if imports else rows[""] > 1 and rows[""] > rows[";"] * 99
         rungs = Counter(match[1] for match in _INDENT.finditer(whole))
         ends = sum("\r\n" in text for text in texts) * 2 > len(texts)
         return cls(
             quote="'" if quotes["'"] > quotes['"'] else '"',
-            semicolon="" if rows[""] > 1 and rows[""] > rows[";"] * (8 if "import" in whole else 99) else ";",
+            semicolon="" if bare else ";",
             indent=_unit(rungs),
             end="\r\n" if ends else "\n",
         )
@@ -223,7 +226,7 @@ def reads(analysis: Analysis, name: str) -> str:
     framework = analysis.frontend.framework
     if framework in {"nextjs", "cra", "gatsby", "vue"}:
         return f"process.env.{PREFIXES[framework][0]}{name}"
-    if framework in {"vite", "remix"}:
+    if framework in {"vite", "remix", "sveltekit"}:
         known = next((item for item in analysis.variables.values() if item.evidence is not None), None)
         if known is not None and known.evidence is not None and "process.env" in known.evidence.saw:
             raise NotClear(
@@ -231,7 +234,7 @@ def reads(analysis: Analysis, name: str) -> str:
             )
         given = re.search(r"envPrefix\s*:\s*(\[[^\]]*\]|[\"'][^\"']*[\"'])", analysis.config("vite.config"))
         prefixes = re.findall(r"[\"']([A-Z_]+)[\"']", given[1]) if given else []
-        usual = PREFIXES[framework][0]
+        usual = PREFIXES[framework][-1]  # SvelteKit's own is for $env, which fails where a variable is not set
         return f"import.meta.env.{usual if usual in prefixes or not prefixes else prefixes[0]}{name}"
     raise NotClear(f"how a {framework} front end reads a variable of its build is not known well enough to write it")
 

@@ -77,10 +77,24 @@ def _dependency(case: Case, module: Module, function: FunctionNode) -> Change | 
         return Refusal(reason=f"{function.name} does not return one user by name", commands=_PASTE)
     value = named[0].value
     assert isinstance(value, ast.Name)
+    if _is_text(function, value.id):
+        return Refusal(
+            reason=f"{function.name} returns a text: whether {value.id} is an id was not followed", commands=_PASTE
+        )
     expression = _id_of(case, module, function, value.id)
     if not expression:
         return Refusal(reason=f"what the id of {value.id} is called was not followed", commands=_PASTE)
     return _set(case, module, function, named[0], expression)
+
+
+def _is_text(function: FunctionNode, name: str) -> bool:
+    """Whether the returned value has no fields: a user's name or address, which is no id that may be sent."""
+    given = [function.returns] + [
+        item.annotation
+        for item in ast.walk(function)
+        if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name) and item.target.id == name
+    ]
+    return any(item is not None and re.fullmatch(r"(str|int|UUID)( \| None)?", ast.unparse(item)) for item in given)
 
 
 def _id_of(case: Case, module: Module, function: FunctionNode, name: str) -> str:

@@ -76,9 +76,16 @@ class Spelling(Struct, frozen=True):
                 continue
             if canonical(rendered(item.value, self.case.environment)) == wanted and (value := _value(self.raw, item)):
                 return value
+        if not self.deployment.environment and not self.parameter and self._neighbours() == {wanted}:
+            return self.case.environment
         if self.shared or not self.deployment.environment:
             return self.parameter
         return self.case.environment
+
+    def _neighbours(self) -> set[str]:
+        """The environments that the same file deploys to, where it says so: what it builds is for them."""
+        found = (item for item in self.case.scanned if isinstance(item, Deployment) and item.environment)
+        return {canonical(item.environment) for item in found if item.path == self.deployment.path}
 
     def secret(self, names: Sequence[str]) -> str:
         """The name of the DSN's secret, as this definition has to write it; ``names`` are the variables that read it.

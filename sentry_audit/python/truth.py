@@ -30,7 +30,10 @@ class _Sentinel:
 
 SET: Final = _Sentinel("set")
 UNKNOWN: Final = _Sentinel("unknown")
-_ENVIRONMENT = re.compile(r"^(?:[A-Z]+_)*(?:ENV|ENVIRONMENT|STAGE|DEPLOYMENT|ENV_NAME|ENVIRONMENT_NAME)$")
+#: ``GITHUB_ENV`` and its like are paths, Pinecone's environment is where its index stands.
+_ENVIRONMENT = re.compile(
+    r"^(?!(?:GITHUB|BASH|VIRTUAL)_ENV$|PINECONE_)(?:[A-Z]+_)*(?:ENV|ENVIRONMENT|STAGE|DEPLOYMENT|ENV_NAME|ENVIRONMENT_NAME)$"
+)
 _SYNONYMS = (
     {"production", "prod", "prd", "live"},
     {"staging", "stage", "stg", "preprod"},
