@@ -12,6 +12,7 @@ from sentry_audit.deployment.workflows import is_workflow
 from sentry_audit.facts import Component, DeployedEnvironment, Deployment, FrontendVariable, Image
 from sentry_audit.fixers import shell_words
 from sentry_audit.fixers import yaml_places as places
+from sentry_audit.fixers.buildpacks import pass_to_source
 from sentry_audit.fixers.definitions import command_of, edits
 from sentry_audit.fixers.images import takes
 from sentry_audit.fixers.spelling import Spelling
@@ -82,7 +83,11 @@ def _passed(case: Case, name: str, value: Value, dockerfiles: Sequence[str]) -> 
     wanted = wanted or [item for item in found if item.resource == "bundle" and not dockerfiles]
     if not wanted:
         source = next((item for item in _deployed(case) if item.source), None)
-        if source is not None and dockerfiles:
+        if source is not None and not dockerfiles and not _dockerfile(case, source):
+            kind = WORKFLOW if is_workflow(source.path) else CLOUDBUILD if is_cloudbuild(source.path) else SCRIPT
+            mine = [item for item in _deployed(case) if item.source and not item.image]
+            return pass_to_source(case, mine, name, value, kind)
+        if source is not None:
             place = source.evidence[0] if source.evidence else source.path
             return Refusal(
                 reason=f"{place} deploys from source, and Cloud Run passes no build arguments to a Dockerfile: "
@@ -104,6 +109,11 @@ def _passed(case: Case, name: str, value: Value, dockerfiles: Sequence[str]) -> 
             return more
         placed += more
     return placed
+
+
+def _dockerfile(case: Case, item: Deployment) -> bool:
+    """Whether the folder that is deployed from source has a Dockerfile: then no buildpack builds it."""
+    return normpath(join(item.source or ".", "Dockerfile")) in case.files.paths
 
 
 def _deployed(case: Case) -> list[Deployment]:
