@@ -10,14 +10,13 @@ from msgspec import Struct
 from sentry_audit.python.dsn_guards import Condition
 from sentry_audit.python.module import FunctionNode
 from sentry_audit.python.results import Frame, Known, Result
-from sentry_audit.python.values import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sentry_audit.python.evaluation import Evaluator
     from sentry_audit.python.module import Module
-    from sentry_audit.python.values import Resolver
+    from sentry_audit.python.values import Resolver, Scope
 
 
 class Unclear(Exception):  # noqa: N818 - leaves an edit from any depth, with why it is left to a person
