@@ -78,9 +78,7 @@ def provide(case: Case, name: str, value: Value, what: str) -> Change | Refusal:
 
 def _passed(case: Case, name: str, value: Value, dockerfiles: Sequence[str]) -> Placed | Refusal:
     """What has to be put where for the build to be given the variable."""
-    found = builds(case)
-    wanted = [item for item in found if item.resource == "image" and _of(item, dockerfiles) and _ships(case, item)]
-    wanted = wanted or [item for item in found if item.resource == "bundle" and not dockerfiles]
+    wanted = shipped(case, dockerfiles)
     if not wanted:
         source = next((item for item in _deployed(case) if item.source), None)
         if source is not None and not dockerfiles and not _dockerfile(case, source):
@@ -109,6 +107,13 @@ def _passed(case: Case, name: str, value: Value, dockerfiles: Sequence[str]) -> 
             return more
         placed += more
     return placed
+
+
+def shipped(case: Case, dockerfiles: Sequence[str]) -> list[Deployment]:
+    """The builds of the images that leave where they are built; those of bundles where there is no Dockerfile."""
+    found = builds(case)
+    wanted = [item for item in found if item.resource == "image" and _of(item, dockerfiles) and _ships(case, item)]
+    return wanted or [item for item in found if item.resource == "bundle" and not dockerfiles]
 
 
 def _dockerfile(case: Case, item: Deployment) -> bool:
@@ -146,7 +151,7 @@ def pass_to(case: Case, item: Deployment, name: str, value: Value) -> Placed | R
     if (step := places.mapping_at(item.path, text, item.line, "args")) and not is_workflow(item.path):
         return _arguments(case, item, text, step, name, value)
     if item.resource == "bundle":
-        return _bundle_step(case, item, text, name, value)
+        return step_variable(case, item, text, name, value)
     kind = CLOUDBUILD if not (is_workflow(item.path) or "/actions/" in f"/{item.path}" or "runs:" in text) else WORKFLOW
     return _docker(case, item, text, name, value, kind)
 
@@ -267,7 +272,7 @@ def _substitution(item: Deployment, text: str, name: str) -> Placed:
     return [(item.path, (len(text), f'{"" if text.endswith(chr(10)) else chr(10)}\nsubstitutions:\n  {name}: ""\n'))]
 
 
-def _bundle_step(case: Case, item: Deployment, text: str, name: str, value: Value) -> Placed | Refusal:
+def step_variable(case: Case, item: Deployment, text: str, name: str, value: Value) -> Placed | Refusal:
     """The ``env`` of the step of a workflow that builds."""
     begin = row_start(text, item.line or 1)
     step = None
