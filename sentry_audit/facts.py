@@ -586,10 +586,14 @@ class Release(Fact, frozen=True, kw_only=True):
 
 
 class SharedRelease(Fact, frozen=True, kw_only=True):
-    """Whether a front end and a back end of one repository make their releases from the same thing."""
+    """Whether a front end and a back end of one repository make their releases from the same thing.
+
+    ``source`` is what the front end's are made from, ``other`` what the back end's are, where that is something else.
+    """
 
     agrees: bool = True
     source: str = ""
+    other: str = ""
     problem: str = ""
 
 

@@ -48,7 +48,7 @@ def set_release(case: Case) -> Change | Refusal:
         return _in_image(case, name, targets)
 
     def ask(spelling: Spelling) -> Given | Refusal:
-        told = commit(spelling, _kind(spelling.deployment.path, case))
+        told = commit(spelling, kind_of(spelling.deployment.path, case))
         return told if isinstance(told, Refusal) else Given(name, told, "plain")
 
     placed = given_to(case, targets, ask)
@@ -58,7 +58,8 @@ def set_release(case: Case) -> Change | Refusal:
     return Change(summary=f"will set {name} to the commit in {paths}", safety="safe", edits=edits(case, placed))
 
 
-def _kind(path: str, case: Case) -> str:
+def kind_of(path: str, case: Case) -> str:
+    """How a file that builds or deploys is written: script, workflow, or cloudbuild."""
     if is_workflow(path):
         return WORKFLOW
     if path.endswith((".yaml", ".yml")):
