@@ -61,6 +61,19 @@ def test_the_image_and_what_builds_it_give_the_new_name_what_the_old_one_had(tmp
     assert provided(tmp_path, written) == [Status.PASS]
 
 
+def test_the_older_configuration_of_the_browser_is_no_servers(tmp_path: Path) -> None:
+    code = "import * as Sentry from '@sentry/nextjs';\nSentry.init({ dsn: process.env.SENTRY_DSN });\n"
+    files = {
+        "package.json": '{"scripts": {"build": "next build"}, "dependencies": {"next": "14.2.3", "@sentry/nextjs": "^8"}}',
+        "next.config.js": "const { withSentryConfig } = require('@sentry/nextjs');\n"
+        "module.exports = withSentryConfig({}, { org: 'acme', project: 'web' });\n",
+        "sentry.client.config.ts": code,
+        "sentry.edge.config.ts": code,
+    }
+    written = edited(planned(tmp_path, files))
+    assert written == {"sentry.client.config.ts": code.replace("SENTRY_DSN", "NEXT_PUBLIC_SENTRY_DSN")}
+
+
 @pytest.mark.parametrize("quoted", [True, False])
 def test_a_script_gives_the_build_argument_its_new_name(tmp_path: Path, quoted: bool) -> None:
     pair = '"SENTRY_DSN=$SENTRY_DSN"' if quoted else "SENTRY_DSN=$SENTRY_DSN"

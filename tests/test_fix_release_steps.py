@@ -64,6 +64,24 @@ def test_the_summary_says_what_has_to_be_made_first(tmp_path: Path) -> None:
     assert summary.endswith("until then the step is skipped")
 
 
+def test_the_step_stands_apart_where_all_steps_do(tmp_path: Path) -> None:
+    workflow = CHECKOUT.replace("      - name: Deploy", "\n      - name: Deploy")
+    assert (changed(tmp_path, workflow).edits[0].after or "").endswith(f"# live\n\n{STEP}")
+
+
+def test_the_step_goes_where_the_image_is_deployed_that_another_step_builds(tmp_path: Path) -> None:
+    workflow = CHECKOUT.replace("deploy api --source .", "deploy api --image eu.gcr.io/acme/api").replace(
+        "      - name: Deploy",
+        "      - name: Build\n        run: docker build -t eu.gcr.io/acme/api . && docker push eu.gcr.io/acme/api\n"
+        "      - name: Deploy",
+    )
+    write(
+        tmp_path,
+        {"Dockerfile": "FROM python:3.12\nCOPY . .\nRUN pip install -r requirements.txt\nCMD uvicorn main:app\n"},
+    )
+    assert (changed(tmp_path, workflow).edits[0].after or "").endswith(STEP)
+
+
 def test_a_history_that_is_asked_for_stays_as_it_is(tmp_path: Path) -> None:
     workflow = CHECKOUT.replace("@v4\n", "@v4\n        with:\n          fetch-depth: 20\n")
     assert changed(tmp_path, workflow).edits[0].after == workflow + STEP

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sentry_audit.fixing import Case, Change
 
 _SERVER = re.compile(
-    r"(^|/)(sentry\.(edge|server)\.config|instrumentation|middleware|proxy)\.\w+$|\.config\.\w+$|(^|/)(server|api)/"
+    r"(^|/)(sentry\.(edge|server)\.config|instrumentation|middleware|proxy)\.\w+$|(?<!sentry\.client)\.config\.\w+$|(^|/)(server|api)/"
 )
 #: Code of a server that may stand in the same folder, with the same dotenv files.
 _OTHERS = (".py", ".go", ".rb", ".java", ".kt", ".php", ".cs", ".rs")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from sentry_audit.deployment.environments import speaks_of
 from sentry_audit.deployment.workflows import is_workflow
-from sentry_audit.facts import Deployment, Release, ReleaseInCi
+from sentry_audit.facts import BUILDS, Deployment, Release, ReleaseInCi
 from sentry_audit.fixers import yaml_places as places
 from sentry_audit.fixers.spelling import Spelling
-from sentry_audit.fixers.texts import inserted, row_start
+from sentry_audit.fixers.texts import inserted, row_at, row_start
 from sentry_audit.fixing import Change, Edit, Refusal
 from sentry_audit.scanners.nodes import children, items, line_of, text_of
 
@@ -43,16 +44,38 @@ def record(case: Case) -> Change | Refusal:
             reason=f"events carry a release that is made from {made_from}: tell Sentry of that one, by the same name",
             commands=_PASTE,
         )
-    for place in fact.evidence:
-        path = place.path or ""
+    for path, line in _deploys(case, fact):
         text = case.files.text(path) or ""
-        if not is_workflow(path) or place.line is None or place.saw.startswith("builds"):
-            continue
-        steps = _steps(path, text, place.line)
+        steps = _steps(path, text, line)
         if steps is None or places.last_leaf(items(steps)[-1]) is None:
             continue
-        return _added(case, path, text, place.line, steps, _VERSIONS[made_from])
+        return _added(case, path, text, line, steps, _VERSIONS[made_from])
     return Refusal(reason="which step deploys was not found in a workflow", commands=_PASTE)
+
+
+def _deploys(case: Case, fact: ReleaseInCi) -> list[tuple[str, int]]:
+    """Where workflows deploy: the places of the finding, else what else stands in the workflows that build the image."""
+    named = [(place.path or "", place.line or 0) for place in fact.evidence if not place.saw.startswith("builds")]
+    built = {place.path for place in fact.evidence}
+    beside = [
+        (item.path, item.line)
+        for item in case.scanned
+        if isinstance(item, Deployment)
+        and item.path in built
+        and item.line is not None
+        and item.resource not in BUILDS
+        and speaks_of(item.environment, case.environment)
+    ]
+    mine = [item for item in beside if _names(case, *item)]
+    return [(path, line) for path, line in dict.fromkeys([*named, *mine, *beside]) if is_workflow(path) and line]
+
+
+def _names(case: Case, path: str, line: int) -> bool:
+    """Whether the job around a step names the component."""
+    text = case.files.text(path) or ""
+    steps = _steps(path, text, line)
+    word = rf"(?<![A-Za-z]){re.escape(case.component.name)}(?![A-Za-z])"
+    return steps is not None and bool(re.search(word, text[steps.start_mark.index : steps.end_mark.index]))
 
 
 def _added(case: Case, path: str, text: str, line: int, steps: Any, version: str) -> Change:
@@ -73,7 +96,10 @@ def _added(case: Case, path: str, text: str, line: int, steps: Any, version: str
         f"  release: {version}",
         *(["  set_commits: skip"] if checkout is None else []),
     ]
-    spots = [places.listed(text, steps, rows), *_history(text, checkout)]
+    at, body = places.listed(text, steps, rows)
+    last = items(steps)[-1].start_mark.line
+    apart = len(items(steps)) > 1 and not row_at(text, row_start(text, last)).strip()
+    spots = [(at, f"\n{body}" if apart else body), *_history(text, checkout)]
     summary = f"will tell Sentry of each release in {path}"
     if missing:
         kinds = {name: "secret" if "TOKEN" in name else "variable" for name in missing}
