@@ -143,12 +143,26 @@ def test_a_script_hands_over_the_token_that_it_is_run_with(tmp_path: Path) -> No
     assert text.startswith("docker build --secret id=SENTRY_AUTH_TOKEN,env=SENTRY_AUTH_TOKEN -t")
 
 
-def test_the_project_comes_with_the_token_where_the_plugin_reads_it(tmp_path: Path) -> None:
-    config = WEB["web/next.config.ts"].replace("project: 'web'", "project: process.env.SENTRY_PROJECT")
+def test_project_and_organisation_come_with_the_token_where_the_plugin_reads_them(tmp_path: Path) -> None:
+    config = WEB["web/next.config.ts"].replace(
+        "org: 'acme', project: 'web'", "org: process.env.SENTRY_ORG, project: process.env.SENTRY_PROJECT"
+    )
     written = fixed(tmp_path, WEB | {"web/next.config.ts": config, "web/Dockerfile": HEAD + TAIL, WORKFLOW: PUSH})
-    assert "ARG SENTRY_PROJECT\nENV SENTRY_PROJECT=$SENTRY_PROJECT\n" in written["web/Dockerfile"]
-    assert "        build-args: |\n          SENTRY_PROJECT=${{ vars.SENTRY_PROJECT }}\n" in written[WORKFLOW]
+    assert "ARG SENTRY_PROJECT\nENV SENTRY_PROJECT=$SENTRY_PROJECT\nARG SENTRY_ORG\n" in written["web/Dockerfile"]
+    rows = "        build-args: |\n          SENTRY_PROJECT=${{ vars.SENTRY_PROJECT }}\n          SENTRY_ORG=${{ vars.SENTRY_ORG }}\n"
+    assert rows in written[WORKFLOW]
+    assert written[WORKFLOW].count("build-args") == 1
     assert "SENTRY_AUTH_TOKEN=${{ secrets.SENTRY_AUTH_TOKEN }}\n" in written[WORKFLOW]
+
+
+def test_cloud_build_declares_each_substitution_once(tmp_path: Path) -> None:
+    config = WEB["web/next.config.ts"].replace(
+        "org: 'acme', project: 'web'", "org: process.env.SENTRY_ORG, project: process.env.SENTRY_PROJECT"
+    )
+    files = WEB | {"web/next.config.ts": config, "web/Dockerfile": HEAD + TAIL, "cloudbuild.yaml": CLOUD}
+    text = fixed(tmp_path, files)["cloudbuild.yaml"]
+    assert 'substitutions:\n  _SENTRY_PROJECT: ""\n  _SENTRY_ORG: ""\n' in text
+    assert text.count("substitutions:") == text.count("availableSecrets:") == 1
 
 
 def test_a_front_end_that_a_step_builds_gets_the_token_there(tmp_path: Path) -> None:

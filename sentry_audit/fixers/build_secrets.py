@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from sentry_audit.deployment.cloudbuild import is_cloudbuild
 from sentry_audit.deployment.workflows import is_workflow
 from sentry_audit.fixers import yaml_places as places
-from sentry_audit.fixers.bundles import images, pass_to, shipped, step_variable
+from sentry_audit.fixers.bundles import images, shipped
 from sentry_audit.fixers.definitions import command_of
+from sentry_audit.fixers.passing import pass_to, step_variable
 from sentry_audit.fixers.texts import inserted, row_end, row_start
 from sentry_audit.fixing import Edit, Refusal
 from sentry_audit.scanners.bundling import bundling

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sentry_audit.facts import Deployment
-    from sentry_audit.fixers.bundles import Value
     from sentry_audit.fixers.definitions import Placed
+    from sentry_audit.fixers.passing import Value
     from sentry_audit.fixers.spelling import Spelling
     from sentry_audit.fixing import Case
 

@@ -10,6 +10,7 @@ from posixpath import join
 from typing import TYPE_CHECKING, Any
 
 from sentry_audit.facts import SourceMaps
+from sentry_audit.fixers._code import plural
 from sentry_audit.fixers.credentials import credential, lacks
 from sentry_audit.fixers.js_imports import Imports
 from sentry_audit.fixers.js_packages import PLUGIN, added, ranged, refreshed
@@ -28,6 +29,7 @@ from sentry_audit.fixers.js_web import (
     refusing,
 )
 from sentry_audit.fixing import Edit, Refusal
+from sentry_audit.javascript.bundlers import variable_of
 from sentry_audit.javascript.maps import upload
 from sentry_audit.javascript.syntax import FUNCTIONS, line_of, text_of, walk
 
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from sentry_audit.javascript.analysis import Analysis
 
 _VITE = "@sentry/vite-plugin"
+_PROJECT = "SENTRY_PROJECT"
 _CREDENTIALS = [
     "org: process.env.SENTRY_ORG,",
     "project: process.env.SENTRY_PROJECT,",
@@ -83,12 +86,15 @@ def _given(case: Case, analysis: Analysis, fact: SourceMaps) -> Change | None:
     lacking = lacks(case, [name for name, _ in wanted.needs if name])
     if not lacking:
         return None
-    given = credential(case, lacking[0])
+    organisation = plugin.option("org")
+    other = variable_of(organisation) if organisation is not None else ""
+    also = [other] if other and lacking[0] == _PROJECT and lacks(case, [other]) else []
+    given = credential(case, lacking[0], also)
     if isinstance(given, Refusal):
         raise NotClear(given.reason, *given.commands)
     edits, first = given
     paths = ", ".join(dict.fromkeys(edit.path for edit in edits))
-    return answered(f"will give {plugin.name} {lacking[0]} in {paths}; {first}", edits, "review")
+    return answered(f"will give {plugin.name} {plural([lacking[0], *also])} in {paths}; {first}", edits, "review")
 
 
 def plugged(analysis: Analysis) -> tuple[list[Edit], str]:

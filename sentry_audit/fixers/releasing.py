@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from sentry_audit.deployment.makefiles import is_makefile
 from sentry_audit.deployment.workflows import is_workflow
 from sentry_audit.facts import FrontendDsn, Release
-from sentry_audit.fixers.bundles import CLOUDBUILD, SCRIPT, WORKFLOW, builds, pass_to, provide
+from sentry_audit.fixers.bundles import builds, provide
 from sentry_audit.fixers.definitions import Given, edits
 from sentry_audit.fixers.deploying import given_to, seen, writers
 from sentry_audit.fixers.images import takes_at_end
+from sentry_audit.fixers.passing import CLOUDBUILD, SCRIPT, WORKFLOW, pass_to
 from sentry_audit.fixers.spelling import commit_in
 from sentry_audit.fixers.texts import indent_at, inserted, row_end, row_start
 from sentry_audit.fixing import Change, Edit, Refusal

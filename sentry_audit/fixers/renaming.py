@@ -7,8 +7,9 @@ from posixpath import basename, dirname
 from typing import TYPE_CHECKING
 
 from sentry_audit.deployment.workflows import is_workflow
-from sentry_audit.fixers.bundles import builds, images, pass_to
+from sentry_audit.fixers.bundles import builds, images
 from sentry_audit.fixers.definitions import edits
+from sentry_audit.fixers.passing import pass_to
 from sentry_audit.fixers.texts import row_end, row_start
 from sentry_audit.fixing import Edit, Refusal
 
