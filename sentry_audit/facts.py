@@ -729,6 +729,7 @@ class FrontendVariable(Fact, frozen=True, kw_only=True):
 
     ``provided``: it has one when the bundler runs; ``given``: something gives it one; ``late``: only to the running
     service, which is without effect; ``at_run_time``: it is not compiled in, the server reads it while it runs.
+    ``by_hand`` says why no edit can give it one.
     """
 
     name: str
@@ -738,6 +739,7 @@ class FrontendVariable(Fact, frozen=True, kw_only=True):
     at_run_time: bool = False
     source: str = ""
     problem: str = ""
+    by_hand: str = ""
 
 
 class ContentPolicy(Fact, frozen=True, kw_only=True):

@@ -118,3 +118,22 @@ def test_python_in_the_same_folder_keeps_its_dotenv_file(tmp_path: Path) -> None
     files = {path.removeprefix("web/"): text for path, text in VITE.items()}
     files |= {"server.py": "import os\nDSN = os.getenv('SENTRY_DSN')\n", ".env": "SENTRY_DSN=\n"}
     assert edited(planned(tmp_path, files))[".env"] == "SENTRY_DSN=\nVITE_SENTRY_DSN=\n"
+
+
+def test_a_gap_that_no_edit_closes_is_not_said_to_be_fixable(tmp_path: Path) -> None:
+    named = {"web/src/main.tsx": MAIN.replace("SENTRY_DSN", "VITE_SENTRY_DSN")}
+    dockerfile = DOCKERFILE.replace("ARG SENTRY_DSN\nENV SENTRY_DSN=$SENTRY_DSN\n", "")
+    files = VITE | named | {"web/Dockerfile": dockerfile}
+    for script, fixable in (
+        ("gcloud run deploy web --source web\n", False),
+        (
+            "docker build -t eu.gcr.io/p/web web\ndocker push eu.gcr.io/p/web\ngcloud run deploy web --image eu.gcr.io/p/web\n",
+            True,
+        ),
+    ):
+        write(tmp_path, files | {"deploy.sh": script})
+        [report] = check(Request(root=tmp_path, environments=("production",)))
+        [found] = [item for item in report.findings if item.check == "frontend-dsn-provided"]
+        assert found.status is Status.GAP
+        assert found.remedy is not None
+        assert found.remedy.fixable is fixable
