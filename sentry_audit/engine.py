@@ -70,7 +70,7 @@ def evaluate(
                 fix = check.fix.of(component.ecosystem) if check.fix is not None else None
                 mine_ = check if fix is check.fix else replace(check, fix=fix)
                 judged = _judge(mine_, mine, problems, component.name, environment, required)
-                found += [_placed(_offered(item, fixable), component) for item in judged]
+                found += [_placed(_offered(item, fixable, mine_, mine), component) for item in judged]
             except Exception as error:  # noqa: BLE001 - a check that crashes is reported as one, never skipped
                 found.append(
                     _finding(
@@ -84,9 +84,12 @@ def evaluate(
     return tuple(found)
 
 
-def _offered(finding: Finding, fixable: Collection[str]) -> Finding:
-    """A gap that can be fixed says so, and how."""
+def _offered(finding: Finding, fixable: Collection[str], check: Check, facts: Sequence[Fact]) -> Finding:
+    """A gap that can be fixed says so, and how; one whose facts say that it is a person's does not."""
     if finding.remedy is None or finding.check not in fixable:
+        return finding
+    manual = [fact for fact in facts if getattr(fact, "by_hand", "")]
+    if manual and any(fact in manual for fact in facts_behind(finding, check, facts)):
         return finding
     command = f"sentry-audit fix --env {finding.environment} --only {finding.check}"
     return replace(finding, remedy=replace(finding.remedy, fixable=True, command=command))

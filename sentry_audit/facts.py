@@ -586,10 +586,14 @@ class Release(Fact, frozen=True, kw_only=True):
 
 
 class SharedRelease(Fact, frozen=True, kw_only=True):
-    """Whether a front end and a back end of one repository make their releases from the same thing."""
+    """Whether a front end and a back end of one repository make their releases from the same thing.
+
+    ``source`` is what the front end's are made from, ``other`` what the back end's are, where that is something else.
+    """
 
     agrees: bool = True
     source: str = ""
+    other: str = ""
     problem: str = ""
 
 
@@ -725,6 +729,7 @@ class FrontendVariable(Fact, frozen=True, kw_only=True):
 
     ``provided``: it has one when the bundler runs; ``given``: something gives it one; ``late``: only to the running
     service, which is without effect; ``at_run_time``: it is not compiled in, the server reads it while it runs.
+    ``by_hand`` says why no edit can give it one.
     """
 
     name: str
@@ -734,6 +739,7 @@ class FrontendVariable(Fact, frozen=True, kw_only=True):
     at_run_time: bool = False
     source: str = ""
     problem: str = ""
+    by_hand: str = ""
 
 
 class ContentPolicy(Fact, frozen=True, kw_only=True):

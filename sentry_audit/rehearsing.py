@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 
 #: Where these break, nothing after them runs: closing their gaps shows what could not be judged before.
-_REVEALING = frozenset({Link.SDK, Link.INIT})
+_REVEALING = frozenset({Link.SDK, Link.INIT, Link.DSN})
 
 
 class Planned(Struct, frozen=True):

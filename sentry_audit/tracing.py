@@ -267,6 +267,9 @@ def _build(
     if shared is not None and shared.build not in builds:
         builds.append(shared.build)
     steps = _images(name, component, facts, matching, provided)
+    if not steps:  # buildpacks build it: a Dockerfile gets none of these
+        mine = matching.of(component.name, environment)
+        builds += [item for item in mine if item.source and any(one.build for one in item.settings)]
     for deployment in builds:
         for item in deployment.settings:
             if item.name == name:

@@ -16,7 +16,7 @@ from sentry_audit import app
 from sentry_audit.fixers import bundles, deploying, release_steps, releasing, secret_scripts, terraforming
 from sentry_audit.fixing import Change
 from tests.fixing_deploy import apply, audited, bad, cases, fixed, fixed_in, refused
-from tests.trees import FASTAPI, IMAGE, SDK
+from tests.trees import FASTAPI, IMAGE, SDK, write
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -469,13 +469,6 @@ def test_releases_are_recorded_with_what_the_workflows_have(tmp_path: Path) -> N
     )
 
 
-def test_no_release_step_is_added_that_would_fail(tmp_path: Path) -> None:
-    files = {**APP, ".github/workflows/deploy.yml": WORKFLOW.replace("SENTRY_AUTH_TOKEN:", "OTHER:")}
-    refusal = refused(tmp_path, files, "release-in-ci", release_steps.record, "production")
-    assert "SENTRY_AUTH_TOKEN" in refusal.reason
-    assert refusal.commands[0].startswith("sentry-cli releases new")
-
-
 def test_a_secret_that_others_have_is_not_created_again(tmp_path: Path) -> None:
     other = "gcloud run deploy jobs-staging --source jobs --set-secrets=SENTRY_DSN=sentry-dsn-staging:latest\n"
     both = {f"{folder}/{path}": text for folder in ("api", "jobs") for path, text in APP.items()}
@@ -489,5 +482,8 @@ def test_a_secret_that_others_have_is_not_created_again(tmp_path: Path) -> None:
 def test_a_build_for_tests_is_given_nothing(tmp_path: Path) -> None:
     workflow = "on: push\njobs:\n  ci:\n    steps:\n    - run: docker build web\n"
     files = {**WEB, ".github/workflows/ci.yml": workflow}
-    refusal = refused(tmp_path, files, "frontend-dsn-provided", bundles.provide_dsn)
-    assert "was not found" in refusal.reason
+    write(tmp_path, files)
+    answer = bundles.provide_dsn(cases(tmp_path, "frontend-dsn-provided")[0])
+    assert isinstance(answer, Change)
+    assert [edit.path for edit in answer.edits] == ["web/Dockerfile"]
+    assert "pass it with --build-arg: what builds web for staging was not found" in answer.summary

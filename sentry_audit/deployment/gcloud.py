@@ -34,9 +34,12 @@ _CHANGES = {
     "--clear-secrets": ("clear", "secret"),
     "--env-vars-file": ("file", "plain"),
 }
+#: Variables that buildpacks see while they build from source; a Dockerfile gets none of them.
+_BUILDING = {"--set-build-env-vars": "set", "--update-build-env-vars": "update"}
 _SWITCHES = frozenset(
     {"--quiet", "-q", "--allow-unauthenticated", "--no-allow-unauthenticated", "--no-traffic", "--async", "--cpu-boost",
      "--no-cpu-boost", "--cpu-throttling", "--no-cpu-throttling", "--clear-env-vars", "--clear-secrets", "--use-http2",
+     "--clear-build-env-vars",
      "--execute-now", "--wait", "--default-url", "--no-default-url", "--iap", "--no-iap", "--session-affinity"}
 )  # fmt: skip
 _BUILD_VALUES = frozenset(
@@ -174,6 +177,9 @@ def _run(verb: str, resource: str, words: list[str], line: int | None, look: Loo
         if name == "--container":
             container = value
             main = main or container
+        if name in _BUILDING:
+            seen = settings(value, _BUILDING[name], "plain", line)
+            found += [replace(item, build=True) for item in seen if item.name]
         if name not in _CHANGES or (container and container != main):
             continue
         operation, sort = _CHANGES[name]

@@ -121,6 +121,10 @@ class Building:
                     return _given(setting, item)
             if "/workflows/" in f"/{item.path}" and _AMBIENT["github"].match(name):
                 return Reach(Status.PASS, f"GitHub sets {name}", item.evidence)
+        for item in self.sources:
+            for setting in item.settings:
+                if setting.build and setting.name == name:
+                    return _given(setting, item)
         bundles = [item for item in self.deployed if item.resource == "bundle"]
         if bundles:
             places = tuple(place for item in bundles for place in item.evidence)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from functools import cached_property, partial
+from posixpath import join, normpath
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from sentry_audit.facts import FrontendVariable, Release, SourceMaps
+from sentry_audit.facts import FrontendVariable, Image, Release, SourceMaps
 from sentry_audit.model import Status
 
 if TYPE_CHECKING:
@@ -127,13 +128,26 @@ class Frontends:
         gaps = [step for step in steps if step.status is Status.GAP]
         late = any(step.late for step in gaps)
         if gap := next((step for step in gaps if step.late), next(iter(gaps), None)):
+            by_hand = "" if at_run_time else _from_source(frontend, environment, self.facts, matching)
             return FrontendVariable(
-                name=name, late=late, given=late, problem=gap.message, evidence=gap.evidence or places
+                name=name, late=late, given=late, problem=gap.message, by_hand=by_hand, evidence=gap.evidence or places
             )
         if unknown := next((step for step in steps if step.status is Status.UNKNOWN and step.link != "secret"), None):
             return FrontendVariable(name=name, unknown=unknown.message, evidence=places)
         source = "; ".join(step.message for step in steps[-2:] if step is steps[-1] or steps[-1].link == "promotion")
         return FrontendVariable(name=name, provided=True, given=True, source=source, evidence=places)
+
+
+def _from_source(frontend: Frontend, environment: str, facts: Sequence[Fact], matching: Matching) -> str:
+    """Why no edit lets a build see a variable: Cloud Run builds from source with a Dockerfile, which gets no arguments."""
+    component = frontend.fact
+    if any(item.resource == "image" for item in matching.images(component, environment)):
+        return ""
+    sources = [item for item in matching.of(component.name, environment) if item.source and not item.image]
+    files = {fact.path for fact in facts if isinstance(fact, Image) and fact.bundles_at is not None}
+    if not any(normpath(join(item.source, "Dockerfile")) in files for item in sources):
+        return ""
+    return "Cloud Run passes no build arguments to a Dockerfile: build the image, and deploy it with --image"
 
 
 def _look(analysis: Analysis, building: Building, name: str) -> Reach:

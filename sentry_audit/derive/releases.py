@@ -204,5 +204,10 @@ def shared(found: Sequence[Fact], components: Sequence[Component]) -> list[Fact]
             f"releases of {name} are made from {front.made_from}, those of {other.component} from {other.made_from}"
         )
         places = (*front.evidence[-1:], *other.evidence[-1:])
-        result.append(SharedRelease(component=name, agrees=False, problem=problem, evidence=places))
+        result.append(
+            SharedRelease(
+                component=name, agrees=False, source=front.made_from, other=other.made_from, problem=problem,
+                evidence=places,
+            )
+        )  # fmt: skip
     return result

@@ -23,13 +23,20 @@ if TYPE_CHECKING:
     from sentry_audit.fixers.texts import Insertion
     from sentry_audit.fixing import Case
 
-SETTING = {"secret": ("--set-secrets", "--update-secrets"), "plain": ("--set-env-vars", "--update-env-vars")}
-_CLEARING = {"secret": "--clear-secrets", "plain": "--clear-env-vars"}
-_INPUT = {"secret": "secrets", "plain": "env_vars"}
+SETTING = {
+    "secret": ("--set-secrets", "--update-secrets"),
+    "plain": ("--set-env-vars", "--update-env-vars"),
+    "build": ("--set-build-env-vars", "--update-build-env-vars"),
+}
+_CLEARING = {"secret": "--clear-secrets", "plain": "--clear-env-vars", "build": "--clear-build-env-vars"}
+_INPUT = {"secret": "secrets", "plain": "env_vars", "build": "build variables"}
 
 
 class Given(Struct, frozen=True):
-    """A variable and what it is given: a secret (its version is the newest) or a plain value, spelled as it is written."""
+    """A variable and what it is given: a secret (its version is the newest) or a plain value, spelled as it is written.
+
+    ``sort``: secret, plain, or build (a plain one that buildpacks see).
+    """
 
     name: str
     value: str

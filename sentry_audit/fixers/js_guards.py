@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from sentry_audit.fixers.js_web import NotClear, Patch, analysis_of, answered, bad_of, refusing
+from sentry_audit.fixers.remarks import LONGEST, is_about_text
 from sentry_audit.guard import judge
 from sentry_audit.javascript.conditions import Condition, guards
 from sentry_audit.javascript.syntax import line_of, options_of, text_of, walk
@@ -19,14 +20,6 @@ if TYPE_CHECKING:
     from sentry_audit.javascript.syntax import Source
 
 _DEPTH = 5
-#: What a remark says of a guard that looks at the text of a DSN, and does not once the guard no longer does.
-_ABOUT_TEXT = re.compile(
-    r"\b(real|valid\w*|invalid|proper\w*|correct\w*|genuine|placeholders?|dummy|fake|formats?|prefix\w*|starts?|begins?"
-    r"|contains?|includes?|looks?|https?|urls?|hosts?|domains?|regions?|ingest)\b|sentry\.io",
-    re.IGNORECASE,
-)
-_TO_TOOLS = re.compile(r"eslint|prettier|biome|@ts-|istanbul|\bc8\b|\bv8\b|webpack|TODO|FIXME", re.IGNORECASE)
-_LONGEST_REMARK = 3
 
 
 @refusing
@@ -189,7 +182,7 @@ class Softening:
             node = before
         said = " ".join(text_of(remark) for remark in above)
         rows = statement.start_point[0] - above[0].start_point[0] if above else 0
-        if not above or rows > _LONGEST_REMARK or not _ABOUT_TEXT.search(said) or _TO_TOOLS.search(said):
+        if not above or rows > LONGEST or not is_about_text(said):
             return
         place = source.path, above[0].start_byte
         if place not in self.remarks:

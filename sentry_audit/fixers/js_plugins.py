@@ -10,6 +10,8 @@ from posixpath import join
 from typing import TYPE_CHECKING, Any
 
 from sentry_audit.facts import SourceMaps
+from sentry_audit.fixers._code import plural
+from sentry_audit.fixers.credentials import credential, lacks
 from sentry_audit.fixers.js_imports import Imports
 from sentry_audit.fixers.js_packages import PLUGIN, added, ranged, refreshed
 from sentry_audit.fixers.js_web import (
@@ -26,7 +28,9 @@ from sentry_audit.fixers.js_web import (
     project_style,
     refusing,
 )
-from sentry_audit.fixing import Edit
+from sentry_audit.fixing import Edit, Refusal
+from sentry_audit.javascript.bundlers import variable_of
+from sentry_audit.javascript.maps import upload
 from sentry_audit.javascript.syntax import FUNCTIONS, line_of, text_of, walk
 
 if TYPE_CHECKING:
@@ -34,6 +38,7 @@ if TYPE_CHECKING:
     from sentry_audit.javascript.analysis import Analysis
 
 _VITE = "@sentry/vite-plugin"
+_PROJECT = "SENTRY_PROJECT"
 _CREDENTIALS = [
     "org: process.env.SENTRY_ORG,",
     "project: process.env.SENTRY_PROJECT,",
@@ -62,10 +67,32 @@ def source_maps(case: Case) -> Change:
         edits, tool = plugged(analysis)
         summary = f"will upload the source maps with {tool}, and delete them from what is served"
         return answered(f"{summary}{refreshed(analysis) if len(edits) > 1 else ''}", edits, "review")
+    if (change := _given(case, analysis, fact)) is not None:
+        return change
     raise NotClear(
         f"{fact.problem}: give the build what it lacks",
         "docker build --secret id=SENTRY_AUTH_TOKEN --build-arg SENTRY_ORG=… --build-arg SENTRY_PROJECT=… .",
     )
+
+
+def _given(case: Case, analysis: Analysis, fact: SourceMaps) -> Change | None:
+    """What the plugin reads and its build lacks, given to it; None where it lacks something else. Raises NotClear."""
+    plugin = next((item for item in analysis.plugins if item.evidence in fact.evidence), None)
+    wanted = upload(analysis, plugin) if plugin is not None else None
+    if plugin is None or wanted is None or wanted.off:
+        return None
+    lacking = lacks(case, [name for name, _ in wanted.needs if name])
+    if not lacking:
+        return None
+    organisation = plugin.option("org")
+    other = variable_of(organisation) if organisation is not None else ""
+    also = [other] if other and lacking[0] == _PROJECT and lacks(case, [other]) else []
+    given = credential(case, lacking[0], also)
+    if isinstance(given, Refusal):
+        raise NotClear(given.reason, *given.commands)
+    edits, first = given
+    paths = ", ".join(dict.fromkeys(edit.path for edit in edits))
+    return answered(f"will give {plugin.name} {plural([lacking[0], *also])} in {paths}; {first}", edits, "review")
 
 
 def plugged(analysis: Analysis) -> tuple[list[Edit], str]:

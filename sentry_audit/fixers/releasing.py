@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from sentry_audit.deployment.makefiles import is_makefile
 from sentry_audit.deployment.workflows import is_workflow
 from sentry_audit.facts import FrontendDsn, Release
-from sentry_audit.fixers.bundles import CLOUDBUILD, SCRIPT, WORKFLOW, builds, pass_to, provide
+from sentry_audit.fixers.bundles import builds, provide
 from sentry_audit.fixers.definitions import Given, edits
 from sentry_audit.fixers.deploying import given_to, seen, writers
 from sentry_audit.fixers.images import takes_at_end
+from sentry_audit.fixers.passing import CLOUDBUILD, SCRIPT, WORKFLOW, pass_to
 from sentry_audit.fixers.spelling import commit_in
 from sentry_audit.fixers.texts import indent_at, inserted, row_end, row_start
 from sentry_audit.fixing import Change, Edit, Refusal
@@ -48,7 +49,7 @@ def set_release(case: Case) -> Change | Refusal:
         return _in_image(case, name, targets)
 
     def ask(spelling: Spelling) -> Given | Refusal:
-        told = commit(spelling, _kind(spelling.deployment.path, case))
+        told = commit(spelling, kind_of(spelling.deployment.path, case))
         return told if isinstance(told, Refusal) else Given(name, told, "plain")
 
     placed = given_to(case, targets, ask)
@@ -58,7 +59,8 @@ def set_release(case: Case) -> Change | Refusal:
     return Change(summary=f"will set {name} to the commit in {paths}", safety="safe", edits=edits(case, placed))
 
 
-def _kind(path: str, case: Case) -> str:
+def kind_of(path: str, case: Case) -> str:
+    """How a file that builds or deploys is written: script, workflow, or cloudbuild."""
     if is_workflow(path):
         return WORKFLOW
     if path.endswith((".yaml", ".yml")):
