@@ -617,9 +617,9 @@ def test_vite_deletes_the_maps_that_it_uploads(tmp_path: Path, maps: str, left: 
     ("plugins", "left"),
     [
         ("[\n    react(),\n  ]", "[\n    react(),\n    sentryVitePlugin({\n      sourcemaps: {"),
-        ("[]", "[sentryVitePlugin({\n    sourcemaps: {"),
+        ("[]", "[\n    sentryVitePlugin({\n      sourcemaps: {"),
         ("[react({\n    a: 1,\n  })]", "[react({\n    a: 1,\n  }), sentryVitePlugin({\n    sourcemaps: {"),
-        ("[react() /* first */]", "[react(), sentryVitePlugin({\n    sourcemaps: {"),
+        ("[react() /* first */]", "[react(), sentryVitePlugin({\n      sourcemaps: {"),
     ],
 )
 def test_a_plugin_is_set_as_those_beside_it(tmp_path: Path, plugins: str, left: str) -> None:
