@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from sentry_audit.fixers._imports import paragraph
 from sentry_audit.fixers.pysource import Source, is_docstring
 
 if TYPE_CHECKING:
@@ -248,7 +249,7 @@ def _place(source: Source, program: Program, run: list[_Imported], module: str, 
         return
     mine = [item for item in run if section(item) == wanted]
     if mine:
-        _among(source, _paragraph(mine, module), module, line)
+        _among(source, paragraph(mine, module), module, line)
         return
     before = [item for item in run if section(item) < wanted]
     if before:
@@ -264,24 +265,6 @@ def _place(source: Source, program: Program, run: list[_Imported], module: str, 
             source.insert_lines(last.end_lineno + 1, [line])
     else:
         source.section(source.above(run[0]), wanted, line, above=True)
-
-
-def _paragraph(section: list[_Imported], module: str) -> list[_Imported]:
-    """The lines of a section that are not parted by blank ones, among which an import belongs.
-
-    Those with its own package, else the first that one package does not have for itself (isort's own sections).
-    """
-    found: list[list[_Imported]] = []
-    for item in section:
-        if found and item.lineno <= (found[-1][-1].end_lineno or 0) + 1:
-            found[-1].append(item)
-        else:
-            found.append([item])
-    own = [group for group in found if any(_top(item) == module.partition(".")[0] for item in group)]
-    shared = [group for group in found if len({_top(item) for item in group}) > 1]
-    if len(found) == 1 or not (own or shared):
-        return section
-    return (own or shared)[0]
 
 
 def _section(program: Program, path: str, module: str) -> int:

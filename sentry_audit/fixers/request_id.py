@@ -209,8 +209,8 @@ def _flask(case: Case, app: App) -> Change | Refusal:
         return Refusal(reason=f"{app.module.path} is no code that can be edited", commands=_PASTE)
     request = add_import(source, case.program, "flask", "request")
     make = add_import(source, case.program, "uuid", "uuid4")
-    call = f'set_tag("request_id", {request}.headers.get("X-Request-ID") or str({make}()))'
-    body = sdk(source, case.program).call(source.quoted(call))
+    value = source.quoted(f'request_id = {request}.headers.get("X-Request-ID") or str({make}())')
+    body = [value, *sdk(source, case.program).call(source.quoted('set_tag("request_id", request_id)'))]
     returns = " -> None" if source.annotated else ""
     lines = [f"@{app.name}.before_request", f"def tag_request(){returns}:", *(source.unit + line for line in body)]
     inside = not isinstance(app.module.parents.get(app.statement), ast.Module)
@@ -268,8 +268,13 @@ def _django(case: Case) -> Change | Refusal:
         return Refusal(reason=f"{path} is there already", commands=_PASTE)
     first = node.elts[0]
     entry = source.quoted(f'"{name}.{CLASS}"')
-    gap = f"\n{source.indent(first.lineno)}" if first.lineno > node.lineno else " "
-    source.insert(source.start(first), f"{entry},{gap}")
+    if node.end_lineno == node.lineno and len(source.line(node.lineno)) + len(entry) + 2 > source.length:
+        rows = [entry, *(source.source(item) for item in node.elts)]
+        text = "".join(f"{source.unit}{row},\n" for row in rows)
+        source.replace(source.start(node), source.end(node), f"[\n{text}]")
+    else:
+        gap = f"\n{source.indent(first.lineno)}" if first.lineno > node.lineno else " "
+        source.insert(source.start(first), f"{entry},{gap}")
     return changed(
         f"will tag events with the request's id, by a middleware in {path}",
         [source],

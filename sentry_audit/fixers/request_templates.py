@@ -39,7 +39,7 @@ class Template(Struct, frozen=True):
 ASGI = Template(
     '''\
 class {name}:
-    """Tags what a request sends to Sentry with the caller's X-Request-ID, or with a new one."""
+    """Tags what a request sends to Sentry with its X-Request-ID, or a new one."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -61,10 +61,11 @@ class {name}:
 BASE = Template(
     '''\
 class {name}(BaseHTTPMiddleware):
-    """Tags what a request sends to Sentry with the caller's X-Request-ID, or with a new one."""
+    """Tags what a request sends to Sentry with its X-Request-ID, or a new one."""
 
     async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
-        {sdk}.set_tag("request_id", request.headers.get("x-request-id") or str(uuid4()))
+        request_id = request.headers.get("x-request-id") or str(uuid4())
+        {sdk}.set_tag("request_id", request_id)
         return await call_next(request)
 ''',
     {
@@ -78,13 +79,14 @@ class {name}(BaseHTTPMiddleware):
 DJANGO = Template(
     '''\
 class {name}:
-    """Tags what a request sends to Sentry with the caller's X-Request-ID, or with a new one."""
+    """Tags what a request sends to Sentry with its X-Request-ID, or a new one."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        {sdk}.set_tag("request_id", request.headers.get("X-Request-ID") or str(uuid4()))
+        request_id = request.headers.get("X-Request-ID") or str(uuid4())
+        {sdk}.set_tag("request_id", request_id)
         return self.get_response(request)
 ''',
     {

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from sentry_audit.derive.repository import PROBE, SAMPLED
+from sentry_audit.derive.repository import PROBE_TOKENS, SAMPLED, probes_in
 from sentry_audit.facts import Dependency, HealthChecks, Tracing
 from sentry_audit.fixers._style import reader
 from sentry_audit.fixers.common import changed, python_files, version_of
@@ -93,9 +93,7 @@ def _along(case: Case, source: Source, init: InitCall) -> list[str]:
     listed = list_integrations(case, source, init, dict.fromkeys(silent, "")) if silent else []
     extra += listed if isinstance(listed, list) else []
     probes = dict.fromkeys(
-        match[1]
-        for path in python_files(case, ("health", "ping", "livez", "ready"))
-        for match in PROBE.finditer(case.files.text(path) or "")
+        probe for path in python_files(case, PROBE_TOKENS) for probe, _ in probes_in(case.files.text(path) or "")
     )
     if probes and not set(init.options) & SAMPLED and key(version) >= (2, 0):
         sampler = _sampler(case, source, init, tuple(probes))
@@ -188,7 +186,7 @@ def _sampler(case: Case, source: Source, init: InitCall, probes: tuple[str, ...]
         "",
         "",
         f"def {name}({arguments}){result}:",
-        f'{step}"""Trace no probe; everything else as its caller decided, or at the configured rate."""',
+        f'{step}"""Leave health checks out; else follow the caller\'s decision, or the rate."""',
         *([f"{step}import sentry_sdk{'' if local == 'sentry_sdk' else f' as {local}'}", ""] if local else []),
         *(step + line for line in where),
         f"{step}if path.endswith({constant}):",

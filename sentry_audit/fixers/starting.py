@@ -15,6 +15,7 @@ from sentry_audit.fixers._entry import Start, called, import_of, loaded, start_o
 from sentry_audit.fixers._settings import FIELDS, Held, alias_of, field_name, is_text, new_fields, object_name
 from sentry_audit.fixers._source import line_end, splice
 from sentry_audit.fixers._template import Style, Values, module_text, of_environment
+from sentry_audit.fixers._worker import on_worker_start
 from sentry_audit.fixers.templates import with_names
 from sentry_audit.fixing import Change, Edit, Refusal
 from sentry_audit.python.analysis import Code
@@ -231,8 +232,20 @@ def start_worker(case: Case) -> Change | Refusal:
     web = service_of(case).entries
     apart = [item for item in inits if item.module.path not in web]
     if apart:
-        return _run(case, start, apart[0])
+        shared = fact is not None and fact.worker == "celery" and start.module.path in loaded(case)
+        return (_signalled(case, start, apart[0]) if shared else None) or _run(case, start, apart[0])
     return _copy(case, start, inits[0])
+
+
+def _signalled(case: Case, start: Start, init: InitCall) -> Change | Refusal | None:
+    """The init run by Celery's signal, where the web application loads the worker's file too."""
+    function, module = init.function, init.module
+    if function is None or function not in module.tree.body or start.statement not in start.module.tree.body:
+        return None
+    if module.path == start.module.path or _arguments(function, start.module) != "" or start.statement is None:
+        return None
+    statement = import_of(case, start.module, module.path, function.name)
+    return on_worker_start(case, start.module.path, start.statement, statement, f"{function.name}()")
 
 
 def _run(case: Case, start: Start, init: InitCall) -> Change | Refusal:
