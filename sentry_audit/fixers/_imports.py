@@ -39,7 +39,7 @@ def added(source: Source, statement: str, is_own: Callable[[str], bool]) -> list
         return merged
     wanted = _key(node, is_own)
     mine = [item for item in block if _key(item, is_own)[0] == wanted[0]]
-    group = paragraph(mine, _package(node))
+    group = paragraph(mine, package(node))
     if len(group) < len(mine):
         block = group
     keys = [_key(item, is_own) for item in block]
@@ -58,7 +58,7 @@ def added(source: Source, statement: str, is_own: Callable[[str], bool]) -> list
         return [(place, place, statement + source.end + gap)]
     last = before[-1]
     order = [_sortable(key, mixed) for key in keys]
-    kin = [item for item in block if _package(item) == _package(node)]
+    kin = [item for item in block if package(item) == package(node)]
     if kin and order != sorted(order):  # nothing but its own package says where it belongs
         last = kin[-1]
     place = source.after(last)
@@ -85,8 +85,8 @@ def paragraph(section: list[ast.Import | ast.ImportFrom], module: str) -> list[a
             groups[-1].append(item)
         else:
             groups.append([item])
-    own = [group for group in groups if module.partition(".")[0] in map(_package, group)]
-    shared = [group for group in groups if len(set(map(_package, group))) > 1]
+    own = [group for group in groups if module.partition(".")[0] in map(package, group)]
+    shared = [group for group in groups if len(set(map(package, group))) > 1]
     return (own or shared or [section])[0] if len(groups) > 1 else section
 
 
@@ -150,7 +150,8 @@ def _key(node: ast.Import | ast.ImportFrom, is_own: Callable[[str], bool]) -> Ke
     return section, form, module.lower()
 
 
-def _package(node: ast.Import | ast.ImportFrom) -> str:
+def package(node: ast.Import | ast.ImportFrom) -> str:
+    """The package that a statement imports from; dots for a relative one."""
     module = node.names[0].name if isinstance(node, ast.Import) else "." * node.level + (node.module or "")
     return module.partition(".")[0]
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import sys
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
+
+from sentry_audit.fixers import _imports
 
 if TYPE_CHECKING:
     from sentry_audit.fixers.pysource import Source
@@ -107,20 +110,25 @@ def class_lines(source: Source, template: Template, sdk: str = "sentry_sdk") -> 
 
 def module_text(source: Source, template: Template) -> str:
     """A new file with the class alone, in the style of ``source``."""
-    groups: list[list[str]] = [[], []]
+    groups: list[list[str]] = [[], [], []]
+    apart = _sections(source)
     plain = sorted(module for module, names in template.imports.items() if not names)
     named = sorted(module for module, names in template.imports.items() if names)
     for module in (*plain, *named):
         names = template.imports[module]
         line = f"from {module} import {', '.join(names)}" if names else f"import {module}"
-        groups[module.partition(".")[0] not in sys.stdlib_module_names].append(line)
-    lines = [
-        '"""The id of a request, on everything that it sends to Sentry."""',
-        "",
-        *groups[0],
-        "",
-        *groups[1],
-        "",
-        "",
-    ]
+        top = module.partition(".")[0]
+        groups[0 if top in sys.stdlib_module_names else 1 if top in apart else 2].append(line)
+    lines = ['"""The id of a request, on everything that it sends to Sentry."""', ""]
+    for group in groups:
+        lines += [*group, ""] if group else []
+    lines.append("")
     return source.newline.join([*lines, *class_lines(source, template), ""])
+
+
+def _sections(source: Source) -> set[str]:
+    """The packages that have a section of their own among the imports of ``source``, as isort can be told to."""
+    imports = [item for item in source.module.tree.body if isinstance(item, ast.Import | ast.ImportFrom)]
+    third = [item for item in imports if _imports.package(item) not in {"", *sys.stdlib_module_names}]
+    own = {_imports.package(item) for item in third}
+    return {name for name in own if len({*map(_imports.package, _imports.paragraph(third, name))}) == 1 < len(own)}
