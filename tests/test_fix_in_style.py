@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.fixing_capture import fixed
 from tests.trees import SDK
 
@@ -118,3 +120,31 @@ def test_two_blank_lines_stand_around_a_function_of_flask(tmp_path: Path) -> Non
     files = {"requirements.txt": SDK.replace("fastapi", "flask"), "main.py": main}
     text = fixed(tmp_path, files, "backend-error-context")["main.py"]
     assert '    sentry_sdk.set_tag("request_id", request_id)\n\n\nprint(application)\n' in text
+
+
+@pytest.mark.parametrize(
+    ("given", "environment", "rate"),
+    [
+        ("Field(default=None)", "Field(default=None)", "Field(default=0.1)"),
+        ('Field(None, description="where errors go")', "Field(None)", "Field(0.1)"),
+        ("None", "None", "0.1"),
+    ],
+)
+def test_a_new_field_is_written_as_the_one_beside_it(tmp_path: Path, given: str, environment: str, rate: str) -> None:
+    files = {
+        "requirements.txt": SDK + "pydantic-settings\n",
+        "config.py": (
+            "from pydantic import Field\nfrom pydantic_settings import BaseSettings\n\n\n"
+            f"class Settings(BaseSettings):\n    sentry_dsn: str | None = {given}\n\n\nsettings = Settings()\n"
+        ),
+        "main.py": (
+            "import sentry_sdk\nfrom fastapi import FastAPI\n\nfrom config import settings\n\n"
+            "sentry_sdk.init(dsn=settings.sentry_dsn)\napp = FastAPI()\n"
+        ),
+    }
+    for check, line in (
+        ("config-environment-field", f"    sentry_environment: str | None = {environment}\n"),
+        ("backend-tracing", f"    sentry_traces_sample_rate: float = {rate}\n"),
+    ):
+        (tmp_path / check).mkdir()
+        assert line in fixed(tmp_path / check, files, check)["config.py"]
