@@ -134,6 +134,46 @@ def test_the_same_service_started_in_two_ways_is_one(tmp_path: Path) -> None:
     assert [item[2] for item in names(report)] == ["app/wsgi.py"]
 
 
+def test_the_file_that_calls_a_factory_is_the_entry_point(tmp_path: Path) -> None:
+    report = audit(
+        tmp_path,
+        {
+            "requirements.txt": "flask\nsentry-sdk>=2.64,<3\n",
+            "app/__init__.py": "from flask import Flask\ndef create_app():\n    return Flask(__name__)\n",
+            "main.py": "import sentry_sdk\nfrom app import create_app\napp = create_app()\nsentry_sdk.init()\n",
+        },
+    )
+    assert [item[2] for item in names(report)] == ["main.py"]
+    assert statuses(report, "backend-init-reachable") == {"pass"}
+
+
+@pytest.mark.parametrize(
+    ("command", "path", "expected"),
+    [
+        ("celery -A tasks.queue worker", "tasks.py", {"pass"}),
+        ("celery -A tasks.queue worker", "other.py", {"gap"}),
+        ("rq worker -c jobs.config", "jobs/config.py", {"pass"}),
+        ("rq worker -c jobs.config", "other.py", {"gap"}),
+    ],
+)
+def test_what_a_worker_loads(tmp_path: Path, command: str, path: str, expected: set[str]) -> None:
+    files = {
+        "requirements.txt": SDK,
+        "main.py": "import sentry_sdk\nfrom fastapi import FastAPI\nsentry_sdk.init()\napp = FastAPI()\n",
+        "tasks.py": "from celery import Celery\nqueue = Celery('tasks')\n",
+        "jobs/__init__.py": "",
+        "jobs/config.py": "QUEUES = ['default']\n",
+        "other.py": "",
+        "docker-compose.yml": (
+            "services:\n  web:\n    build: .\n    command: uvicorn main:app\n"
+            f"  worker:\n    build: .\n    command: {command}\n"
+        ),
+        "Dockerfile": "FROM python\nCOPY . .\nRUN pip install -r requirements.txt\n",
+    }
+    files[path] = "import sentry_sdk\nsentry_sdk.init()\n" + files[path]
+    assert statuses(audit(tmp_path, files), "worker-init-present") == expected
+
+
 def test_settings_name_components(tmp_path: Path) -> None:
     report = audit(
         tmp_path,

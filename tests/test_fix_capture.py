@@ -372,9 +372,9 @@ def test_a_process_flushes_before_it_ends_at_once(tmp_path: Path) -> None:
         ("\n    dsn=None,\n    send_default_pii=True,  # all\n", "privacy-default-pii", "init(\n    dsn=None,\n)"),
         ("send_default_pii=True, debug=False", "privacy-default-pii", "sentry_sdk.init(debug=False)"),
         ("data_collection={}, debug=False", "privacy-scrubber-active", "sentry_sdk.init(debug=False)"),
-        ("debug=False", "backend-tracing", 'traces_sample_rate=float(os.environ.get("SENTRY_TRACES_SAMPLE_RATE", "0.1"))'),
-        ("traces_sample_rate=0", "backend-tracing", 'float(os.environ.get("SENTRY_TRACES_SAMPLE_RATE", "0.1"))'),
-        ("traces_sample_rate=0.3", "sampling-per-environment", '"SENTRY_TRACES_SAMPLE_RATE", "0.3"'),
+        ("debug=False", "backend-tracing", 'traces_sample_rate=float(os.environ.get("SENTRY_TRACES_SAMPLE_RATE") or 0.1)'),
+        ("traces_sample_rate=0", "backend-tracing", 'float(os.environ.get("SENTRY_TRACES_SAMPLE_RATE") or 0.1)'),
+        ("traces_sample_rate=0.3", "sampling-per-environment", '"SENTRY_TRACES_SAMPLE_RATE") or 0.3'),
     ],
 )  # fmt: skip
 def test_init_is_given_what_it_lacks(tmp_path: Path, given: str, check: str, expected: str) -> None:

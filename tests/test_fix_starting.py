@@ -42,8 +42,8 @@ HEALTH_CHECKS = ("/health",)
 
 
 def _traces_sampler(context: dict[str, Any]) -> float:
-    """Leave health checks out; follow the caller's decision, else sample at the configured rate."""
-    if (context.get("asgi_scope") or {}).get("path") in HEALTH_CHECKS:
+    """Leave health checks out; else follow the caller's decision, or the rate."""
+    if (context.get("asgi_scope") or {}).get("path", "").endswith(HEALTH_CHECKS):
         return 0.0
     if context.get("parent_sampled") is not None:
         return float(context["parent_sampled"])
@@ -279,6 +279,46 @@ def test_the_worker_runs_the_application_s_init(tmp_path: Path) -> None:
     assert fixed(tmp_path, files, "worker-init-present") == {
         "worker.py": "from celery import Celery\n\nfrom setup_sentry import start\n\nstart()\n\ncelery = Celery('tasks')\n"
     }
+
+
+def test_a_worker_that_the_application_imports_has_it_by_celery_s_signal(tmp_path: Path) -> None:
+    files = {
+        **WORKER,
+        "Procfile": "web: uvicorn main:app\nworker: celery -A worker.celery worker\n",
+        "setup_sentry.py": "import sentry_sdk\ndef start():\n    sentry_sdk.init()\n",
+        "main.py": "from fastapi import FastAPI\nfrom setup_sentry import start\nfrom worker import add\nstart()\napp = FastAPI()\n",
+        "worker.py": "from celery import Celery\n\n\ncelery = Celery('tasks')\n\n\n@celery.task\ndef add(x, y):\n    return x + y\n",
+    }
+    assert fixed(tmp_path, files, "worker-init-present") == {
+        "worker.py": files["worker.py"].replace(
+            "from celery import Celery\n",
+            "from celery import Celery\nfrom celery.signals import celeryd_init\n\nfrom setup_sentry import start\n\n\n"
+            "@celeryd_init.connect\ndef init_worker(**_options):\n"
+            '    """Workers are processes of their own: the web application\'s init is not theirs."""\n    start()\n',
+        )
+    }
+
+
+def test_an_init_is_not_imported_by_what_it_imports(tmp_path: Path) -> None:
+    files = {
+        "requirements.txt": "flask\nsentry-sdk>=2.64,<3\n",
+        "Procfile": "web: gunicorn 'app:create_app()'\n",
+        "app/__init__.py": "from flask import Flask\n\ndef create_app():\n    return Flask(__name__)\n",
+        "run_local.py": "import sentry_sdk\nfrom app import create_app\nsentry_sdk.init()\napplication = create_app()\n",
+    }
+    found = answer(tmp_path, files, "backend-init-reachable")
+    assert isinstance(found, Refusal)
+    assert "run_local.py imports" in found.reason
+
+
+def test_a_variable_that_is_parsed_is_no_environment_s_name(tmp_path: Path) -> None:
+    files = {
+        "requirements.txt": "flask\nsentry-sdk>=2.64,<3\n",
+        "Procfile": "web: gunicorn app:app\n",
+        "app.py": "import io\nimport os\nfrom dotenv import dotenv_values\nfrom flask import Flask\n\nvalues = dotenv_values(stream=io.StringIO(os.environ.get('DJANGO_ENV', '')))\napp = Flask(__name__)\n",
+    }
+    changed = fixed(tmp_path, files, "backend-init-present", opens=JUDGED_NOW)
+    assert "environment=os.environ.get('SENTRY_ENVIRONMENT')" in changed["observability.py"]
 
 
 def test_the_worker_has_the_init_of_a_one_file_application(tmp_path: Path) -> None:

@@ -177,6 +177,7 @@ def test_broken_files_are_problems_with_a_line(path: str, text: str, line: int |
         ("requirements.txt", True),
         ("requirements-dev.txt", True),
         ("requirements/base.in", True),
+        ("requirements.pip", True),
         ("reqs/x.txt", True),
         ("notes.txt", False),
         ("pyproject.toml", True),

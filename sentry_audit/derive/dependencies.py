@@ -88,7 +88,7 @@ class Manifests(Struct):
 def _belongs(path: str, folder: str) -> bool:
     parent = dirname(path)
     return parent == folder or (
-        parent in {join(folder, "requirements"), join(folder, "reqs")} and path.endswith((".txt", ".in"))
+        parent in {join(folder, "requirements"), join(folder, "reqs")} and path.endswith((".txt", ".in", ".pip"))
     )
 
 

@@ -10,7 +10,7 @@ from sentry_audit.facts import Dsn, DsnArgument, DsnMatrix, EnvTemplate, EnvVar,
 from sentry_audit.model import Evidence
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from sentry_audit.facts import Fact
     from sentry_audit.python.analysis import Analysed
@@ -18,9 +18,23 @@ if TYPE_CHECKING:
 
 #: Options of init that can leave transactions out.
 SAMPLED = frozenset({"traces_sampler", "before_send_transaction", "ignore_transactions", "ignore_spans"})
-PROBE = re.compile(
-    r"[\"'](/(?:[\w-]+/)*(?:health|healthz|healthcheck|health-check|livez|readyz|liveness|readiness|ping|_ah/health)/?)[\"']"
+_NAMES = (
+    "health|healthy|healthz|healthcheck|health-check|livez|ready|readyz|liveness|readiness|ping|_ah/health"
+    "|__heartbeat__|__lbheartbeat__"
 )
+_PROBE = re.compile(
+    rf"[\"'](/(?:[\w-]+/)*(?:{_NAMES})/?)[\"']"
+    rf"|\b(?:re_)?path\(\s*r?[\"']\^?((?:[\w-]+/)*(?:{_NAMES})/?)\$?[\"']"  # Django's routes have no slash in front
+)
+#: What a file must contain to name a probe.
+PROBE_TOKENS = ("health", "ping", "livez", "ready", "liveness", "readiness", "heartbeat")
+
+
+def probes_in(text: str) -> Iterator[tuple[str, int]]:
+    """The paths of probes that a file names, each with where it stands."""
+    if any(token in text for token in PROBE_TOKENS):
+        for match in _PROBE.finditer(text):
+            yield match[1] or f"/{match[2]}", match.start()
 
 
 def env_templates(analysed: Analysed, facts: Sequence[Fact]) -> list[Fact]:
@@ -95,11 +109,9 @@ def probe_paths(files: Files, paths: Iterable[str]) -> dict[str, Evidence]:
     found: dict[str, Evidence] = {}
     for path in paths:
         text = files.text(path) or ""
-        if "health" not in text and "ping" not in text and "livez" not in text and "ready" not in text:
-            continue
-        for match in PROBE.finditer(text):
-            line = text.count("\n", 0, match.start()) + 1
-            found.setdefault(match[1], Evidence(path, line, None, None, match[1]))
+        for probe, start in probes_in(text):
+            line = text.count("\n", 0, start) + 1
+            found.setdefault(probe, Evidence(path, line, None, None, probe))
     return found
 
 

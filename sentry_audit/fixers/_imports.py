@@ -37,11 +37,16 @@ def added(source: Source, statement: str, is_own: Callable[[str], bool]) -> list
     merged = _merged(source, node, block)
     if merged is not None:
         return merged
+    wanted = _key(node, is_own)
+    mine = [item for item in block if _key(item, is_own)[0] == wanted[0]]
+    group = paragraph(mine, package(node))
+    if len(group) < len(mine):
+        block = group
     keys = [_key(item, is_own) for item in block]
     mixed = any(
         one[0] == two[0] and one[1] > two[1] for one, two in itertools.pairwise(keys)
     )  # the two forms of import are sorted into each other
-    wanted = _sortable(_key(node, is_own), mixed)
+    wanted = _sortable(wanted, mixed)
     before = [item for item, key in zip(block, keys, strict=True) if _sortable(key, mixed) <= wanted]
     if not block:
         return [_first(source, statement)]
@@ -53,7 +58,7 @@ def added(source: Source, statement: str, is_own: Callable[[str], bool]) -> list
         return [(place, place, statement + source.end + gap)]
     last = before[-1]
     order = [_sortable(key, mixed) for key in keys]
-    kin = [item for item in block if _package(item) == _package(node)]
+    kin = [item for item in block if package(item) == package(node)]
     if kin and order != sorted(order):  # nothing but its own package says where it belongs
         last = kin[-1]
     place = source.after(last)
@@ -67,6 +72,22 @@ def added(source: Source, statement: str, is_own: Callable[[str], bool]) -> list
         same = _key(following, is_own)[0] == wanted[0]
         return [(start, start, statement + source.end + ("" if same else source.end))]
     return [(place, place, lead + ("" if tight else source.end) + statement + source.end)]
+
+
+def paragraph(section: list[ast.Import | ast.ImportFrom], module: str) -> list[ast.Import | ast.ImportFrom]:
+    """The imports of a section that are not parted by blank lines, among which ``module`` belongs.
+
+    Those with its own package, else the first that no package has for itself (isort's own sections).
+    """
+    groups: list[list[ast.Import | ast.ImportFrom]] = []
+    for item in section:
+        if groups and item.lineno <= (groups[-1][-1].end_lineno or 0) + 1:
+            groups[-1].append(item)
+        else:
+            groups.append([item])
+    own = [group for group in groups if module.partition(".")[0] in map(package, group)]
+    shared = [group for group in groups if len(set(map(package, group))) > 1]
+    return (own or shared or [section])[0] if len(groups) > 1 else section
 
 
 def _merged(
@@ -129,7 +150,8 @@ def _key(node: ast.Import | ast.ImportFrom, is_own: Callable[[str], bool]) -> Ke
     return section, form, module.lower()
 
 
-def _package(node: ast.Import | ast.ImportFrom) -> str:
+def package(node: ast.Import | ast.ImportFrom) -> str:
+    """The package that a statement imports from; dots for a relative one."""
     module = node.names[0].name if isinstance(node, ast.Import) else "." * node.level + (node.module or "")
     return module.partition(".")[0]
 

@@ -265,7 +265,7 @@ def bounded(path: str, text: str, line: int, major: int) -> str | None:
         return None
     row = rows[line - 1]
     name = path.rpartition("/")[2]
-    if name.endswith((".txt", ".in", ".cfg")):
+    if name.endswith((".txt", ".in", ".pip", ".cfg")):
         changed = _bounded_text(row, major)
     elif name in {"pyproject.toml", "Pipfile"}:
         as_key = re.match(r"\s*[\"']?(?i:sentry[-_.]sdk)[\"']?\s*=", row)

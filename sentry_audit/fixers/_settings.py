@@ -89,7 +89,9 @@ def new_fields(case: Case, cls: Held, options: tuple[str, ...], name: str = "") 
         _, kind, default = FIELDS[option]
         shown = nullable(source, kind) if default == "None" else kind
         if cls.family.reads_environment:
-            value = _aliased(module, default, alias_of(case, cls, option), source.quote, wrapped=_wraps(cls))
+            value = _aliased(
+                module, default, alias_of(case, cls, option), source.quote, getattr(_last_field(cls), "value", None)
+            )
             if value is None:
                 return None
             rows.append(f"{field}: {shown} = {value}")
@@ -109,23 +111,22 @@ def new_fields(case: Case, cls: Held, options: tuple[str, ...], name: str = "") 
     return [*splices, (place, place, lead + text)]
 
 
-def _aliased(module: Module, default: str, alias: str, quote: str, *, wrapped: bool) -> str | None:
+def _aliased(module: Module, default: str, alias: str, quote: str, like: ast.expr | None) -> str | None:
     if not alias:
-        return f"Field(default={default})" if wrapped else default
+        return like_field(like, default)
     if "Field" not in module.aliases:
         return None
     keyword = "env" if module.aliases["Field"].module == "pydantic" and _is_v1(module) else "validation_alias"
     return f"Field({default}, {keyword}={quote}{alias}{quote})"
 
 
-def _wraps(cls: Held) -> bool:
-    """Whether the field after which new ones go is written ``Field(default=…)``."""
-    value = getattr(_last_field(cls), "value", None)
-    return (
-        isinstance(value, ast.Call)
-        and ast.unparse(value.func) == "Field"
-        and any(item.arg == "default" for item in value.keywords)
-    )
+def like_field(value: ast.expr | None, default: str) -> str:
+    """``default`` as the default of a new field beside one that is given ``value``: ``Field(default=…)``, ``Field(…)``."""
+    if not isinstance(value, ast.Call) or ast.unparse(value.func).rpartition(".")[2] != "Field":
+        return default
+    if any(item.arg == "default" for item in value.keywords):
+        return f"{ast.unparse(value.func)}(default={default})"
+    return f"{ast.unparse(value.func)}({default})" if value.args else default
 
 
 def object_name(cls: Held) -> str:

@@ -20,11 +20,15 @@ _READERS = (("os.environ.get(", "os.environ.get"), ("os.getenv(", "os.getenv"))
 
 
 class Reader(Struct, frozen=True):
-    """The call by which a file reads a variable that may be missing, and the import that it needs."""
+    """The call by which a file reads a variable that may be missing, and the import that it needs.
+
+    ``casts``: the call itself is told the type (python-decouple), rather than a method of it (``env.float``).
+    """
 
     call: str
     imports: str = ""
     keyword: str = ""
+    casts: bool = False
 
     def get(self, name: str, quote: str) -> str:
         """The expression for the variable ``name``; None where it is not set."""
@@ -34,10 +38,9 @@ class Reader(Struct, frozen=True):
     def number(self, name: str, default: str, quote: str) -> str:
         """The expression for a number."""
         if self.keyword:
-            how = f"{self.call}.float" if self.call != "config" else self.call
-            cast = ", cast=float" if self.call == "config" else ""
+            how, cast = (self.call, ", cast=float") if self.casts else (f"{self.call}.float", "")
             return f"{how}({quote}{name}{quote}, {self.keyword}{default}{cast})"
-        return f"float({self.call}({quote}{name}{quote}, {quote}{default}{quote}))"
+        return f"float({self.call}({quote}{name}{quote}) or {default})"  # set but empty, as in a template, too
 
 
 def reader(module: Module | None) -> Reader:
@@ -45,12 +48,12 @@ def reader(module: Module | None) -> Reader:
     if module is not None:
         for name, item in module.aliases.items():
             if (item.module, item.name) == ("decouple", "config") and f"{name}(" in module.text:
-                return Reader(name, keyword="default=")
+                return Reader(name, keyword="default=", casts=True)
         for name, statements in module.definitions.items():
             value = getattr(statements[0], "value", None)
             made = module.qualify(value.func) if isinstance(value, ast.Call) else ""
             if made in {"environ.Env", "environ.FileAwareEnv", "environs.Env"} and f"{name}(" in module.text:
-                return Reader(name, keyword="default=" if made.startswith("environ.") else "")
+                return Reader(name, keyword="default=")  # without a default, both raise where nothing is set
         if re.search(r"(?<![\w.])environ\.get\(", module.text) and "environ" in module.aliases:
             return Reader("environ.get")
         if re.search(r"(?<![\w.])getenv\(", module.text) and "getenv" in module.aliases:

@@ -90,8 +90,8 @@ def _sampler(style: Style, rate: str, scope: str) -> list[str]:
     key, item = ("asgi_scope", "path") if scope == "asgi" else ("wsgi_environ", "PATH_INFO")
     return [
         f"def _traces_sampler({signature}",
-        f'{unit}"""Leave health checks out; follow the caller\'s decision, else sample at the configured rate."""',
-        f"{unit}if (context.get({quote}{key}{quote}) or {{}}).get({quote}{item}{quote}) in HEALTH_CHECKS:",
+        f'{unit}"""Leave health checks out; else follow the caller\'s decision, or the rate."""',
+        f"{unit}if (context.get({quote}{key}{quote}) or {{}}).get({quote}{item}{quote}, {quote}{quote}).endswith(HEALTH_CHECKS):",
         f"{unit}{unit}return 0.0",
         f"{unit}if context.get({quote}parent_sampled{quote}) is not None:",
         f"{unit}{unit}return float(context[{quote}parent_sampled{quote}])",

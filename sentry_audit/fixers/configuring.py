@@ -6,6 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from sentry_audit.fixers._settings import like_field
 from sentry_audit.fixers.common import source_of
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def field_for_rate(
     target = source if module.path == source.module.path else source_of(case, module.path)
     if target is None:
         return None
-    target.after(field, [f"{name}: float = {default}"])
+    target.after(field, [f"{name}: float = {like_field(field.value, default)}"])
     return expression, [target]
 
 

@@ -161,8 +161,8 @@ def _new_lifespan(case: Case, app: App) -> Change | Refusal:
         app.statement,
         [
             f"@{manager}",
-            f"async def {name}({app.name}{typed}){kind}:",
-            f'{step}"""Send what is queued before the process ends: a SIGTERM passes by the SDK\'s own flush."""',
+            f"async def {name}(_{app.name}{typed}){kind}:",
+            f'{step}"""Send what is queued at the end: SIGTERM passes by the SDK\'s own flush."""',
             f"{step}yield",
             *(step + line for line in lines),
         ],

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from sentry_audit.fixers._imports import paragraph
 from sentry_audit.fixers.pysource import Source, is_docstring
 
 if TYPE_CHECKING:
@@ -248,7 +249,7 @@ def _place(source: Source, program: Program, run: list[_Imported], module: str, 
         return
     mine = [item for item in run if section(item) == wanted]
     if mine:
-        _among(source, mine, module, line)
+        _among(source, paragraph(mine, module), module, line)
         return
     before = [item for item in run if section(item) < wanted]
     if before:

@@ -9,69 +9,23 @@ from typing import TYPE_CHECKING
 
 from sentry_audit.fixers.common import changed, sdk_missing, source_of
 from sentry_audit.fixers.pyimports import add_import, add_names, sdk
+from sentry_audit.fixers.request_templates import ASGI, BASE, CLASS, DJANGO, class_lines, module_text
 from sentry_audit.fixers.webapp import dotted, find_app, loaded
 from sentry_audit.fixing import Edit, Refusal
 from sentry_audit.python.module import FunctionNode
+from sentry_audit.python.paths import deployed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sentry_audit.fixers.pysource import Source
+    from sentry_audit.fixers.request_templates import Template
     from sentry_audit.fixers.webapp import App
     from sentry_audit.fixing import Case, Change, Fixer
     from sentry_audit.python.module import Import, Module
 
 _ID = re.compile(r"(?:^|\.|_)(?:request|correlation|req)_?id$", re.IGNORECASE)
 _PASTE = ('sentry_sdk.set_tag("request_id", request_id)  # in a middleware',)
-_CLASS = "RequestIdMiddleware"
-_ASGI = '''\
-class {name}:
-    """Tags what a request sends to Sentry with the caller's X-Request-ID, or with a new one."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] in {{"http", "websocket"}}:
-            request_id = Headers(scope=scope).get("x-request-id") or str(uuid4())
-            {sdk}.set_tag("request_id", request_id)
-        await self.app(scope, receive, send)
-'''
-_BASE = '''\
-class {name}(BaseHTTPMiddleware):
-    """Tags what a request sends to Sentry with the caller's X-Request-ID, or with a new one."""
-
-    async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
-        {sdk}.set_tag("request_id", request.headers.get("x-request-id") or str(uuid4()))
-        return await call_next(request)
-'''
-_DJANGO = '''\
-class {name}:
-    """Tags what a request sends to Sentry with the caller's X-Request-ID, or with a new one."""
-
-    def __init__(self, get_response):
-        self.get_response = get_response
-
-    def __call__(self, request):
-        {sdk}.set_tag("request_id", request.headers.get("X-Request-ID") or str(uuid4()))
-        return self.get_response(request)
-'''
-_IMPORTS: dict[str, dict[str, tuple[str, ...]]] = {
-    _ASGI: {
-        "uuid": ("uuid4",),
-        "sentry_sdk": (),
-        "starlette.datastructures": ("Headers",),
-        "starlette.types": ("ASGIApp", "Receive", "Scope", "Send"),
-    },
-    _BASE: {
-        "uuid": ("uuid4",),
-        "sentry_sdk": (),
-        "starlette.middleware.base": ("BaseHTTPMiddleware", "RequestResponseEndpoint"),
-        "starlette.requests": ("Request",),
-        "starlette.responses": ("Response",),
-    },
-    _DJANGO: {"uuid": ("uuid4",), "sentry_sdk": ()},
-}
 
 
 def tag_request(case: Case) -> Change | Refusal:
@@ -160,14 +114,15 @@ def _asgi(case: Case, app: App) -> Change | Refusal:
     if source is None:
         return Refusal(reason=f"{app.module.path} is no code that can be edited", commands=_PASTE)
     kept = _kept(case)
-    template = _BASE if any("BaseHTTPMiddleware" in (case.files.text(path) or "") for path in kept) else _ASGI
+    like_base = any("BaseHTTPMiddleware" in (case.files.text(path) or "") for path in kept)
+    template = (BASE if like_base else ASGI).typed(source.annotated)
     place = _home(case, app.module, kept)
     more: list[Edit] = []
     others: list[Source] = []
-    name = _CLASS
+    name = CLASS
     if place is None:
-        if _CLASS in source.names():
-            return Refusal(reason=f"{app.module.path} has a {_CLASS} already", commands=_PASTE)
+        if CLASS in source.names():
+            return Refusal(reason=f"{app.module.path} has a {CLASS} already", commands=_PASTE)
         _define(case, source, template, app)
     else:
         home = dotted(case, app.module, place)
@@ -178,12 +133,12 @@ def _asgi(case: Case, app: App) -> Change | Refusal:
             _define(case, present, template, None)
             others.append(present)
         else:
-            more.append(Edit(place, _module(source, template)))
+            more.append(Edit(place, module_text(source, template)))
         own = [item for item in app.module.imports if not item.in_function and _is_own(case, app.module, item)]
         relative = sum(item.level == 1 for item in own) * 2 > len(own)
         if relative and dirname(place) == dirname(app.module.path):
             home = f".{home.rpartition('.')[2]}"
-        name = add_import(source, case.program, home, _CLASS)
+        name = add_import(source, case.program, home, CLASS)
     added = [item for item in app.block if _adds_middleware(item, app.name)]
     source.after(added[-1] if added else app.statement, [f"{app.name}.add_middleware({name})"])
     where = place or app.module.path
@@ -232,40 +187,17 @@ def _home(case: Case, module: Module, kept: list[str]) -> str | None:
     return path if path not in case.files.paths else join(folder, "sentry_request_id.py")
 
 
-def _define(case: Case, source: Source, template: str, app: App | None) -> None:
+def _define(case: Case, source: Source, template: Template, app: App | None) -> None:
     """Put the class into a file that is there: above its application, or at its end."""
-    for module, names in _IMPORTS[template].items():
+    for module, names in template.imports.items():
         if names:
             add_names(source, case.program, module, names)
-    lines = _class(source, template, sdk(source, case.program).name)
+    lines = class_lines(source, template, sdk(source, case.program).name)
     if app is not None:
         source.define_above(app.statement, lines)
     else:
         number = source.text.count("\n") + 1 + (not source.text.endswith("\n"))
         source.insert_lines(number, ["", "", *lines])
-
-
-def _class(source: Source, template: str, sdk_name: str = "sentry_sdk") -> list[str]:
-    text = template.format(name=_CLASS, sdk=sdk_name)
-    return [line if '"""' in line else source.quoted(line) for line in text.replace("    ", source.unit).splitlines()]
-
-
-def _module(source: Source, template: str) -> str:
-    """A new file with the class alone, in the style of ``source``."""
-    groups: list[list[str]] = [[], []]
-    for module, names in _IMPORTS[template].items():
-        line = f"from {module} import {', '.join(names)}" if names else f"import {module}"
-        groups[module != "uuid"].append(line)
-    lines = [
-        '"""The id of a request, on everything that it sends to Sentry."""',
-        "",
-        *groups[0],
-        "",
-        *groups[1],
-        "",
-        "",
-    ]
-    return source.newline.join([*lines, *_class(source, template), ""])
 
 
 # --- Flask and Django ---------------------------------------------------------------------------
@@ -277,8 +209,8 @@ def _flask(case: Case, app: App) -> Change | Refusal:
         return Refusal(reason=f"{app.module.path} is no code that can be edited", commands=_PASTE)
     request = add_import(source, case.program, "flask", "request")
     make = add_import(source, case.program, "uuid", "uuid4")
-    call = f'set_tag("request_id", {request}.headers.get("X-Request-ID") or str({make}()))'
-    body = sdk(source, case.program).call(source.quoted(call))
+    value = source.quoted(f'request_id = {request}.headers.get("X-Request-ID") or str({make}())')
+    body = [value, *sdk(source, case.program).call(source.quoted('set_tag("request_id", request_id)'))]
     returns = " -> None" if source.annotated else ""
     lines = [f"@{app.name}.before_request", f"def tag_request(){returns}:", *(source.unit + line for line in body)]
     inside = not isinstance(app.module.parents.get(app.statement), ast.Module)
@@ -291,9 +223,15 @@ def _flask(case: Case, app: App) -> Change | Refusal:
     ]
     anchor = before[-1] if before else _paragraph(app)
     assert anchor.end_lineno is not None
-    follows = bool(source.line(anchor.end_lineno + 1).strip())
-    source.after(anchor, [*gap, *lines, *(gap if follows else [])])
+    source.after(anchor, [*gap, *lines, *_lacking(source, anchor.end_lineno + 1, len(gap))])
     return changed(f"will tag events with the request's id, in {app.module.path}", [source], safety="safe")
+
+
+def _lacking(source: Source, number: int, wanted: int) -> list[str]:
+    """The blank lines that line ``number`` and those after it lack of ``wanted``; none at the end of the file."""
+    rest = source.text[source.line_start(number) :].splitlines()
+    blank = next((count for count, line in enumerate(rest) if line.strip()), None)
+    return [] if blank is None else [""] * (wanted - blank)
 
 
 def _paragraph(app: App) -> ast.stmt:
@@ -329,15 +267,31 @@ def _django(case: Case) -> Change | Refusal:
     if path in case.files.paths:
         return Refusal(reason=f"{path} is there already", commands=_PASTE)
     first = node.elts[0]
-    entry = source.quoted(f'"{name}.{_CLASS}"')
-    gap = f"\n{source.indent(first.lineno)}" if first.lineno > node.lineno else " "
-    source.insert(source.start(first), f"{entry},{gap}")
+    entry = source.quoted(f'"{name}.{CLASS}"')
+    if node.end_lineno == node.lineno and len(source.line(node.lineno)) + len(entry) + 2 > source.length:
+        rows = [entry, *(source.source(item) for item in node.elts)]
+        text = "".join(f"{source.unit}{row},\n" for row in rows)
+        source.replace(source.start(node), source.end(node), f"[\n{text}]")
+    else:
+        gap = f"\n{source.indent(first.lineno)}" if first.lineno > node.lineno else " "
+        source.insert(source.start(first), f"{entry},{gap}")
     return changed(
         f"will tag events with the request's id, by a middleware in {path}",
         [source],
         safety="safe",
-        more=[Edit(path, _module(source, _DJANGO))],
+        more=[Edit(path, module_text(source, DJANGO.typed(_is_typed(case, dirname(path)))))],
     )
+
+
+def _is_typed(case: Case, folder: str) -> bool:
+    """Whether most files of the folder in which functions stand say their types."""
+    sources = [
+        source_of(case, path)
+        for path in sorted(case.files.paths)
+        if path.endswith(".py") and dirname(path) == folder and deployed(path)
+    ]
+    told = [item.annotated for item in sources if item is not None and item.module.functions]
+    return bool(told) and sum(told) * 2 > len(told)
 
 
 def _package(case: Case, module: Module) -> tuple[str, str] | None:

@@ -9,8 +9,11 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from sentry_audit.derive.repository import PROBE, SAMPLED
+from msgspec.structs import replace
+
+from sentry_audit.derive.repository import PROBE_TOKENS, SAMPLED, probes_in
 from sentry_audit.facts import Dependency, HealthChecks, Tracing
+from sentry_audit.fixers._style import reader
 from sentry_audit.fixers.common import changed, python_files, version_of
 from sentry_audit.fixers.configuring import field_for_rate
 from sentry_audit.fixers.listing import list_integrations
@@ -90,9 +93,7 @@ def _along(case: Case, source: Source, init: InitCall) -> list[str]:
     listed = list_integrations(case, source, init, dict.fromkeys(silent, "")) if silent else []
     extra += listed if isinstance(listed, list) else []
     probes = dict.fromkeys(
-        match[1]
-        for path in python_files(case, ("health", "ping", "livez", "ready"))
-        for match in PROBE.finditer(case.files.text(path) or "")
+        probe for path in python_files(case, PROBE_TOKENS) for probe, _ in probes_in(case.files.text(path) or "")
     )
     if probes and not set(init.options) & SAMPLED and key(version) >= (2, 0):
         sampler = _sampler(case, source, init, tuple(probes))
@@ -122,15 +123,11 @@ def rate_from_variable(case: Case) -> Change | Refusal:
 
 
 def _from_environment(source: Source, case: Case, default: str) -> str:
-    """``float(os.environ.get(…))``, with the reader that the file has in use."""
-    getters = [source.module.qualify(call.func) for call in source.module.calls]
-    if "os.getenv" in getters and "os.environ.get" not in getters:
-        written = next(call.func for call in source.module.calls if source.module.qualify(call.func) == "os.getenv")
-        reader = ast.unparse(written)
-    else:
-        plain = [call.func for call in source.module.calls if source.module.qualify(call.func) == "os.environ.get"]
-        reader = ast.unparse(plain[0]) if plain else f"{add_import(source, case.program, 'os')}.environ.get"
-    return source.quoted(f'float({reader}("{VARIABLE}", "{default}"))')
+    """The rate read as the file reads its variables, as a number."""
+    how = reader(source.module)
+    if how.imports:
+        how = replace(how, call=f"{add_import(source, case.program, 'os')}.{how.call.partition('.')[2]}")
+    return source.quoted(how.number(VARIABLE, default, '"'))
 
 
 # --- probes -----------------------------------------------------------------------------------------
@@ -148,7 +145,7 @@ def leave_probes(case: Case) -> Change | Refusal:
         return Refusal(
             reason=f"sentry-sdk {version} has no get_client: write a traces_sampler that returns 0 for probes"
         )
-    if init.open or "traces_sample_rate" not in init.options:
+    if init.open or not _has_rate(init):
         return Refusal(reason="no traces_sample_rate stands in the call of init for the sampler to keep")
     more = _sampler(case, source, init, probes)
     if isinstance(more, Refusal):
@@ -159,6 +156,12 @@ def leave_probes(case: Case) -> Change | Refusal:
     )
 
 
+def _has_rate(init: InitCall) -> bool:
+    """Whether init has a rate in its options: ``enable_tracing=True`` makes one of 1.0 (sentry_sdk/client.py)."""
+    tracing = argument(init.call, "enable_tracing")
+    return "traces_sample_rate" in init.options or (tracing is not None and ast.unparse(tracing.value) == "True")
+
+
 def _sampler(case: Case, source: Source, init: InitCall, probes: tuple[str, ...]) -> str | Refusal:
     """Write the sampler above the statement that calls init; returns the argument that passes it."""
     where = _path(case.component.framework)
@@ -166,7 +169,9 @@ def _sampler(case: Case, source: Source, init: InitCall, probes: tuple[str, ...]
         return Refusal(reason=f"where {case.component.framework} puts a request's path for a sampler was not measured")
     taken = source.names()
     name = next(item for item in (_SAMPLER, "leave_probes_out", "sample_traces") if item not in taken)
-    constant = next(item for item in ("PROBES", "PROBE_PATHS", "_PROBE_PATHS") if item not in taken)
+    constant = next(
+        item for item in ("HEALTH_CHECKS", "HEALTH_CHECK_PATHS", "_HEALTH_CHECK_PATHS") if item not in taken
+    )
     local = _imported_beside(init)
     sdk_name = local or sdk(source, case.program).name
     arguments, result = "sampling_context", ""
@@ -181,7 +186,7 @@ def _sampler(case: Case, source: Source, init: InitCall, probes: tuple[str, ...]
         "",
         "",
         f"def {name}({arguments}){result}:",
-        f'{step}"""Trace no probe; everything else as its caller decided, or at the configured rate."""',
+        f'{step}"""Leave health checks out; else follow the caller\'s decision, or the rate."""',
         *([f"{step}import sentry_sdk{'' if local == 'sentry_sdk' else f' as {local}'}", ""] if local else []),
         *(step + line for line in where),
         f"{step}if path.endswith({constant}):",

@@ -106,7 +106,8 @@ def use(case: Case) -> Change | Refusal:
 def _base_in(case: Case, options: dict[str, tuple[ast.expr, Scope]], cls: Held) -> str:
     """The expression by which init's options read the settings object."""
     resolver = analysed(case).resolver
-    for expression, scope in options.values():
+    for given, scope in options.values():
+        expression = _unwrapped(given)
         if isinstance(expression, ast.Attribute):
             value = resolver.value(expression.value, scope)
             nodes = [leaf.cls.node for leaf in value.leaves() if leaf.cls is not None]
@@ -114,6 +115,13 @@ def _base_in(case: Case, options: dict[str, tuple[ast.expr, Scope]], cls: Held) 
             if cls.ref.node in nodes or any(node.name in names for node in nodes):
                 return ast.unparse(expression.value)
     return ""
+
+
+def _unwrapped(expression: ast.expr) -> ast.expr:
+    """``settings.SENTRY_DSN`` of ``str(settings.SENTRY_DSN)``, which pydantic's types of addresses need."""
+    if isinstance(expression, ast.Call) and len(expression.args) == 1 and ast.unparse(expression.func) == "str":
+        return expression.args[0]
+    return expression
 
 
 FIXERS = {

@@ -15,11 +15,12 @@ from sentry_audit.fixers._entry import Start, called, import_of, loaded, start_o
 from sentry_audit.fixers._settings import FIELDS, Held, alias_of, field_name, is_text, new_fields, object_name
 from sentry_audit.fixers._source import line_end, splice
 from sentry_audit.fixers._template import Style, Values, module_text, of_environment
+from sentry_audit.fixers._worker import on_worker_start
 from sentry_audit.fixers.templates import with_names
 from sentry_audit.fixing import Change, Edit, Refusal
 from sentry_audit.python.analysis import Code
 from sentry_audit.python.config import ENVIRONMENT_FIELD
-from sentry_audit.python.paths import deployed
+from sentry_audit.python.paths import deployed, importable
 from sentry_audit.python.settings import ancestry, field_names, prefix_of
 from sentry_audit.python.truth import is_environment_name
 from sentry_audit.python.values import ClassRef
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 _NAMES = ("observability.py", "sentry_setup.py")
 _READS = re.compile(r"(?:getenv|environ(?:\.get)?)\s*[(\[]\s*[\"']([A-Z][A-Z0-9_]*)[\"']")
+_PARSERS = ("stringio", "bytesio", "load", "parse", "b64decode", "read_env", "literal_eval", "split")
 _ASGI = frozenset({"fastapi", "starlette", "quart", "litestar", "sanic"})
 
 
@@ -107,9 +109,35 @@ def _label(case: Case) -> str:
     given |= {item.name for fact in case.scanned if isinstance(fact, Deployment) for item in fact.settings}
     if "SENTRY_ENVIRONMENT" in given:
         return "SENTRY_ENVIRONMENT"
-    read = {name for path in loaded(case) for name in _READS.findall(case.files.text(path) or "")}
-    own = sorted(name for name in read if is_environment_name(name))
+    own = sorted(name for name in _read(case) if is_environment_name(name))
     return own[0] if len(own) == 1 else "SENTRY_ENVIRONMENT"
+
+
+def _read(case: Case) -> set[str]:
+    """The variables that the component reads as they are: one that is parsed holds more than a name."""
+    found: set[str] = set()
+    for path in loaded(case):
+        module = case.program.module(path) if _READS.search(case.files.text(path) or "") else None
+        for node in module.nodes if module is not None else ():
+            assert module is not None
+            match = (
+                _READS.match(ast.unparse(node).removeprefix("os."))
+                if isinstance(node, ast.Call | ast.Subscript)
+                else None
+            )
+            if match is not None and not _is_parsed(module, node):
+                found.add(match[1])
+    return found
+
+
+def _is_parsed(module: Module, node: ast.AST) -> bool:
+    """Whether what was read is taken apart at once (``StringIO(…)``, ``loads(…)``)."""
+    parent = module.parents.get(node)
+    return (
+        isinstance(parent, ast.Call)
+        and node in parent.args
+        and ast.unparse(parent.func).rpartition(".")[2].lower().startswith(_PARSERS)
+    )
 
 
 def _settings_object(case: Case, start: Start) -> tuple[Held, str] | None:
@@ -204,13 +232,29 @@ def start_worker(case: Case) -> Change | Refusal:
     web = service_of(case).entries
     apart = [item for item in inits if item.module.path not in web]
     if apart:
-        return _run(case, start, apart[0])
+        shared = fact is not None and fact.worker == "celery" and start.module.path in loaded(case)
+        return (_signalled(case, start, apart[0]) if shared else None) or _run(case, start, apart[0])
     return _copy(case, start, inits[0])
+
+
+def _signalled(case: Case, start: Start, init: InitCall) -> Change | Refusal | None:
+    """The init run by Celery's signal, where the web application loads the worker's file too."""
+    function, module = init.function, init.module
+    if function is None or function not in module.tree.body or start.statement not in start.module.tree.body:
+        return None
+    if module.path == start.module.path or _arguments(function, start.module) != "" or start.statement is None:
+        return None
+    statement = import_of(case, start.module, module.path, function.name)
+    return on_worker_start(case, start.module.path, start.statement, statement, f"{function.name}()")
 
 
 def _run(case: Case, start: Start, init: InitCall) -> Change | Refusal:
     function, module = init.function, init.module
     where = f"{module.path}:{init.call.lineno}"
+    if module.path != start.module.path and (back := _needs(case, module.path, start.module)):
+        return Refusal(
+            reason=f"{where} cannot be imported in {start.module.path}, which {back} imports: move init to a module of its own"
+        )
     if function is None:
         if module.path == start.module.path:
             return Refusal(reason=f"{where} stands in the file that starts, behind a condition that never holds")
@@ -235,6 +279,20 @@ def _run(case: Case, start: Start, init: InitCall) -> Change | Refusal:
         return _running(start, [start.call(call)], f"call {function.name}()")
     statement = import_of(case, start.module, module.path, function.name)
     return _running(start, called(case, start, statement, call), f"call {function.name}()")
+
+
+def _needs(case: Case, path: str, start: Module) -> str:
+    """The file that, while ``path`` is imported, takes a name from ``start``: that is not bound yet then; ``""``: none."""
+    for name in case.program.closure([path], importable):
+        module = case.program.module(name)
+        for item in module.imports if module is not None and name != start.path else ():
+            if item.in_function or item.typing_only or not item.name:
+                continue
+            if case.program.locate(item.module, name, item.level) == start.path:
+                submodule = f"{item.module}.{item.name}" if item.module else item.name
+                if case.program.locate(submodule, name, item.level) in {None, start.path}:
+                    return name
+    return ""
 
 
 def _running(start: Start, splices: list[tuple[int, int, str]], what: str) -> Change:

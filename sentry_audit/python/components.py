@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from sentry_audit.facts import Component, Image, Manifest, Process
 from sentry_audit.mentions import APPLICATIONS
 from sentry_audit.model import Evidence
+from sentry_audit.python.factories import factory_call
 from sentry_audit.python.paths import SCRIPTS, deployed
 from sentry_audit.python.starts import Start, parse, script
 
@@ -188,11 +189,11 @@ def resolve(program: Program, start: Start, context: str, image: Image | None) -
         return _in_tree(program, start.target, context, image)
     if start.target.endswith(".ini"):
         return _pasted(program, _in_tree(program, start.target, context, image))
+    names = [start.target, f"{start.target}.__main__" if start.server == "python" else f"{start.target}.celery"]
+    if start.server == "celery" and "." in start.target:
+        names.append(start.target.rpartition(".")[0])  # ``-A module.app``, as Celery's own find_app takes it
     for folder in dict.fromkeys(folders):
-        for name in (
-            start.target,
-            f"{start.target}.__main__" if start.server == "python" else f"{start.target}.celery",
-        ):
+        for name in names:
             found = program.locate(name, join(folder, "_.py"))
             if not found:
                 continue
@@ -264,7 +265,20 @@ def _by_app_object(program: Program, facts: Sequence[Fact], known: list[_Found])
             )
         )
     del facts
-    return [min(items, key=_entry_rank) for items in candidates.values()]
+    return [_called(program, min(items, key=_entry_rank)) for items in candidates.values()]
+
+
+def _called(program: Program, item: _Found) -> _Found:
+    """The same application, started where its factory is called (``app = create_app()``): a server names that file."""
+    module = program.module(item.entry)
+    found = factory_call(program, module, FRAMEWORKS, _ENTRY_NAMES) if module is not None else None
+    if found is None or _project(program, found[0]) != item.project:
+        return item
+    path, line, text = found
+    evidence = Evidence(path, line, None, None, text)
+    item.reasons.append(f"{evidence} calls the factory")
+    start = replace(item.start, target=path)
+    return _Found(start, path, item.project, evidence, None, item.reasons, (), item.framework)
 
 
 def _entry_rank(item: _Found) -> tuple[int, int, str]:

@@ -158,7 +158,7 @@ def _program(program: str, rest: list[str]) -> Start | None:
                 program.removesuffix(".py"), "worker", module.rsplit(".", 1)[0] if program in {"arq", "saq"} else module
             )
         case "rq":
-            return Start("rq", "worker") if rest[:1] == ["worker"] or "worker" in rest else None
+            return Start("rq", "worker", _option(rest, "-c", "--config")) if "worker" in rest else None
         case "functions-framework" | "functions_framework":
             return Start(
                 "functions-framework", "service", _option(rest, "--source") or "main.py", _option(rest, "--target")

@@ -27,7 +27,7 @@ def matches(path: str) -> bool:
     name = path.rsplit("/", 1)[-1]
     if name in _NAMES or name in LOCKS:
         return True
-    if not name.endswith((".txt", ".in")):
+    if not name.endswith((".txt", ".in", ".pip")):
         return False
     folder = path.rsplit("/", 2)[-2] if "/" in path else ""
     return "requirement" in name.lower() or folder in {"requirements", "reqs"}

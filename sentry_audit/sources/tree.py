@@ -382,6 +382,6 @@ def _read_kinds(path: str) -> frozenset[str]:
         return frozenset({"sdk_setup"})
     if "Dockerfile" in name or name == "Procfile" or "compose" in name:
         return frozenset({"sdk_setup", "sdk_dependency"})
-    if name.endswith((".lock", ".toml", ".cfg", ".txt", ".in")) or name == "Pipfile":
+    if name.endswith((".lock", ".toml", ".cfg", ".txt", ".in", ".pip")) or name == "Pipfile":
         return frozenset({"sdk_dependency"})
     return frozenset()
