@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from sentry_audit.planning import Scope
 
 
+#: How a change that no audit could prove is asked for: the reason why one was dropped names it.
+_UNPROVEN = "--unsafe"
+
+
 class Noted(Struct):
     """What planning came upon: why a gap's change was ``dropped``, what its fixer ``answers`` instead of one.
 
@@ -52,7 +56,7 @@ def _why(
     key, remedy = key_of(case.finding), case.finding.remedy
     said = tuple(dict.fromkeys(str(command) for fact in case.bad if (command := getattr(fact, "command", ""))))
     commands = said if case.finding.check in scope.cloud_checks else ()
-    commands = commands or ((remedy.command,) if remedy is not None and remedy.command else ())
+    commands = commands or ((command,) if (command := _next(case, noted)) else ())
     if key in clashes:
         return clashes[key], commands
     if key in noted.dropped:
@@ -68,3 +72,15 @@ def _why(
         where = "the repository (--cloud)" if not scope.repo else "Google Cloud (--repo)"
         return f"its fix changes {where}, which was left out", commands
     return advice, commands
+
+
+def _next(case: Case, noted: Noted) -> str:
+    """What to run for a gap that stays: not the fix again that has just been refused."""
+    key, remedy = key_of(case.finding), case.finding.remedy
+    command = remedy.command if remedy is not None else ""
+    if not command.startswith("sentry-audit fix "):
+        return command
+    if _UNPROVEN in noted.dropped.get(key, ""):
+        return f"{command} {_UNPROVEN}"
+    refused = key in noted.dropped or key in noted.answers
+    return f"sentry-audit explain {case.finding.check}" if refused else command

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from sentry_audit import plugins
 from sentry_audit.cloud_facts import Secret
@@ -297,6 +298,28 @@ def test_why_gaps_are_left() -> None:
         "manual": ("Mend manual", ("sentry-audit explain manual",)),
         "cloud": ("Mend cloud", ("gcloud mend cloud",)),
     }
+
+
+def test_a_refused_fix_is_not_what_to_run_next() -> None:
+    class Offering(Ground):
+        def audit(self, edits: Mapping[str, str | None]) -> Audit:
+            found = super().audit(edits)
+            cases = tuple(replace(case, finding=_offered(case.finding)) for case in found.cases)
+            return Audit(found.findings, cases)
+
+    known: dict[str, Callable[[Case], Change | Refusal]] = {
+        "refused": lambda case: Refusal(reason="two ways to do it"),
+        "unproven": edits("unproven!", "unproven?"),
+    }
+    found = make(Offering(one="refused!", two="unproven!"), known)
+    assert {item.finding.check: item.commands for item in found.left} == {
+        "refused": ("sentry-audit explain refused",),
+        "unproven": ("sentry-audit fix --only unproven --unsafe",),
+    }
+
+
+def _offered(finding: Finding) -> Finding:
+    return replace(finding, remedy=Remedy("Mend it", fixable=True, command=f"sentry-audit fix --only {finding.check}"))
 
 
 def test_only_what_is_wanted_is_fixed_or_left() -> None:
