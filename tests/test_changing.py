@@ -206,7 +206,7 @@ def test_a_note_on_anothers_secret_goes_with_the_change(changer: Changer, projec
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "stays"),
+    ("before", "after", "back"),
     [
         ("ENABLED", (), True),
         ("DISABLED", (), False),
@@ -214,8 +214,8 @@ def test_a_note_on_anothers_secret_goes_with_the_change(changer: Changer, projec
         ("ENABLED", ("somebody's",), False),
     ],
 )
-def test_an_added_version_stays_where_latest_could_be_read_before(
-    changer: Changer, project: Project, server: GcpServer, before: str, after: tuple[str, ...], stays: bool
+def test_latest_leads_again_to_what_it_led_to(
+    changer: Changer, project: Project, server: GcpServer, before: str, after: tuple[str, ...], back: bool
 ) -> None:
     """Whatever asks for latest gets the newest version, or does not start: nothing falls back to the one before."""
     held = project.secrets["sentry-dsn-staging"]
@@ -224,14 +224,40 @@ def test_an_added_version_stays_where_latest_could_be_read_before(
     for payload in after:
         held.add(payload)
     told = changer.revert(inverse, RUN)
-    assert held.versions[2].state == ("ENABLED" if stays else "DISABLED")
+    assert held.versions[2].state == "DISABLED"
     assert held.annotations == {}
-    assert ("stays enabled" in told) == stays
-    if stays:
-        assert "gcloud secrets versions access 2 --secret=sentry-dsn-staging --project=shop-staging | " in told
-    assert changer.revert(inverse, RUN) == told
+    assert [item.payload for item in held.versions[3:]] == ([b"wrong"] if back else [item.encode() for item in after])
+    assert ("version 4 holds what version 2 does" in told) == back
+    number = len(held.versions)
+    changer.revert(inverse, RUN)
+    assert len(held.versions) == number
     server.fail("*/GetSecretVersion", "PERMISSION_DENIED")
     assert "could not be read" in error_of(lambda: changer.revert(inverse, RUN), FixFailed)
+
+
+@pytest.mark.parametrize("call", ["AccessSecretVersion", "AddSecretVersion"])
+def test_a_version_that_cannot_be_put_back_stays(
+    changer: Changer, project: Project, server: GcpServer, call: str
+) -> None:
+    held = project.secrets["sentry-dsn-staging"]
+    held.add("wrong")
+    inverse = changer.perform(add(HELD), STAGING, RUN)
+    server.deny(f"*/{call}")
+    told = changer.revert(inverse, RUN)
+    assert [item.state for item in held.versions] == ["ENABLED"] * 3
+    assert "gcloud secrets versions access 2 --secret=sentry-dsn-staging --project=shop-staging | " in told
+    assert changer.revert(inverse, RUN) == told
+
+
+def test_an_answer_that_is_lost_puts_nothing_back_twice(
+    changer: Changer, project: Project, server: GcpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = project.secrets["sentry-dsn-staging"]
+    held.add("wrong")
+    inverse = changer.perform(add(HELD), STAGING, RUN)
+    lose_one_answer(server, monkeypatch, "/AddSecretVersion")
+    assert "version 4 holds" in changer.revert(inverse, RUN)
+    assert [item.state for item in held.versions] == ["ENABLED", "ENABLED", "DISABLED", "ENABLED"]
 
 
 def test_without_the_right_to_read_there_is_still_one_version(
@@ -250,22 +276,28 @@ def test_an_answer_that_was_lost_is_no_second_version(
     changer: Changer, project: Project, server: GcpServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The version is there, and its answer never came."""
-    real = server._answer
-    lost: list[int] = []
-
-    def lose(method: Any, *rest: Any) -> Any:
-        answer = real(method, *rest)
-        if method.name.endswith("/AddSecretVersion") and not lost:
-            lost.append(1)
-            raise lost_answer()
-        return answer
-
-    monkeypatch.setattr(server, "_answer", lose)
+    lost = lose_one_answer(server, monkeypatch, "/AddSecretVersion")
     changer.perform(create(), None, RUN)
     inverse = changer.perform(add(), STAGING, RUN)
     assert len(project.secrets["sentry-new"].versions) == 1
     assert json.loads(inverse)["version"] == 1
     assert lost
+
+
+def lose_one_answer(server: GcpServer, monkeypatch: pytest.MonkeyPatch, method: str) -> list[int]:
+    """Let one call do what it does, and its answer never come; gives a list that is filled by then."""
+    real = server._answer
+    lost: list[int] = []
+
+    def lose(called: Any, *rest: Any) -> Any:
+        answer = real(called, *rest)
+        if called.name.endswith(method) and not lost:
+            lost.append(1)
+            raise lost_answer()
+        return answer
+
+    monkeypatch.setattr(server, "_answer", lose)
+    return lost
 
 
 def lost_answer() -> Exception:

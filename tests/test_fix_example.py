@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -60,7 +61,7 @@ def serving(server: GcpServer) -> dict[str, list[tuple[str, int]]]:
 
 def test_from_dark_to_ready_and_back(shop: Path, server: GcpServer) -> None:
     endpoint = ("--gcp-endpoint", server.endpoint)
-    before, traffic = contents(shop), serving(server)
+    before, traffic, before_gaps = contents(shop), serving(server), gaps(shop, *endpoint)
     dark = run(shop, "check", "--env", "staging", *endpoint)
     assert dark.returncode == 1
 
@@ -86,5 +87,12 @@ def test_from_dark_to_ready_and_back(shop: Path, server: GcpServer) -> None:
     again = run(shop, "check", "--env", "staging", *endpoint)
     assert again.returncode == 1
     versions = server.state.projects["shop-staging"].secrets["sentry-dsn-staging"].versions
-    assert [item.state for item in versions] == ["ENABLED"] * 3  # shop-web asks for latest, and could before
-    assert "versions/3 stays enabled: latest is the newest version" in " ".join(taken.stdout.split())
+    assert [item.state for item in versions] == ["ENABLED", "ENABLED", "DISABLED", "ENABLED"]
+    assert versions[3].payload == versions[1].payload  # shop-web asks for latest, and could before
+    assert "version 4 holds what version 2 does" in " ".join(taken.stdout.split())
+    assert gaps(shop, *endpoint) == before_gaps
+
+
+def gaps(shop: Path, *arguments: str) -> set[tuple[str, str]]:
+    found = json.loads(run(shop, "check", "--env", "staging", "--format", "json", *arguments).stdout)["findings"]
+    return {(item["check"], item["component"]) for item in found if item["status"] == "gap"}

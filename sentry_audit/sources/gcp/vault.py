@@ -138,8 +138,9 @@ class Vault:
     def disable(self, done: Done) -> str:
         """Disable the version that this run added; it is never destroyed.
 
-        Where ``latest`` could be read before, it stays: ``latest`` is the version that was added last, whatever its
-        state, so whatever asks for it would not start any more (https://cloud.google.com/secret-manager/docs/access-secret-version).
+        ``latest`` is the version that was added last, whatever its state, so whatever asks for it would not start any
+        more (https://cloud.google.com/secret-manager/docs/access-secret-version): where it could be read before, what it
+        led to is added once more first. Where that may not be read, the version stays as it is.
         """
         if not done.version:
             return f"no version was added to {done.resource}"
@@ -149,9 +150,12 @@ class Vault:
             if found.code == "NOT_FOUND":
                 return f"{full} is not there any more"
             raise self._session.error(found)
+        again = 0
         if found.state == _ENABLED and self._is_relied_on(done):
-            self._forget(done.resource)
-            return f"{full} stays enabled: {_how_to_go_back(done)}"
+            again = self._put_back(done)
+            if not again:
+                self._forget(done.resource)
+                return f"{full} stays enabled: {_how_to_go_back(done)}"
         if found.state == _ENABLED:
             self._session.must(
                 "DisableSecretVersion", full, lambda timeout: self._writers.disable_version(full, timeout)
@@ -159,9 +163,43 @@ class Vault:
         self._forget(done.resource)
         newest = self._newest(done.resource)
         told = f"{full} is disabled"
-        if newest is not None and _number(newest) == done.version:
+        if again:
+            told += (
+                f"; version {again} holds what version {done.version - 1} does, so that latest leads to it as before"
+            )
+        elif newest is not None and _number(newest) == done.version:
             told += "; it is the newest, and nothing falls back to an older one"
         return told
+
+    def _put_back(self, done: Done) -> int:
+        """Add what ``latest`` led to before as the newest version; its number, 0 where that is not allowed.
+
+        The payload goes from Secret Manager to Secret Manager and is kept nowhere.
+        """
+        name = done.resource
+        earlier = f"{name}/versions/{done.version - 1}"
+        payload = self._session.ask(
+            "AccessSecretVersion", earlier, lambda timeout: self._writers.payload(earlier, timeout)
+        )
+        if isinstance(payload, Failure):
+            return 0
+        data = payload.data
+        for attempt in range(TRIES):
+            made = self._session.ask(
+                "AddSecretVersion",
+                name,
+                lambda timeout: self._writers.add_version(name, data, timeout),
+                again=False,
+            )
+            if not isinstance(made, Failure):
+                return _number(made)
+            newest = self._newest(name)  # the answer may have been lost, and not the version
+            if newest is not None and _number(newest) > done.version:
+                return _number(newest)
+            if made.code not in PASSING:
+                return 0
+            self._session.pause(attempt)
+        return 0
 
     def _is_relied_on(self, done: Done) -> bool:
         """Whether what asks for ``latest`` got a version before, and gets this one now."""
@@ -333,11 +371,12 @@ def _id(secret: str) -> str:
 
 
 def _how_to_go_back(done: Done) -> str:
-    """Why a version stays, and how a person makes the one before it the newest again."""
+    """Why a version stays that cannot be put back, and how a person makes the one before it the newest again."""
     where = f"--project={done.resource.split('/')[1]}"
     name, earlier = _id(done.resource), done.version - 1
     return (
-        "latest is the newest version whatever its state, so without it nothing that asks for latest could start. "
+        "latest is the newest version whatever its state, so without it nothing that asks for latest could start, and the "
+        "version before it may not be read. "
         f"Version {earlier} is still there; to have it in effect: gcloud secrets versions access {earlier} "
         f"--secret={name} {where} | gcloud secrets versions add {name} {where} --data-file=- && "
         f"gcloud secrets versions disable {done.version} --secret={name} {where}"
