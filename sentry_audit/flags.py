@@ -38,7 +38,14 @@ Regions = Annotated[
     ),
 ]
 Endpoint = Annotated[
-    str, typer.Option("--gcp-endpoint", metavar="HOST:PORT", help="A local cloud on this machine in place of Google's.")
+    str,
+    typer.Option(
+        "--gcp-endpoint",
+        metavar="HOST:PORT",
+        envvar="SENTRY_AUDIT_GCP_ENDPOINT",
+        show_envvar=False,
+        help="A local cloud on this machine in place of Google's; also as SENTRY_AUDIT_GCP_ENDPOINT.",
+    ),
 ]
 Impersonate = Annotated[
     str,
