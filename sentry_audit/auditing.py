@@ -171,7 +171,7 @@ def report(
     environment, facts = audited.environment, audited.facts
     required = settings.requires_sentry(environment)
     problems = audited.problems + collected.problems + collected.tree.problems
-    findings = engine.evaluate(checks, facts, problems, components, environment, required, fixable())
+    findings = engine.evaluate(checks, facts, problems, components, environment, required, fixable(), str(request.root))
     findings = ledger.apply(findings, environment)
     selected = {check.link for check in checks}
     links = []

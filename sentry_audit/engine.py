@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from sentry_audit.errors import UsageError, nearest
 from sentry_audit.facts import KINDS, Component, Fact
 from sentry_audit.model import Confidence, Evidence, Finding, Problem, Remedy, Severity, Status
+from sentry_audit.paths import named
 from sentry_audit.predicates import holds
 
 if TYPE_CHECKING:
@@ -50,10 +51,11 @@ def evaluate(
     environment: str,
     required: bool,
     fixable: Collection[str] = (),
+    root: str = ".",
 ) -> tuple[Finding, ...]:
     """At least one finding per check and component; ``required`` says whether Sentry is, in ``environment``.
 
-    ``fixable`` are the checks whose gaps ``fix`` may close by itself.
+    ``fixable`` are the checks whose gaps ``fix`` may close by itself; ``root`` is the repository, as commands name it.
     """
     groups: dict[tuple[str, str], list[Fact]] = {}
     for fact in facts:
@@ -70,7 +72,7 @@ def evaluate(
                 fix = check.fix.of(component.ecosystem) if check.fix is not None else None
                 mine_ = check if fix is check.fix else replace(check, fix=fix)
                 judged = _judge(mine_, mine, problems, component.name, environment, required)
-                found += [_placed(_offered(item, fixable, mine_, mine), component) for item in judged]
+                found += [_placed(_offered(item, fixable, mine_, mine, root), component) for item in judged]
             except Exception as error:  # noqa: BLE001 - a check that crashes is reported as one, never skipped
                 found.append(
                     _finding(
@@ -84,14 +86,14 @@ def evaluate(
     return tuple(found)
 
 
-def _offered(finding: Finding, fixable: Collection[str], check: Check, facts: Sequence[Fact]) -> Finding:
+def _offered(finding: Finding, fixable: Collection[str], check: Check, facts: Sequence[Fact], root: str) -> Finding:
     """A gap that can be fixed says so, and how; one whose facts say that it is a person's does not."""
     if finding.remedy is None or finding.check not in fixable:
         return finding
     manual = [fact for fact in facts if getattr(fact, "by_hand", "")]
     if manual and any(fact in manual for fact in facts_behind(finding, check, facts)):
         return finding
-    command = f"sentry-audit fix --env {finding.environment} --only {finding.check}"
+    command = f"sentry-audit fix{named(root)} --env {finding.environment} --only {finding.check}"
     return replace(finding, remedy=replace(finding.remedy, fixable=True, command=command))
 
 

@@ -48,3 +48,10 @@ class Paths(frozenset[str]):
         """The files of these names, in any folder, in no order."""
         suffixes = {name[name.rfind(".") :] if "." in name else "" for name in names}
         return [path for path in self.of(*suffixes) if path.rpartition("/")[2] in names]
+
+
+def named(root: str) -> str:
+    """`` ROOT`` as a command takes it, quoted for a shell; ``""`` for the current folder."""
+    import shlex
+
+    return "" if root in {"", "."} else f" {shlex.quote(root)}"

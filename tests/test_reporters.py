@@ -291,7 +291,7 @@ Could not be read
   p:1  bad
 
 1 gap (1 high) · 1 pass · 1 unknown
-1 of 1 may be fixed: sentry-audit fix --env staging --dry-run
+1 of 1 may be fixed: sentry-audit fix /home/u/shop --env staging --dry-run
 next: sentry-audit explain backend-sdk-declared                           exit 1
 """
 

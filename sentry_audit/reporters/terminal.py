@@ -21,6 +21,7 @@ from sentry_audit.model import (
     Severity,
     Status,
 )
+from sentry_audit.paths import named
 from sentry_audit.reporters.base import RenderOptions, Reporter
 from sentry_audit.reporters.folding import Entry, entries, fold_checks, weight
 from sentry_audit.reporters.page import GLYPHS, STYLES, Page, Span, diff_style, verdict
@@ -292,7 +293,7 @@ def _footer(page: Page, report: Report, gaps: Sequence[Entry], open_: Sequence[E
         bool(finding.remedy and finding.remedy.fixable) for finding in report.findings if finding.status is Status.GAP
     )
     if fixable:
-        command = f"sentry-audit fix --env {report.environment} --dry-run"
+        command = f"sentry-audit fix{named(report.root)} --env {report.environment} --dry-run"
         told = f"{fixable} of {counts[Status.GAP.value]} may be fixed: "
         page.row([(told, ""), (command, "cyan")], hang=2)
     check = _next(report, gaps, open_)
