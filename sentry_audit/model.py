@@ -172,6 +172,21 @@ class CloudRead(Struct, frozen=True):
     command: str = ""
 
 
+class SentryRead(Struct, frozen=True):
+    """How what is said of Sentry itself came to be known: what ``url`` said to the token of ``token_source``.
+
+    ``taken_at``, ``source``, ``failure`` and ``command`` are as in ``CloudRead``.
+    """
+
+    taken_at: str
+    url: str
+    token_source: str
+    source: str = ""
+    projects: tuple[str, ...] = ()
+    failure: str = ""
+    command: str = ""
+
+
 class SentryProject(Struct, frozen=True):
     """Where a component's events of one environment go, as far as it was seen: ``project`` at ``host``.
 
@@ -212,6 +227,7 @@ class Report(Struct, frozen=True):
     exit_code: int
     notes: tuple[str, ...] = ()
     cloud: CloudRead | None = None
+    sentry: SentryRead | None = None
     projects: tuple[SentryProject, ...] = ()
     rules: tuple[Rule, ...] = ()
 
