@@ -13,7 +13,8 @@ from urllib.parse import urljoin, urlsplit
 import msgspec
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import InvalidHeader, MaxRetryError
+from urllib3.exceptions import HTTPError, InvalidHeader, MaxRetryError
+from urllib3.exceptions import TimeoutError as SilentError
 from urllib3.util.retry import Retry
 
 from sentry_audit import __version__
@@ -156,7 +157,7 @@ class Client:
                     if response.status_code not in _HERE:
                         return self._read(response, path, shape, scope), _next(response)
                     address, asked = self._moved(address, response), ()
-            except requests.RequestException as error:
+            except (requests.RequestException, HTTPError) as error:
                 raise RefusedError(self._failed(error, base)) from None
         raise RefusedError(Unread(code="REDIRECTED", reason=f"{_host(base)} redirects in circles"))
 
@@ -180,7 +181,7 @@ class Client:
         if response.status_code != 200:
             raise RefusedError(self._refused(response, path, scope))
         body = bytearray()
-        for part in response.iter_content(65_536):
+        while part := response.raw.read1(65_536, decode_content=True):  # read() would wait until there are as many
             body += part
             if not self.left():
                 raise RefusedError(self._late())
@@ -213,14 +214,14 @@ class Client:
             return Unread(code="UNAVAILABLE", reason=f"{host} is in trouble (HTTP {status} for {path})")
         return Unread(code="REJECTED", reason=f"{host} does not take the question {path} (HTTP {status})")
 
-    def _failed(self, error: requests.RequestException, base: str) -> Unread:
+    def _failed(self, error: requests.RequestException | HTTPError, base: str) -> Unread:
         host = _host(base)
         if isinstance(error, requests.exceptions.SSLError):
             reason = f"the certificate of {host} is not trusted, or it speaks no TLS"
             return Unread(code="UNAVAILABLE", reason=reason, hint="export REQUESTS_CA_BUNDLE=/path/to/your/ca.pem")
         if not self.left():
             return self._late()
-        if isinstance(error, requests.Timeout):
+        if isinstance(error, requests.Timeout | SilentError):
             return Unread(code="DEADLINE_EXCEEDED", reason=f"{host} gave no answer in {_PATIENCE:g} seconds")
         if isinstance(error, requests.exceptions.ProxyError):
             return Unread(code="UNAVAILABLE", reason=f"the proxy in front of {host} cannot be reached, or refuses")
