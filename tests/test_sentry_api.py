@@ -79,6 +79,21 @@ def test_a_span_is_an_event_too_and_where_there_is_none_the_outcomes_are_asked_f
     assert [(item.outcome, item.category, item.quantity) for item in found.outcomes] == [("rate_limited", "error", 38)]
 
 
+def test_where_one_sort_of_events_cannot_be_asked_for_it_is_not_said_that_there_are_none(server: SentryServer) -> None:
+    project_of(server.state).events = []
+    server.fault("/events/", 1, status=400)
+    [activity] = one(server).activity
+    assert activity.unread is not None
+    assert "HTTP 400" in activity.unread.reason
+    server.state.old = True  # knows errors and transactions
+    [activity] = one(server).activity
+    assert activity.unread is None
+    server.fault("/events/", 1, body=b'{"data": [], "meta": {}}')
+    server.fault("/events/", 2, status=400)
+    [activity] = one(server).activity
+    assert activity.unread is not None
+
+
 def test_environments_are_known_by_their_usual_spellings_also_hidden_ones(server: SentryServer) -> None:
     project = project_of(server.state)
     project.environments, project.hidden = ["prod"], ["Production"]
@@ -99,10 +114,24 @@ def test_an_older_server_takes_slugs_alone_and_has_rules(server: SentryServer) -
     project = project_of(server.state)
     project.rules = [
         {"id": "1", "name": "Mail", "environment": "production", "status": "active", "actions": [{}], "snooze": False},
-        {"id": "2", "name": "Mute", "environment": None, "status": "active", "actions": [{}], "snoozeForEveryone": True},
+        {
+            "id": "2",
+            "name": "Mute",
+            "environment": None,
+            "status": "active",
+            "actions": [{}],
+            "snoozeForEveryone": True,
+        },
     ]
     project.metric_rules = [
-        {"id": "3", "name": "Rate", "environment": None, "status": 0, "projects": ["api"], "triggers": [{"actions": [{}]}]},
+        {
+            "id": "3",
+            "name": "Rate",
+            "environment": None,
+            "status": 0,
+            "projects": ["api"],
+            "triggers": [{"actions": [{}]}],
+        },
         {"id": "4", "name": "Other", "environment": None, "status": 0, "projects": ["web"], "triggers": []},
     ]
     project.events = [Event("staging", "2026-11-24T08:00:00+00:00", "transactions")]
@@ -167,7 +196,9 @@ def test_a_limit_is_waited_for(server: SentryServer) -> None:
 
 def test_a_limit_without_retry_after_ends_at_the_reset(server: SentryServer) -> None:
     reset = str(int(time.time()) + 2)
-    server.fault("/keys/", status=429, headers={"X-Sentry-Rate-Limit-Remaining": "0", "X-Sentry-Rate-Limit-Reset": reset})
+    server.fault(
+        "/keys/", status=429, headers={"X-Sentry-Rate-Limit-Remaining": "0", "X-Sentry-Rate-Limit-Reset": reset}
+    )
     assert one(server).keys is not None
     first, second = server.asked("/keys/")
     assert 0.5 <= second.at - first.at <= 3
@@ -213,7 +244,16 @@ def test_trouble_that_passes_is_not_told_and_trouble_that_stays_is(server: Sentr
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"{", b"<html>Sign in</html>", b'{"detail": "no list"}', b'[{"name": 7}]', b"\xff\xfe", b"[" * 100_000, b"null"],
+    [
+        b"",
+        b"{",
+        b"<html>Sign in</html>",
+        b'{"detail": "no list"}',
+        b'[{"name": 7}]',
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b"null",
+    ],
 )
 def test_an_answer_that_sentry_does_not_give_is_no_answer(server: SentryServer, body: bytes) -> None:
     server.fault("/keys/", 9, body=body)
@@ -438,7 +478,9 @@ def test_the_environment_comes_before_the_users_own_file(home: Path, monkeypatch
     text = "[auth]\ntoken=from-file%%\n[defaults]\nurl=https://s.example.com/\norg=shop\n"
     (home / "home" / ".sentryclirc").write_text(text.replace("%%", "%"))
     found = find(SentryOptions(), home / "shop")
-    assert found == Credentials(token="from-file%", source="~/.sentryclirc", url="https://s.example.com", organization="shop")
+    assert found == Credentials(
+        token="from-file%", source="~/.sentryclirc", url="https://s.example.com", organization="shop"
+    )
     monkeypatch.setenv("SENTRY_AUTH_TOKEN", " from-environment\n")
     found = find(SentryOptions(url="https://t.example.com", organization="other"), home / "shop")
     assert found == Credentials(

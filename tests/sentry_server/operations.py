@@ -6,12 +6,9 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from .state import Key, Organization, Project, State
 
 Query = dict[str, list[str]]
-Answer = "Callable[[State, list[str], Query], Any]"
 _ORG = {"org:read", "org:write", "org:admin"}
 _PROJECT = {"project:read", "project:write", "project:admin"}
 
@@ -60,8 +57,8 @@ def _key(state: State, project: Project, key: Key) -> dict[str, Any]:
         "id": key.public, "name": key.name, "label": key.name, "public": key.public, "secret": "5ec4e7" * 5,
         "projectId": int(project.id), "isActive": key.active, "rateLimit": key.limit,
         "dsn": {
-            "secret": f"https://{key.public}:{'5ec4e7' * 5}@{state.host}/{project.id}",
-            "public": f"https://{key.public}@{state.host}/{project.id}",
+            "secret": f"http://{key.public}:{'5ec4e7' * 5}@{state.host}/{project.id}",
+            "public": f"http://{key.public}@{state.host}/{project.id}",
             "csp": f"https://{state.host}/api/{project.id}/csp-report/?sentry_key={key.public}",
         },
         "browserSdkVersion": "10.x", "dateCreated": "2023-06-21T19:50:26.036254Z", "useCase": "user",
@@ -95,7 +92,10 @@ def keys(state: State, names: list[str], query: Query) -> Any:
 def environments(state: State, names: list[str], query: Query) -> Any:
     found = _project(state, names)[1]
     hidden = found.hidden if query.get("visibility", ["visible"])[0] == "all" else []
-    return [{"id": str(n), "name": name, "isHidden": name in found.hidden} for n, name in enumerate([*found.environments, *hidden])]
+    return [
+        {"id": str(n), "name": name, "isHidden": name in found.hidden}
+        for n, name in enumerate([*found.environments, *hidden])
+    ]
 
 
 def events(state: State, names: list[str], query: Query) -> Any:
@@ -108,7 +108,9 @@ def events(state: State, names: list[str], query: Query) -> Any:
     wanted = set(query.get("environment", []))
     if not wanted <= {name for item in found for name in (*item.environments, *item.hidden)}:
         raise NoSuchError
-    rows = [e for item in found for e in item.events if e.dataset == dataset and (not wanted or e.environment in wanted)]
+    rows = [
+        e for item in found for e in item.events if e.dataset == dataset and (not wanted or e.environment in wanted)
+    ]
     rows.sort(key=lambda item: item.timestamp, reverse=query.get("sort") == ["-timestamp"])
     count = int(query.get("per_page", ["50"])[0])
     return {"data": [{"id": "a" * 32, "timestamp": item.timestamp} for item in rows[:count]], "meta": {"fields": {}}}
@@ -120,7 +122,11 @@ def stats(state: State, names: list[str], query: Query) -> Any:
         raise BadError
     found = [item for item in owner.projects if item.id in query.get("project", [])]
     groups = [
-        {"by": {"outcome": outcome, "category": category}, "totals": {"sum(quantity)": n}, "series": {"sum(quantity)": [n]}}
+        {
+            "by": {"outcome": outcome, "category": category},
+            "totals": {"sum(quantity)": n},
+            "series": {"sum(quantity)": [n]},
+        }
         for item in found
         for (outcome, category), n in item.outcomes.items()
     ]

@@ -73,7 +73,9 @@ class SentryServer:
     def __enter__(self) -> Self:
         self._http = _Threads(("127.0.0.1", 0), type("Handler", (_Handler,), {"owner": self}))
         if self._tls is not None:
-            self._http.socket = self._tls.wrap_socket(self._http.socket, server_side=True, do_handshake_on_connect=False)
+            self._http.socket = self._tls.wrap_socket(
+                self._http.socket, server_side=True, do_handshake_on_connect=False
+            )
         threading.Thread(target=self._http.serve_forever, args=(0.02,), name="sentry-server", daemon=True).start()
         return self
 
@@ -109,7 +111,7 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *_: Any) -> None:
         """Say nothing."""
 
-    def do_GET(self) -> None:  # noqa: N802 - the name that http.server calls
+    def do_GET(self) -> None:
         """Answer one question."""
         try:
             self._answer()

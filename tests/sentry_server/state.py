@@ -80,7 +80,14 @@ class State:
 
 def workflow(name: str, *detectors: str, environment: str | None = None, enabled: bool = True, actions: int = 1) -> Any:
     """An alert, as listOrganizationWorkflows has it."""
-    action = {"id": "1", "type": "email", "integrationId": None, "data": {}, "config": {"targetType": "team"}, "status": "active"}
+    action = {
+        "id": "1",
+        "type": "email",
+        "integrationId": None,
+        "data": {},
+        "config": {"targetType": "team"},
+        "status": "active",
+    }
     return {
         "id": "9", "name": name, "organizationId": "1", "createdBy": None, "dateCreated": "2026-01-15T23:46:39.594915Z",
         "dateUpdated": "2026-01-15T23:46:39.594903Z", "triggers": {"id": "1", "organizationId": "1",

@@ -119,7 +119,7 @@ class _Reader:
 
     def _newest(self, seen: SentryProject, base: str, environment: str) -> Activity:
         """The newest event of an environment: the first kind of which there is one."""
-        refused: list[Unread] = []
+        refused: dict[str, Unread] = {}
         for dataset, what in _DATASETS:
             query = (
                 ("dataset", dataset), ("field", "id"), ("field", "timestamp"), ("sort", "-timestamp"), ("per_page", "1"),
@@ -129,16 +129,15 @@ class _Reader:
             try:
                 rows = self._client.get(base, path, payloads.Events, EVENTS, query).data
             except RefusedError as error:
-                refused.append(error.unread)
+                refused[dataset] = error.unread
                 if error.unread.code != "REJECTED":
-                    break
+                    return Activity(environment=environment, unread=error.unread)
                 continue
             if rows:
                 return Activity(environment=environment, last=rows[0].timestamp, what=what)
             if dataset == "spans":  # a server that has spans keeps transactions there
                 break
-        serious = [item for item in refused if item.code != "REJECTED"]
-        unread = serious[0] if serious else refused[0] if len(refused) == len(_DATASETS) else None
+        unread = refused.get("errors") or refused.get("transactions")  # else both sorts were looked at
         return Activity(environment=environment, unread=unread)
 
     def _outcomes(self, seen: SentryProject, base: str) -> tuple[Outcome, ...]:
