@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 _ORDER = (Status.GAP, Status.WAIVED, Status.ERROR, Status.UNKNOWN, Status.PASS, Status.SKIPPED)
 _BREAKS = frozenset({Status.GAP, Status.WAIVED})
-#: What an event that is accepted is proven by: a key that is enabled proves nothing of it.
-_PROOFS = {Link.ACCEPTED: frozenset({"sentry-events-seen"})}
+#: A key that is enabled does not prove that an event is accepted.
+_NO_PROOF = frozenset({"sentry-key-active"})
 
 
 def build(
@@ -57,13 +57,12 @@ def _link(link: Link, findings: Sequence[Finding], unlooked: Mapping[Link, str])
             message = needless.message.removeprefix("not applicable: ")
             return ChainLink(link, Status.PASS, f"nothing is needed: {message}", needless.evidence)
         return ChainLink(link, Status.UNKNOWN, unlooked.get(link, "no check of it was selected"))
-    proofs = [item for item in findings if item.check in _PROOFS.get(link, ())]
-    if _status(worst) is Status.PASS and link in _PROOFS and not any(item.status is Status.PASS for item in proofs):
-        told = next((item for item in proofs if item.status is not Status.SKIPPED), None)
-        message = (
-            told.message if told is not None else f"whether an event is accepted was not looked at; {worst.message}"
-        )
-        return ChainLink(link, Status.UNKNOWN, message, (told or worst).evidence)
+    if link is Link.ACCEPTED and _status(worst) is Status.PASS:
+        proofs = [item for item in findings if item.check not in _NO_PROOF and item.status is not Status.SKIPPED]
+        if not any(item.status is Status.PASS for item in proofs):
+            told = next(iter(proofs), worst)
+            lead = "" if proofs else "whether an event is accepted was not looked at; "
+            return ChainLink(link, Status.UNKNOWN, lead + told.message, told.evidence)
     message = worst.message
     if _status(worst) is Status.WAIVED and worst.waiver is not None:
         message = f"{message} (accepted: {worst.waiver.reason})"

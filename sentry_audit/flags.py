@@ -83,7 +83,7 @@ SentryWindow = Annotated[
 _WINDOW = re.compile(r"[1-9]\d{0,3}[hdw]")
 
 
-def sentry_options(url: str, organization: str, window: str, timeout: float) -> SentryOptions:
+def sentry_options(timeout: float, url: str = "", organization: str = "", window: str = "30d") -> SentryOptions:
     """How Sentry is asked, where there is a token. Raises UsageError."""
     from sentry_audit.errors import UsageError
 

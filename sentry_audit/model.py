@@ -114,8 +114,9 @@ class Waiver(Struct, frozen=True, kw_only=True):
 class Finding(Struct, frozen=True):
     """The verdict of one check on one component in one environment, with its evidence.
 
-    ``needless``: it was skipped because nothing has to hold here, not because nobody looked. ``waiver`` is the one that
-    accepts it; a gap with a waiver is one whose waiver has expired.
+    ``needless``: it was skipped because nothing has to hold here, not because nobody looked; ``unlooked``: because neither
+    Google Cloud nor Sentry was asked about it. ``waiver`` is the one that accepts it; a gap with a waiver is one whose
+    waiver has expired.
     """
 
     check: str
@@ -132,6 +133,7 @@ class Finding(Struct, frozen=True):
     link: Link | None = None
     hint: str = ""
     needless: bool = False
+    unlooked: bool = False
     waiver: Waiver | None = None
 
 

@@ -179,6 +179,21 @@ def test_the_token_may_come_from_the_users_own_file_and_that_is_said(world: Worl
     assert document["sentry"]["token_source"] == "~/.sentryclirc"
 
 
+def test_a_waiver_is_not_taken_out_where_sentry_was_not_asked(world: World) -> None:
+    flows = project_of(world.sentry.state).workflows
+    project_of(world.sentry.state).workflows = []
+    written = "waivers:\n- {check: sentry-alert-rules, reason: the board is watched, until: permanent}\n"
+    file = world.root / "sentry-audit.yaml"
+    file.write_text(written)
+    assert statuses(world.check())["sentry-alert-rules"] == "waived"
+    asks = ("waivers", "prune", world.root, "--yes", "--gcp-endpoint", world.cloud.endpoint)
+    done = world.run(*asks, SENTRY_AUTH_TOKEN=None)
+    assert (file.read_text(), done.stderr) == (written, "")
+    assert "waives nothing" not in str(world.check(SENTRY_AUTH_TOKEN=None)["notes"])
+    project_of(world.sentry.state).workflows = flows
+    assert "waives nothing" in str(world.check()["notes"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "environment", "told"),
     [

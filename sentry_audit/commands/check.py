@@ -112,7 +112,7 @@ def check(
     cloud = flags.cloud_options(
         project, flags.split(region), gcp_endpoint, impersonate, quota_project, timeout, no_payload=no_payload
     )
-    sentry = flags.sentry_options(sentry_url, sentry_org, sentry_window, timeout)
+    sentry = flags.sentry_options(timeout, sentry_url, sentry_org, sentry_window)
     targets = publishing.targets(output or ["terminal"])
     request = Request(
         root=path,

@@ -42,7 +42,7 @@ def collect(
         all_environments=not env,
         components=flags.split(component),
         cloud=cloud,
-        sentry=flags.sentry_options(sentry_url, sentry_org, sentry_window, timeout),
+        sentry=flags.sentry_options(timeout, sentry_url, sentry_org, sentry_window),
     )
     snapshot = collect_evidence(request, flags.progress())
     publishing.save(output, dumps(snapshot).decode())

@@ -34,7 +34,7 @@ def diff(
     cloud = flags.cloud_options(
         project, flags.split(region), gcp_endpoint, impersonate, quota_project, timeout, no_payload=no_payload
     )
-    sentry = flags.sentry_options(sentry_url, sentry_org, sentry_window, timeout)
+    sentry = flags.sentry_options(timeout, sentry_url, sentry_org, sentry_window)
     request = Request(root=path, cloud=None if offline else cloud, sentry=None if offline else sentry)
     found = difference(request, left, right, None if offline else flags.progress())
     sys.stdout.write(render_difference(left, right, found, publishing.options()))

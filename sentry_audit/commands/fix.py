@@ -98,7 +98,7 @@ def fix(
     options = flags.cloud_options(
         project, flags.split(region), gcp_endpoint, impersonate, quota_project, timeout, no_payload=no_payload
     )
-    sentry = flags.sentry_options(sentry_url, sentry_org, sentry_window, timeout)
+    sentry = flags.sentry_options(timeout, sentry_url, sentry_org, sentry_window)
     request = Request(
         root=path,
         environments=(env,) if env else (),
