@@ -320,6 +320,8 @@ def _with_sentry(
         for component in components:
             mine = [fact for fact in item.facts if fact.component == component.name]
             dsns += [(item.environment, dsn) for dsn in known_dsns(component, item.environment, snapshot, mine)]
+    if not dsns and (snapshot is None or not snapshot.targets):
+        return snapshot
     sentry = live.ask_sentry(wanted(dsns), options, request.root)
     if sentry is None:
         return snapshot

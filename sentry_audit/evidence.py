@@ -86,6 +86,7 @@ def _sentry(sentry: Sentry, lead: str, taken_at: str) -> list[str]:
     """What is said of Sentry: the projects, and once what was not answered."""
     source = f" with the token of {sentry.token_source}" if sentry.token_source else ""
     lines = [f"{lead}Sentry at {taken_at}, {sentry.url}{source}"]
+    lines += [] if sentry.projects or sentry.unread else ["  no DSN is known to ask about"]
     unread: list[Unread | None] = [sentry.unread]
     for project in sentry.projects:
         words = [_count(len(project.keys), "key")] if project.keys is not None else []

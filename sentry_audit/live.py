@@ -43,15 +43,19 @@ def ask(
 
 
 def ask_sentry(wanted: Sequence[Wanted], options: SentryOptions, root: Path) -> Sentry | None:
-    """What Sentry says about ``wanted``, for an audit of ``root``; None, and nothing is loaded, without a token.
+    """What Sentry says about ``wanted``, for an audit of ``root``; None without a token. For nothing, nobody is asked.
 
     Raises UsageError for an address that cannot be Sentry's.
     """
     from sentry_audit.sources.sentry.credentials import find
 
-    credentials = find(options, root) if wanted else None
+    credentials = find(options, root)
     if credentials is None:
         return None
+    if not wanted:
+        from sentry_audit.sentry_project import Sentry
+
+        return Sentry(url=credentials.url, token_source=credentials.source, window=options.window)
     from sentry_audit.sources.sentry import read
 
     return read(wanted, options, credentials)
@@ -95,7 +99,7 @@ def told(snapshot: Snapshot | None, source: str = "") -> CloudRead | None:
 
 def sentry_told(snapshot: Snapshot | None, source: str = "") -> SentryRead | None:
     """Likewise of Sentry."""
-    if snapshot is None or snapshot.sentry is None:
+    if snapshot is None or snapshot.sentry is None or not (snapshot.sentry.projects or snapshot.sentry.unread):
         return None
     sentry, unread = snapshot.sentry, snapshot.sentry.unread
     return SentryRead(

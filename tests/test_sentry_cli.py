@@ -122,6 +122,15 @@ def test_sentry_is_not_asked_where_no_check_wants_to_know(world: World) -> None:
     assert world.sentry.calls
 
 
+def test_a_dsn_that_was_not_read_is_not_asked_about_and_leaves_it_undecided(world: World) -> None:
+    document = world.check("--no-payload")
+    assert statuses(document) == dict.fromkeys(NAMES, "unknown")
+    [finding] = [item for item in document["findings"] if item["check"] == "sentry-key-active"]
+    assert finding["message"].startswith("the DSN that app has in staging is not known")
+    assert (world.sentry.calls, document["sentry"]) == ([], None)
+    assert statuses(world.check("--no-payload", SENTRY_AUTH_TOKEN=None)) == dict.fromkeys(NAMES, "skipped")
+
+
 def test_gaps_fail_the_run_and_break_the_chain(world: World) -> None:
     project_of(world.sentry.state).keys[-1].active = False
     document = world.check()
