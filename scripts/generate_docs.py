@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import fields
 
-from sentry_audit import cloud_facts
+from sentry_audit import cloud_facts, sentry_facts
 from sentry_audit.app import shipped_checks
 from sentry_audit.auditing import fixable
 from sentry_audit.facts import KINDS, Fact
@@ -84,7 +84,12 @@ def facts() -> str:
     parts += [f"| `{name}` | {operator.meaning} |" for name, operator in OPERATORS.items()]
     parts += ["", "A value alone means `is`, a list means `in`.", "", "## Fields of every fact", "", *_fields(Fact), ""]
     parts += [_docstring(Fact), ""]
-    for head, module in (("The repository", "sentry_audit.facts"), ("Google Cloud", cloud_facts.__name__)):
+    modules = {
+        "The repository": "sentry_audit.facts",
+        "Google Cloud": cloud_facts.__name__,
+        "Sentry": sentry_facts.__name__,
+    }
+    for head, module in modules.items():
         parts += [f"## {head}", ""]
         for name, kind in sorted(KINDS.items()):
             if kind.__module__ == module:

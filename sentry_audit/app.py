@@ -104,6 +104,7 @@ def accounted(
     """As ``check``, and what came of each waiver."""
     tree, settings = open_tree(request)
     chosen = selected(request, settings, checks)
+    request = _needed(request, chosen)
     environments = environments_of(request, settings, tree)
     collected, deriver = collect(tree, settings, request)
     parts = components_of(collected, request.components)
@@ -142,6 +143,15 @@ def _known_checks(request: Request, settings: Settings, checks: Sequence[Check] 
     return (*shipped_checks(examples=False), *_own_checks(request.root, settings.checks))
 
 
+def _needed(request: Request, chosen: Sequence[Check]) -> Request:
+    """``request`` without asking Sentry where no chosen check looks at what it says."""
+    from sentry_audit import sentry_facts
+    from sentry_audit.facts import KINDS
+
+    looked = any(KINDS[item.subject].__module__ == sentry_facts.__name__ for item in chosen)
+    return request if looked or request.sentry is None else replace(request, sentry=None)
+
+
 def selected(request: Request, settings: Settings, checks: Sequence[Check] | None = None) -> tuple[Check, ...]:
     """The checks of ``request``: of ``checks``, else of the catalogue and the settings.
 
@@ -158,7 +168,7 @@ def selected(request: Request, settings: Settings, checks: Sequence[Check] | Non
 
 
 def collect_evidence(request: Request, progress: Callable[[int, int, str], None] | None = None) -> Snapshot:
-    """What Google Cloud says about the components of ``request.root`` in the environments asked for.
+    """What Google Cloud and Sentry say about the components of ``request.root`` in the environments asked for.
 
     Raises NothingAudited when there is nothing to ask for.
     """

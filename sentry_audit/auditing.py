@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sentry_audit.model import ChainLink, SentryProject
     from sentry_audit.python.components import Service
     from sentry_audit.sdk_table import SdkTable
+    from sentry_audit.sentry_project import SentryOptions
     from sentry_audit.settings import Settings
     from sentry_audit.sources.tree import Tree
     from sentry_audit.waivers.judging import Ledger
@@ -40,8 +41,9 @@ class Request(Struct, frozen=True):
     """What ``check`` is asked for.
 
     Google Cloud is asked with ``cloud``, or known from the file ``evidence``, of at most ``max_age`` seconds; with neither
-    only the repository is looked at. Without ``waivers`` nothing is accepted, the baseline included; ``baseline`` stands
-    for the one that the settings name, which without ``baselined`` is left alone. ``today`` is for tests.
+    only the repository is looked at. Where ``cloud`` is asked, ``sentry`` says how Sentry is, None not at all. Without
+    ``waivers`` nothing is accepted, the baseline included; ``baseline`` stands for the one that the settings name, which
+    without ``baselined`` is left alone. ``today`` is for tests.
     """
 
     root: Path
@@ -59,6 +61,7 @@ class Request(Struct, frozen=True):
     baseline: Path | None = None
     baselined: bool = True
     today: date | None = None
+    sentry: SentryOptions | None = None
 
     @property
     def asks(self) -> bool:
@@ -193,6 +196,7 @@ def report(
         notes=tuple(collected.notes),
         projects=tuple(_projects(components, audited, snapshot)),
         cloud=live.told(snapshot, str(request.evidence) if request.evidence else ""),
+        sentry=live.sentry_told(snapshot, str(request.evidence) if request.evidence else ""),
         rules=tuple(_rule(check) for check in sorted(checks, key=lambda item: item.id)),
     )
 
@@ -216,12 +220,15 @@ def with_cloud(
     """``audited`` with what follows from ``snapshot``: also that nothing is known, where nothing is."""
     from sentry_audit.derive.cloud import cloud_facts
     from sentry_audit.derive.matrix import dsn_matrix
+    from sentry_audit.derive.sentry import sentry_facts
 
+    google = snapshot if snapshot is not None and snapshot.asked_google else None
     found: list[Fact] = []
     for component in components:
         mine = [fact for fact in audited.facts if fact.component == component.name]
-        found += cloud_facts(component, audited.environment, snapshot, mine, deriver.matching)
-        found += dsn_matrix(component, audited.environment, snapshot, mine)
+        found += cloud_facts(component, audited.environment, google, mine, deriver.matching)
+        found += dsn_matrix(component, audited.environment, google, mine)
+        found += sentry_facts(component, audited.environment, snapshot, mine)
     return Audited(audited.environment, [*audited.facts, *found], audited.problems)
 
 
@@ -268,7 +275,7 @@ def snapshot_of(
     audited: Sequence[Audited],
     progress: Callable[[int, int, str], None] | None,
 ) -> Snapshot | None:
-    """What is known of Google Cloud: also of the environments that were not asked for, to tell theirs apart."""
+    """What is known of Google Cloud, also of the environments that were not asked for, to tell theirs apart; and of Sentry."""
     if not request.asks:
         return None
     from sentry_audit import live
@@ -285,4 +292,37 @@ def snapshot_of(
     if request.evidence is not None:
         return live.recall(request.evidence, request.max_age, wanted)
     asked = {item.environment for item in wanted} & known
-    return live.ask(wanted, options, progress) if asked else None
+    snapshot = live.ask(wanted, options, progress) if asked else None
+    return _with_sentry(snapshot, request, settings, components, audited)
+
+
+def _with_sentry(
+    snapshot: Snapshot | None,
+    request: Request,
+    settings: Settings,
+    components: Sequence[Component],
+    audited: Sequence[Audited],
+) -> Snapshot | None:
+    """``snapshot`` with what Sentry says about the DSNs that are known now; as it is where there is nothing to ask."""
+    if request.sentry is None:
+        return snapshot
+    from msgspec.structs import replace
+
+    from sentry_audit import live
+    from sentry_audit.cloud import Snapshot
+    from sentry_audit.derive.sentry import known_dsns, wanted
+
+    options = request.sentry
+    if not options.organization:
+        options = replace(options, organization=settings.sentry_organization)
+    dsns = []
+    for item in audited:
+        for component in components:
+            mine = [fact for fact in item.facts if fact.component == component.name]
+            dsns += [(item.environment, dsn) for dsn in known_dsns(component, item.environment, snapshot, mine)]
+    if not dsns and (snapshot is None or not snapshot.targets):
+        return snapshot
+    sentry = live.ask_sentry(wanted(dsns), options, request.root)
+    if sentry is None:
+        return snapshot
+    return replace(snapshot or Snapshot(taken_at=live.now()), sentry=sentry)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _ORDER = (Status.GAP, Status.WAIVED, Status.ERROR, Status.UNKNOWN, Status.PASS, Status.SKIPPED)
 _BREAKS = frozenset({Status.GAP, Status.WAIVED})
+#: A key that is enabled does not prove that an event is accepted.
+_NO_PROOF = frozenset({"sentry-key-active"})
 
 
 def build(
@@ -55,6 +57,12 @@ def _link(link: Link, findings: Sequence[Finding], unlooked: Mapping[Link, str])
             message = needless.message.removeprefix("not applicable: ")
             return ChainLink(link, Status.PASS, f"nothing is needed: {message}", needless.evidence)
         return ChainLink(link, Status.UNKNOWN, unlooked.get(link, "no check of it was selected"))
+    if link is Link.ACCEPTED and _status(worst) is Status.PASS:
+        proofs = [item for item in findings if item.check not in _NO_PROOF and item.status is not Status.SKIPPED]
+        if not any(item.status is Status.PASS for item in proofs):
+            told = next(iter(proofs), worst)
+            lead = "" if proofs else "whether an event is accepted was not looked at; "
+            return ChainLink(link, Status.UNKNOWN, lead + told.message, told.evidence)
     message = worst.message
     if _status(worst) is Status.WAIVED and worst.waiver is not None:
         message = f"{message} (accepted: {worst.waiver.reason})"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
 
-from sentry_audit import cloud_facts  # noqa: F401 - registers its kinds
+from sentry_audit import cloud_facts, sentry_facts  # noqa: F401 - they register their kinds
 from sentry_audit.errors import ChecksFileError, nearest
 from sentry_audit.facts import KINDS
 from sentry_audit.model import Confidence, Link, Severity

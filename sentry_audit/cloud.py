@@ -1,4 +1,4 @@
-"""What Google Cloud was seen to hold for a repository: one value, which ``collect`` keeps as evidence.
+"""What Google Cloud, and Sentry, were seen to hold for a repository: one value, which ``collect`` keeps as evidence.
 
 Names are the APIs' own (Secret Manager v1, Cloud Run Admin v2). No secret is in here: of a DSN only what ``DsnSeen``
 has, of other variables the value only where it cannot be secret.
@@ -7,6 +7,8 @@ has, of other variables the value only where it cannot be secret.
 from __future__ import annotations
 
 from msgspec import Struct
+
+from sentry_audit.sentry_project import Sentry  # noqa: TC001 - msgspec evaluates it
 
 
 class Failure(Struct, frozen=True, kw_only=True):
@@ -210,7 +212,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     """Everything that was read, when (RFC 3339, UTC) and as whom.
 
     ``identity_source`` says where ``identity`` came from. ``targets`` is what was asked for. ``failure`` is set where
-    nothing could be read at all, for one reason.
+    nothing could be read at all, for one reason. ``sentry`` is None where Sentry was not asked.
     """
 
     schema_version: int = 1
@@ -220,6 +222,12 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     projects: tuple[Project, ...] = ()
     targets: tuple[Target, ...] = ()
     failure: Failure | None = None
+    sentry: Sentry | None = None
+
+    @property
+    def asked_google(self) -> bool:
+        """Whether Google Cloud was asked, or tried."""
+        return bool(self.targets or self.projects or self.failure)
 
     def project(self, id_or_number: str) -> Project | None:
         """The project of that id, or number."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from sentry_audit.errors import UsageError, nearest
-from sentry_audit.facts import KINDS, Component, Fact
+from sentry_audit.facts import KINDS, Component, Fact, is_live
 from sentry_audit.model import Confidence, Evidence, Finding, Problem, Remedy, Severity, Status
 from sentry_audit.paths import named
 from sentry_audit.predicates import holds
@@ -176,7 +176,8 @@ def _absent(check: Check, facts: list[Fact], component: str, environment: str) -
     told = check.absent_message.format(component=component, environment=environment)
     if check.absent == "skip" or facts:
         why = told if told and not facts else f"no {kind} to judge in {component}"
-        return _finding(check, Status.SKIPPED, f"not applicable: {why}", component, environment)
+        finding = _finding(check, Status.SKIPPED, f"not applicable: {why}", component, environment)
+        return replace(finding, unlooked=not facts and is_live(check.subject))
     status = Status.GAP if check.absent == "gap" else Status.UNKNOWN
     message = told or f"no {kind} was found"
     return _finding(check, status, message, component, environment)

@@ -1,4 +1,4 @@
-"""What was seen of Google Cloud, kept as a file: taken where there are credentials, judged where there are none.
+"""What was seen of Google Cloud and Sentry, kept as a file: taken where there are credentials, judged where there are none.
 
 The file is a ``cloud.Snapshot`` as JSON. It holds no secret, says when it was taken and as whom, and is refused when it is too old.
 """
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sentry_audit.cloud import Failure, Project, Target
+    from sentry_audit.sentry_project import Sentry, Unread
 
 _AGE = re.compile(r"(\d+)\s*([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -65,7 +66,7 @@ def for_targets(snapshot: Snapshot, targets: Sequence[Target]) -> Snapshot:
 def summary(snapshot: Snapshot, name: str) -> str:
     """What ``collect`` says of the file that it wrote."""
     who = f" as {snapshot.identity}" if snapshot.identity else ""
-    lines = [f"{name}: Google Cloud at {snapshot.taken_at}{who}"]
+    lines = [f"{name}: Google Cloud at {snapshot.taken_at}{who}"] if snapshot.asked_google else []
     if snapshot.failure is not None:
         lines += _told(snapshot.failure)
     for project in snapshot.projects:
@@ -76,7 +77,27 @@ def summary(snapshot: Snapshot, name: str) -> str:
         )
         for failure in project_failures(project):
             lines += _told(failure)
+    if snapshot.sentry is not None:
+        lines += _sentry(snapshot.sentry, "" if lines else f"{name}: ", snapshot.taken_at)
     return "\n".join(lines) + "\n"
+
+
+def _sentry(sentry: Sentry, lead: str, taken_at: str) -> list[str]:
+    """What is said of Sentry: the projects, and once what was not answered."""
+    source = f" with the token of {sentry.token_source}" if sentry.token_source else ""
+    lines = [f"{lead}Sentry at {taken_at}, {sentry.url}{source}"]
+    lines += [] if sentry.projects or sentry.unread else ["  no DSN is known to ask about"]
+    unread: list[Unread | None] = [sentry.unread]
+    for project in sentry.projects:
+        words = [_count(len(project.keys), "key")] if project.keys is not None else []
+        words += [_count(len(project.alerts), "alert")] if project.alerts is not None else []
+        words += [f"last {item.what} of {item.environment} {item.last}" for item in project.activity if item.last]
+        lines.append(f"  {project.shown} at {project.host}: {', '.join(words) or 'nothing was read'}")
+        unread += [project.unread, project.keys_unread, project.environments_unread, project.alerts_unread]
+        unread += [item.unread for item in project.activity]
+    for item in dict.fromkeys(filter(None, unread)):
+        lines += [f"  ! {item.reason}", *(f"    {line}" for line in item.hint.splitlines())]
+    return lines
 
 
 def project_failures(project: Project) -> list[Failure]:

@@ -41,6 +41,11 @@ class Fact(Struct, frozen=True, kw_only=True):
         KINDS[cls.kind] = cls
 
 
+def is_live(kind: str) -> bool:
+    """Whether facts of a kind are there only where Google Cloud or Sentry was asked: no file of a repository tells them."""
+    return KINDS[kind].__module__.rpartition(".")[2] in {"cloud_facts", "sentry_facts"}
+
+
 # --- what scanners read -------------------------------------------------------------------------
 
 

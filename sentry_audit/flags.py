@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sentry_audit.cloud import CloudOptions
+from sentry_audit.sentry_project import SentryOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,11 +63,41 @@ ConfirmProject = Annotated[
     ),
 ]
 Timeout = Annotated[
-    float, typer.Option("--timeout", metavar="SECONDS", min=1, help="How long Google Cloud may take altogether.")
+    float,
+    typer.Option("--timeout", metavar="SECONDS", min=1, help="How long Google Cloud, and after it Sentry, may take."),
 ]
 NoPayload = Annotated[
     bool, typer.Option("--no-payload", help="Do not read the DSN's secret itself, only what is about it.")
 ]
+SentryUrl = Annotated[
+    str,
+    typer.Option(
+        "--sentry-url", metavar="URL", help="The Sentry that the token is for.", show_default="SENTRY_URL, or sentry.io"
+    ),
+]
+SentryOrganization = Annotated[
+    str,
+    typer.Option(
+        "--sentry-org",
+        metavar="SLUG",
+        help="The organization of DSNs that do not name theirs.",
+        show_default="SENTRY_ORG",
+    ),
+]
+SentryWindow = Annotated[
+    str, typer.Option("--sentry-window", metavar="AGE", help="How far back an accepted event counts: 24h, 14d.")
+]
+_WINDOW = re.compile(r"[1-9]\d{0,3}[hdw]")
+
+
+def sentry_options(timeout: float, url: str = "", organization: str = "", window: str = "30d") -> SentryOptions:
+    """How Sentry is asked, where there is a token. Raises UsageError."""
+    from sentry_audit.errors import UsageError
+
+    if not _WINDOW.fullmatch(window):
+        raise UsageError(f"--sentry-window {window}: not a span of time", "write a number and a unit: 24h, 14d, 4w")
+    organization = organization or os.environ.get("SENTRY_ORG", "").strip()
+    return SentryOptions(url=url, organization=organization, window=window, timeout=timeout)
 
 
 def split(values: list[str] | None) -> tuple[str, ...]:

@@ -1,17 +1,18 @@
-"""What is known of Google Cloud for an audit: asked now, or kept as evidence."""
+"""What is known of Google Cloud and of Sentry for an audit: asked now, or kept as evidence."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from sentry_audit.errors import EvidenceError
-from sentry_audit.model import CloudRead, Link
+from sentry_audit.model import CloudRead, Link, SentryRead
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from sentry_audit.cloud import CloudOptions, Snapshot, Target
+    from sentry_audit.sentry_project import Sentry, SentryOptions, Wanted
 
 _OFFLINE = {
     Link.SECRET: "not looked at: Secret Manager was not asked (--offline)",
@@ -20,6 +21,9 @@ _OFFLINE = {
 _NOWHERE = {
     Link.SECRET: "not looked at: the repository does not say where on Cloud Run it is deployed",
     Link.CLOUD_RUN: "not looked at: the repository does not say where on Cloud Run it is deployed",
+}
+_NO_TOKEN = {
+    Link.ACCEPTED: "not looked at: no event was sent, and Sentry was not asked (SENTRY_AUTH_TOKEN is not set, or no DSN is known)"
 }
 _OTHERS = {
     Link.DEPLOY: "no deploy definition of it for Cloud Run was found in the repository",
@@ -38,6 +42,32 @@ def ask(
     return read(targets, options, progress)
 
 
+def ask_sentry(wanted: Sequence[Wanted], options: SentryOptions, root: Path) -> Sentry | None:
+    """What Sentry says about ``wanted``, for an audit of ``root``; None without a token. For nothing, nobody is asked.
+
+    Raises UsageError for an address that cannot be Sentry's.
+    """
+    from sentry_audit.sources.sentry.credentials import find
+
+    credentials = find(options, root)
+    if credentials is None:
+        return None
+    if not wanted:
+        from sentry_audit.sentry_project import Sentry
+
+        return Sentry(url=credentials.url, token_source=credentials.source, window=options.window)
+    from sentry_audit.sources.sentry import read
+
+    return read(wanted, options, credentials)
+
+
+def now() -> str:
+    """This moment, as RFC 3339 in UTC."""
+    import datetime
+
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def recall(path: Path, max_age: float, targets: Sequence[Target]) -> Snapshot:
     """What the evidence file ``path`` says about ``targets``; ``max_age`` in seconds. Raises EvidenceError."""
     import time
@@ -54,7 +84,7 @@ def recall(path: Path, max_age: float, targets: Sequence[Target]) -> Snapshot:
 
 def told(snapshot: Snapshot | None, source: str = "") -> CloudRead | None:
     """What a report says about where its knowledge of Google Cloud comes from; ``source`` names the evidence file."""
-    if snapshot is None:
+    if snapshot is None or not snapshot.asked_google:
         return None
     return CloudRead(
         snapshot.taken_at,
@@ -67,6 +97,22 @@ def told(snapshot: Snapshot | None, source: str = "") -> CloudRead | None:
     )
 
 
+def sentry_told(snapshot: Snapshot | None, source: str = "") -> SentryRead | None:
+    """Likewise of Sentry."""
+    if snapshot is None or snapshot.sentry is None or not (snapshot.sentry.projects or snapshot.sentry.unread):
+        return None
+    sentry, unread = snapshot.sentry, snapshot.sentry.unread
+    return SentryRead(
+        snapshot.taken_at,
+        sentry.url,
+        sentry.token_source,
+        source,
+        tuple(item.shown for item in sentry.projects),
+        unread.reason if unread else "",
+        unread.hint if unread else "",
+    )
+
+
 def unlooked(component: str, environment: str, snapshot: Snapshot | None, *, asked: bool) -> dict[Link, str]:
     """Why nothing is known of a link that no check judged; ``asked`` is false for an audit of the repository alone."""
     if not asked:
@@ -74,4 +120,5 @@ def unlooked(component: str, environment: str, snapshot: Snapshot | None, *, ask
     mine = snapshot is not None and any(
         item.component == component and item.environment == environment for item in snapshot.targets
     )
-    return _OTHERS if mine else _OTHERS | _NOWHERE
+    told = _OTHERS if mine else _OTHERS | _NOWHERE
+    return told | ({} if snapshot is not None and snapshot.sentry is not None else _NO_TOKEN)

@@ -114,8 +114,9 @@ class Waiver(Struct, frozen=True, kw_only=True):
 class Finding(Struct, frozen=True):
     """The verdict of one check on one component in one environment, with its evidence.
 
-    ``needless``: it was skipped because nothing has to hold here, not because nobody looked. ``waiver`` is the one that
-    accepts it; a gap with a waiver is one whose waiver has expired.
+    ``needless``: it was skipped because nothing has to hold here, not because nobody looked; ``unlooked``: because neither
+    Google Cloud nor Sentry was asked about it. ``waiver`` is the one that accepts it; a gap with a waiver is one whose
+    waiver has expired.
     """
 
     check: str
@@ -132,6 +133,7 @@ class Finding(Struct, frozen=True):
     link: Link | None = None
     hint: str = ""
     needless: bool = False
+    unlooked: bool = False
     waiver: Waiver | None = None
 
 
@@ -166,6 +168,21 @@ class CloudRead(Struct, frozen=True):
     taken_at: str
     identity: str = ""
     identity_source: str = ""
+    source: str = ""
+    projects: tuple[str, ...] = ()
+    failure: str = ""
+    command: str = ""
+
+
+class SentryRead(Struct, frozen=True):
+    """How what is said of Sentry itself came to be known: what ``url`` said to the token of ``token_source``.
+
+    ``taken_at``, ``source``, ``failure`` and ``command`` are as in ``CloudRead``.
+    """
+
+    taken_at: str
+    url: str
+    token_source: str
     source: str = ""
     projects: tuple[str, ...] = ()
     failure: str = ""
@@ -212,6 +229,7 @@ class Report(Struct, frozen=True):
     exit_code: int
     notes: tuple[str, ...] = ()
     cloud: CloudRead | None = None
+    sentry: SentryRead | None = None
     projects: tuple[SentryProject, ...] = ()
     rules: tuple[Rule, ...] = ()
 

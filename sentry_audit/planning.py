@@ -54,8 +54,8 @@ class Ground(Protocol):
 class Scope(Struct, frozen=True, kw_only=True):
     """What is to be fixed: gaps of the checks ``wanted`` (None: all), in the repository, in the cloud, or both.
 
-    ``cloud_checks`` judge Google Cloud, which no edit of a file changes; ``deployed_later`` are those of them that say
-    only that a deploy is due. ``unproven``: keep changes also where a new audit cannot tell whether they closed the gap.
+    ``cloud_checks`` judge Google Cloud or Sentry, which no edit of a file changes; ``deployed_later`` are those of them that
+    say only that a deploy is due. ``unproven``: keep changes also where a new audit cannot tell whether they closed the gap.
     ``revealing`` are the checks whose gaps keep others from being judged at all.
     """
 

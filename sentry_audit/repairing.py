@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sentry_audit.model import Report
     from sentry_audit.rehearsing import Planned
     from sentry_audit.reporters.base import RenderOptions
+    from sentry_audit.sentry_project import SentryOptions
 
 PENDING = 10
 
@@ -44,6 +45,7 @@ class Wishes(Struct, frozen=True, kw_only=True):
     allow_dirty: bool = False
     resume: bool = False
     dsn_from: str = ""
+    sentry: SentryOptions | None = None
     confirmed: tuple[str, ...] = ()
 
 
@@ -224,7 +226,7 @@ def apply_agreed(
     plan = consent(plan, shown, agreed=agreed, confirmed=wishes.confirmed, person=person)
     live = any(step.operation is not None for step in plan.steps)
     with _changer(request.cloud if live else None) as cloud:
-        source = _dsn(wishes, person.say)
+        source = _dsn(wishes, person.say, request.root)
         outcome = apply(request.root, plan, cloud=cloud, dsn=source, allow_dirty=wishes.allow_dirty, reporter=say)
     for note in outcome.notes:
         say(f"note: {note}")
@@ -247,7 +249,7 @@ def _resume(
 
     run = unfinished(request.root)
     with _changer(request.cloud) as cloud:
-        outcome = resume(request.root, cloud=cloud, dsn=_dsn(wishes, person.say), reporter=say)
+        outcome = resume(request.root, cloud=cloud, dsn=_dsn(wishes, person.say, request.root), reporter=say)
     if outcome.taken is not None:
         sys.stdout.write(undone(outcome.run, outcome.taken, options.width))
     if run is not None and run.header is not None:
@@ -265,10 +267,10 @@ def _resume(
     return _code(request, after, ())
 
 
-def _dsn(wishes: Wishes, say: Callable[[str], None]) -> Callable[[], str] | None:
+def _dsn(wishes: Wishes, say: Callable[[str], None], root: Path) -> Callable[[], str] | None:
     from sentry_audit.applying.dsn_source import dsn_source
 
-    return dsn_source(wishes.dsn_from, say) if wishes.dsn_from else None
+    return dsn_source(wishes.dsn_from, say, wishes.sentry, root) if wishes.dsn_from else None
 
 
 @contextmanager

@@ -37,6 +37,7 @@ _KEYS = (
     "google_cloud",
     "waivers",
     "baseline",
+    "sentry",
 )
 _COMPONENT_KEYS = ("name", "path", "entry_point", "role", "server", "service")
 _CLOUD_KEYS = ("project", "regions", "secret")
@@ -51,8 +52,9 @@ class Settings(Struct, frozen=True):
     ``exclude`` are patterns as in ``.gitignore``; ``agents`` are entry points of agent runs (``path.py:name``);
     ``checks`` are check files that add to the catalogue, relative to the root; ``deployments`` says which environment
     the deploy definitions of a file are of (patterns as in a shell), ``services`` the Cloud Run service of a component;
-    ``google_cloud`` where each environment runs (``""``: all of them); ``waivers`` which gaps are accepted; ``baseline``
-    the file of those that were there before, relative to the root.
+    ``google_cloud`` where each environment runs (``""``: all of them); ``sentry_organization`` is asked about DSNs that do
+    not name theirs; ``waivers`` which gaps are accepted; ``baseline`` the file of those that were there before, relative to
+    the root.
     """
 
     environments: tuple[str, ...] = ()
@@ -67,6 +69,7 @@ class Settings(Struct, frozen=True):
     google_cloud: tuple[tuple[str, CloudSettings], ...] = ()
     waivers: tuple[Written, ...] = ()
     baseline: str = ""
+    sentry_organization: str = ""
 
     def cloud(self, environment: str) -> CloudSettings:
         """Where ``environment`` runs: what is said of it, and of all for the rest."""
@@ -184,6 +187,7 @@ def _parsed(data: Any, places: Places) -> Settings:
             for index, item in enumerate(_list(data, "waivers", f"for example: waivers: [{EXAMPLE}]"))
         ),
         baseline=_baseline(data),
+        sentry_organization=_sentry(data["sentry"]) if data.get("sentry") is not None else "",
     )
 
 
@@ -205,6 +209,19 @@ def _services(value: Any, path: Path_) -> Services:
             "for example: service: {staging: shop-api-stg, production: shop-api}",
         )
     return tuple((str(environment), service) for environment, service in value.items())
+
+
+def _sentry(data: Any) -> str:
+    """The organization. An address is refused: whoever writes to the repository would be sent the user's token."""
+    if isinstance(data, dict) and "url" in data:
+        message = "sentry.url is not read from a repository: the token would be sent there"
+        raise Wrong(("sentry", "url"), message, "export SENTRY_URL, or pass --sentry-url")
+    known(data, ("organization",), ("sentry",))
+    organization = data.get("organization", "")
+    if not isinstance(organization, str):
+        message = f"sentry.organization must be a text, not {type(organization).__name__}"
+        raise Wrong(("sentry", "organization"), message, "for example: sentry: {organization: shop}")
+    return organization
 
 
 def _google_cloud(data: Any) -> tuple[tuple[str, CloudSettings], ...]:

@@ -54,6 +54,7 @@ FORBIDDEN = {
 HEIGHTS = {
     "model": 0, "errors": 0, "paths": 0, "mentions": 0, "comments": 0, "releases": 0, "positions": 0,
     "facts": 1, "cloud_facts": 1, "cloud": 0,
+    "sentry_project": 0, "sentry_facts": 1,
     "guard": 1, "predicates": 1, "fingerprints": 1,
     "dsn": 2, "sdk_table": 2, "checks": 2, "chain": 2,
     "engine": 3, "scanners": 3, "python": 4, "javascript": 4, "deployment": 4, "policies": 4, "csp": 1,

@@ -1,4 +1,4 @@
-"""Where the DSN of a fix comes from: a variable, a file, a prompt or standard input; never the command line.
+"""Where the DSN of a fix comes from: a variable, a file, Sentry, a prompt or standard input; never the command line.
 
 Other users of a machine see the arguments of a process, and shells keep them; so a DSN given there is refused.
 """
@@ -18,20 +18,26 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sentry_audit.applying.contract import Reporter
+    from sentry_audit.sentry_project import SentryOptions
 
-WAYS = "env:NAME, file:PATH, prompt or - (standard input)"
+WAYS = "env:NAME, file:PATH, sentry:ORG/PROJECT, prompt or - (standard input)"
+_PROJECT = re.compile(r"(?P<organization>[\w.-]+)/(?P<project>[\w.-]+)(?:#(?P<key>.+))?")
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 #: A DSN has about a hundred characters.
 _LIMIT = 10_000
 
 
-def dsn_source(spec: str, reporter: Reporter) -> Callable[[], str]:
+def dsn_source(
+    spec: str, reporter: Reporter, sentry: SentryOptions | None = None, root: Path | None = None
+) -> Callable[[], str]:
     """What gives the DSN that ``--dsn-from`` names: read and judged at its first call, and then remembered.
+
+    ``sentry`` says how Sentry is asked, where it is to give the DSN of a project, for a fix of ``root``.
 
     Raises UsageError here for what names no source, and when called where nothing usable is there. No message has the
     value, or a ``spec`` that could be one.
     """
-    read = _reader(spec, reporter)
+    read = _reader(spec, reporter, sentry, root)
     found: list[str] = []
 
     def give() -> str:
@@ -50,7 +56,9 @@ def dsn_source(spec: str, reporter: Reporter) -> Callable[[], str]:
     return give
 
 
-def _reader(spec: str, reporter: Reporter) -> Callable[[], tuple[str, str]]:
+def _reader(
+    spec: str, reporter: Reporter, sentry: SentryOptions | None, root: Path | None
+) -> Callable[[], tuple[str, str]]:
     kind, _, name = spec.partition(":")
     if looks_like_dsn(spec) or "://" in spec:
         raise UsageError("--dsn-from takes no DSN: other users of this machine could see it", f"it takes {WAYS}")
@@ -62,6 +70,8 @@ def _reader(spec: str, reporter: Reporter) -> Callable[[], tuple[str, str]]:
         return lambda: _variable(name)
     if kind == "file" and name:
         return lambda: _file(name, reporter)
+    if kind == "sentry" and (match := _PROJECT.fullmatch(name)) is not None:
+        return lambda: _sentry(match, sentry, root)
     raise UsageError("--dsn-from does not name a source of the DSN", f"it takes {WAYS}")
 
 
@@ -70,6 +80,19 @@ def _variable(name: str) -> tuple[str, str]:
     if value is None:
         raise UsageError(f"the variable {name} is not set", f"export {name}, or pass --dsn-from prompt")
     return f"the variable {name}", value
+
+
+def _sentry(asked: re.Match[str], options: SentryOptions | None, root: Path | None) -> tuple[str, str]:
+    from sentry_audit.sentry_project import SentryOptions
+    from sentry_audit.sources.sentry.credentials import VARIABLE, find
+    from sentry_audit.sources.sentry.keys import active_dsn
+
+    options = options or SentryOptions()
+    credentials = find(options, root or Path())
+    if credentials is None:
+        hint = f"export {VARIABLE}: a token with project:read"
+        raise UsageError("Sentry is to give the DSN, and there is no token to ask it with", hint)
+    return active_dsn(asked["organization"], asked["project"], asked["key"] or "", options, credentials)
 
 
 def _file(name: str, reporter: Reporter) -> tuple[str, str]:

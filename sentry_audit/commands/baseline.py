@@ -112,6 +112,7 @@ def _request(
         all_environments=not env,
         cloud=flags.cloud_options(*cloud, no_payload=no_payload) if asks else None,
         evidence=evidence,
+        sentry=flags.sentry_options(cloud[-1]) if asks else None,
     )
 
 

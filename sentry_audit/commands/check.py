@@ -55,6 +55,9 @@ def check(
     quota_project: flags.QuotaProject = "",
     timeout: flags.Timeout = 60,
     no_payload: flags.NoPayload = False,
+    sentry_url: flags.SentryUrl = "",
+    sentry_org: flags.SentryOrganization = "",
+    sentry_window: flags.SentryWindow = "30d",
     output: Annotated[
         list[str] | None,
         typer.Option(
@@ -109,6 +112,7 @@ def check(
     cloud = flags.cloud_options(
         project, flags.split(region), gcp_endpoint, impersonate, quota_project, timeout, no_payload=no_payload
     )
+    sentry = flags.sentry_options(timeout, sentry_url, sentry_org, sentry_window)
     targets = publishing.targets(output or ["terminal"])
     request = Request(
         root=path,
@@ -124,6 +128,7 @@ def check(
         max_age=seconds(max_age),
         waivers=not no_waivers,
         baseline=baseline,
+        sentry=sentry if asks else None,
     )
     if fix_ and (all_envs or len(request.environments) > 1):
         raise UsageError("--fix works in one environment at a time", "give one: --env staging")

@@ -1,4 +1,4 @@
-"""The command ``collect``: evidence of what Google Cloud holds."""
+"""The command ``collect``: evidence of what Google Cloud and Sentry hold."""
 
 from __future__ import annotations
 
@@ -25,8 +25,11 @@ def collect(
     quota_project: flags.QuotaProject = "",
     timeout: flags.Timeout = 60,
     no_payload: flags.NoPayload = False,
+    sentry_url: flags.SentryUrl = "",
+    sentry_org: flags.SentryOrganization = "",
+    sentry_window: flags.SentryWindow = "30d",
 ) -> None:
-    """Ask Google Cloud, and keep what it says as evidence: check --evidence needs no credentials."""
+    """Ask Google Cloud and Sentry, and keep what they say as evidence: check --evidence needs no credentials."""
     from sentry_audit.app import Request, collect_evidence
     from sentry_audit.evidence import dumps, summary
 
@@ -39,11 +42,12 @@ def collect(
         all_environments=not env,
         components=flags.split(component),
         cloud=cloud,
+        sentry=flags.sentry_options(timeout, sentry_url, sentry_org, sentry_window),
     )
     snapshot = collect_evidence(request, flags.progress())
     publishing.save(output, dumps(snapshot).decode())
     sys.stdout.write(summary(snapshot, str(output)))
-    raise typer.Exit(4 if snapshot.failure else 0)
+    raise typer.Exit(4 if snapshot.failure or (snapshot.sentry and snapshot.sentry.unread) else 0)
 
 
 COMMAND = collect

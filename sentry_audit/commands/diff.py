@@ -23,6 +23,9 @@ def diff(
     quota_project: flags.QuotaProject = "",
     timeout: flags.Timeout = 60,
     no_payload: flags.NoPayload = False,
+    sentry_url: flags.SentryUrl = "",
+    sentry_org: flags.SentryOrganization = "",
+    sentry_window: flags.SentryWindow = "30d",
 ) -> None:
     """Show what differs between two environments along the whole chain."""
     from sentry_audit.app import Request, difference
@@ -31,7 +34,8 @@ def diff(
     cloud = flags.cloud_options(
         project, flags.split(region), gcp_endpoint, impersonate, quota_project, timeout, no_payload=no_payload
     )
-    request = Request(root=path, cloud=None if offline else cloud)
+    sentry = flags.sentry_options(timeout, sentry_url, sentry_org, sentry_window)
+    request = Request(root=path, cloud=None if offline else cloud, sentry=None if offline else sentry)
     found = difference(request, left, right, None if offline else flags.progress())
     sys.stdout.write(render_difference(left, right, found, publishing.options()))
 

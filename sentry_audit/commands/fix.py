@@ -55,7 +55,7 @@ def fix(
         typer.Option(
             "--dsn-from",
             metavar="SOURCE",
-            help="Where a new secret's DSN comes from: env:NAME, file:PATH, prompt or -.",
+            help="Where a new secret's DSN comes from: env:NAME, file:PATH, sentry:ORG/PROJECT, prompt or -.",
         ),
     ] = "",
     confirm_project: flags.ConfirmProject = None,
@@ -75,6 +75,9 @@ def fix(
     quota_project: flags.QuotaProject = "",
     timeout: flags.Timeout = 60,
     no_payload: flags.NoPayload = False,
+    sentry_url: flags.SentryUrl = "",
+    sentry_org: flags.SentryOrganization = "",
+    sentry_window: flags.SentryWindow = "30d",
 ) -> None:
     """Fix what check finds: plan, show, ask, apply, and audit again.
 
@@ -95,6 +98,7 @@ def fix(
     options = flags.cloud_options(
         project, flags.split(region), gcp_endpoint, impersonate, quota_project, timeout, no_payload=no_payload
     )
+    sentry = flags.sentry_options(timeout, sentry_url, sentry_org, sentry_window)
     request = Request(
         root=path,
         environments=(env,) if env else (),
@@ -104,6 +108,7 @@ def fix(
         max_age=seconds(max_age),
         waivers=not no_waivers,
         baselined=False,
+        sentry=sentry if asks else None,
     )
     wishes = Wishes(
         only=flags.split(only),
@@ -117,6 +122,7 @@ def fix(
         allow_dirty=allow_dirty,
         resume=resume,
         dsn_from=dsn_from,
+        sentry=sentry,
         confirmed=flags.split(confirm_project),
     )
     raise typer.Exit(repair(request, wishes, publishing.options(), flags.progress() if asks else None))

@@ -77,6 +77,7 @@ def waive(
         cloud=cloud if asks else None,
         evidence=evidence,
         max_age=seconds(max_age),
+        sentry=flags.sentry_options(timeout) if asks else None,
     )
     wish = Wish(
         check=check_id,

@@ -61,7 +61,8 @@ def prune(
     cloud = flags.cloud_options(
         project, flags.split(region), gcp_endpoint, impersonate, quota_project, timeout, no_payload=no_payload
     )
-    request = Request(root=path, cloud=cloud if asks else None, evidence=evidence)
+    sentry = flags.sentry_options(timeout) if asks else None
+    request = Request(root=path, cloud=cloud if asks else None, evidence=evidence, sentry=sentry)
     found = pruning(request, flags.progress() if asks else None)
     shown = [f"{item.written}: {item.why}" for item in found.unused]
     sys.stdout.write(render_pruning(shown, found.changes, found.left, publishing.options()))

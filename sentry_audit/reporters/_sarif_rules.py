@@ -38,7 +38,7 @@ def descriptor(rule: Rule, report: Report) -> dict[str, object]:
         "help": {"text": _help(rule, why), "markdown": _help_markdown(rule, why)},
         "defaultConfiguration": {"level": LEVELS[rule.severity]},
         "properties": {
-            "tags": ["sentry", "observability", clean(rule.area)],
+            "tags": list(dict.fromkeys(["sentry", "observability", clean(rule.area)])),
             "precision": precision.value,
             "problem.severity": _PROBLEMS[rule.severity],
         },

@@ -104,9 +104,23 @@ def _environment(report: Report, index: int) -> Iterable[str]:
             yield f'<li class="{item.value}">{_glyph(item)} {counts[item.value]} {item.value}</li>'
     yield f'<li class="soft">exit code {report.exit_code}</li></ul>'
     yield from _cloud(report)
+    yield from _sentry(report)
     for component in report.components:
         yield from _component(component)
     yield "</section>"
+
+
+def _sentry(report: Report) -> Iterable[str]:
+    sentry = report.sentry
+    if sentry is None:
+        return
+    if sentry.failure:
+        yield f'<p class="unknown">{_mark(Status.UNKNOWN, "Sentry was not read")}: {_text(sentry.failure)}</p>'
+        yield f'<p class="soft">{_text(sentry.command)}</p>' if sentry.command else ""
+        return
+    where = f" (kept in {sentry.source})" if sentry.source else ""
+    words = f"Sentry at {sentry.taken_at}: {sentry.url} with the token of {sentry.token_source}{where}"
+    yield f'<p class="soft">{_text(words)}</p>'
 
 
 def _cloud(report: Report) -> Iterable[str]:

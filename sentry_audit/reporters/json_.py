@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         Remedy,
         Report,
         SentryProject,
+        SentryRead,
         Waiver,
     )
 
@@ -57,6 +58,7 @@ def _report(report: Report) -> dict[str, object]:
         "problems": [_problem(problem) for problem in problems],
         "notes": list(report.notes),
         "google_cloud": _cloud(report.cloud) if report.cloud else None,
+        "sentry": _sentry(report.sentry) if report.sentry else None,
         "sentry_projects": [_project(item) for item in report.projects],
         "counts": report.counts(),
         "exit_code": report.exit_code,
@@ -72,6 +74,18 @@ def _cloud(cloud: CloudRead) -> dict[str, object]:
         "projects": list(cloud.projects),
         "failure": cloud.failure,
         "command": cloud.command,
+    }
+
+
+def _sentry(sentry: SentryRead) -> dict[str, object]:
+    return {
+        "taken_at": sentry.taken_at,
+        "url": sentry.url,
+        "token_source": sentry.token_source,
+        "evidence": sentry.source or None,
+        "projects": list(sentry.projects),
+        "failure": sentry.failure,
+        "command": sentry.command,
     }
 
 

@@ -57,6 +57,15 @@ def output_schema() -> dict[str, object]:
                 failure=_TEXT,
                 command=_TEXT,
             ),
+            "sentry": _object(
+                taken_at=_TEXT,
+                url=_TEXT,
+                token_source=_TEXT,
+                evidence=_MAYBE_TEXT,
+                projects=_list(_TEXT),
+                failure=_TEXT,
+                command=_TEXT,
+            ),
             "sentry_project": _object(
                 component=_NAME, host=_TEXT, project=_TEXT, dsn=_TEXT, fingerprint=_TEXT, resource=_TEXT
             ),
@@ -84,6 +93,7 @@ def _report() -> dict[str, object]:
         problems=_list(_ref("problem")),
         notes=_list(_TEXT),
         google_cloud=_or_null("google_cloud"),
+        sentry=_or_null("sentry"),
         sentry_projects=_list(_ref("sentry_project")),
         counts=_object(**{status.value: _COUNT for status in Status}),
         exit_code=_EXIT_CODE,

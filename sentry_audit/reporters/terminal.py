@@ -96,6 +96,7 @@ def _header(page: Page, report: Report) -> None:
     style = f"bold {STYLES[status]}"
     page.row([(f"{GLYPHS[status]} {words}", style), (f"  {_flat(report.headline)}", "bold")], hang=2)
     _cloud(page, report)
+    _sentry(page, report)
 
 
 def _cloud(page: Page, report: Report) -> None:
@@ -113,6 +114,23 @@ def _cloud(page: Page, report: Report) -> None:
     who = f" as {cloud.identity}" if cloud.identity else ""
     where = f" (kept in {cloud.source})" if cloud.source else ""
     words = f"Google Cloud at {cloud.taken_at}{who}{where}"
+    page.row([(_flat(words), "dim")], indent=2, hang=2)
+
+
+def _sentry(page: Page, report: Report) -> None:
+    """Likewise of Sentry."""
+    sentry = report.sentry
+    if sentry is None:
+        return
+    if sentry.failure:
+        page.blank()
+        lead = ("? Sentry was not read: ", f"bold {STYLES[Status.UNKNOWN]}")
+        page.row([lead, (_flat(sentry.failure), "")], hang=2)
+        if sentry.command:
+            page.row([(_flat(sentry.command), "cyan")], indent=4, hang=6)
+        return
+    where = f" (kept in {sentry.source})" if sentry.source else ""
+    words = f"Sentry at {sentry.taken_at}: {sentry.url} with the token of {sentry.token_source}{where}"
     page.row([(_flat(words), "dim")], indent=2, hang=2)
 
 

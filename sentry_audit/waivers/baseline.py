@@ -69,7 +69,7 @@ def compared(
     open_ = {
         (item.check, item.component, item.environment)
         for item in findings
-        if item.status in {Status.UNKNOWN, Status.ERROR, Status.WAIVED}
+        if item.unlooked or item.status in {Status.UNKNOWN, Status.ERROR, Status.WAIVED}
     }
     left = [item.fingerprint for item in now]
     kept: list[Known] = []

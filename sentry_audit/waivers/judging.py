@@ -66,7 +66,8 @@ class Ledger:
         """
         self.environments.append(environment)
         for item in findings:
-            self._seen.setdefault((item.check, item.component, item.environment), set()).add(item.status)
+            status = Status.UNKNOWN if item.unlooked else item.status
+            self._seen.setdefault((item.check, item.component, item.environment), set()).add(status)
         if not self.written:
             return tuple(findings)
         return tuple(self._judged(item) if item.status is Status.GAP else item for item in findings)
