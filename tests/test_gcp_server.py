@@ -523,17 +523,17 @@ def test_a_silent_socket_says_nothing(server: GcpServer) -> None:
 
 def test_latency_is_each_calls_own(clients: Clients, server: GcpServer) -> None:
     clients.secrets.get_secret(name=SECRET)
-    server.latency = 0.1
+    server.latency = 0.5
     server.delays["*/AccessSecretVersion"] = 0.0
     started = time.monotonic()
     with ThreadPoolExecutor(32) as pool:
         list(pool.map(lambda _: clients.secrets.get_secret(name=SECRET), range(32)))
     took = time.monotonic() - started
-    assert 0.1 <= took < 1.5, "one after the other they take 3.2 seconds"
+    assert 0.5 <= took < 8, "one after the other they take 16 seconds"
     started = time.monotonic()
     clients.secrets.access_secret_version(name=f"{SECRET}/versions/1")
-    assert time.monotonic() - started < 0.1
-    assert all(call.ended - call.started >= 0.1 for call in server.calls[1:33])
+    assert time.monotonic() - started < 0.5
+    assert all(call.ended - call.started >= 0.5 for call in server.calls[1:33])
 
 
 def test_the_journal_holds_no_payload(clients: Clients, server: GcpServer) -> None:
