@@ -35,6 +35,7 @@ EDGE = {
     "flags",
     "applying",
     "formatting",
+    "verifying",
 }
 FORBIDDEN = {
     "os",
@@ -62,7 +63,7 @@ HEIGHTS = {
     "evidence": 5, "fixing": 5, "parsing": 5, "comparing": 6, "steps": 6, "saving": 6, "fixers": 6, "known_fixers": 7, "planning": 7,
     "leaving": 6, "trying": 6, "tidying": 6, "formatting": 8,
     "waivers": 6, "settings_waivers": 6, "accepting": 6, "waiving": 9,
-    "applying": 8, "live": 7, "flags": 9, "publishing": 9, "surroundings": 9, "commands": 9,
+    "applying": 8, "verifying": 8, "live": 7, "flags": 9, "publishing": 9, "surroundings": 9, "commands": 9,
     "collecting": 7, "auditing": 7, "app": 8, "catalogue": 9, "rehearsing": 9, "repairing": 9, "cli": 10, "__main__": 11,
 }  # fmt: skip
 
