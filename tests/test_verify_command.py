@@ -163,9 +163,18 @@ def test_a_worker_gets_a_broker_in_its_memory() -> None:
     )
 
 
-def test_what_is_started_in_a_way_that_is_not_known_is_unknown() -> None:
-    boot = plan(component(entry="api/job.py", role="job"), "py", 7)
-    assert "--command" in boot.unknown
+@pytest.mark.parametrize(
+    ("entry", "start", "role", "words"),
+    [
+        ("api/job.py", ("python", "job.py"), "job", "no job: nothing of it is executed"),
+        ("api/work.py", ("rq", "worker"), "worker", "no worker of rq: nothing of it is executed"),
+        ("api/app/factory.py", (), "service", "--command"),
+    ],
+)
+def test_what_verify_cannot_drive_is_not_executed(entry: str, start: tuple[str, ...], role: str, words: str) -> None:
+    boot = plan(component(*start, entry=entry, role=role, server=start[0] if start else ""), "py", 7)
+    assert not boot.argv
+    assert words in boot.unknown
     proofs = judge(Observed(failure=boot.unknown), Expected(component="api", environment="staging"))
     assert all(item.unknown and not item.problem for item in proofs)
 

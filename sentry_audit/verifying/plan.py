@@ -55,6 +55,9 @@ def plan(component: Component, python: str, port: int, command: str = "") -> Boo
         return Boot(argv=words, folder=component.folder, server=component.server, notes=("the command is yours",))
     words = _words(component.start)
     start = parse(words) if words else None
+    if component.role != "service" and (start is None or start.server != "celery"):
+        kind = f"{component.role} of {component.server}" if component.server not in {"", "python"} else component.role
+        return Boot(unknown=f"verify boots services and Celery workers, no {kind}: nothing of it is executed")
     if start is None or (not start.target and start.server != "celery"):
         return _by_object(component, python, port)
     name, arguments = script(words)
@@ -134,7 +137,7 @@ def _folder(component: Component, target: str) -> str:
 def _by_object(component: Component, python: str, port: int) -> Boot:
     """A component of which only the application object is known: a server of its kind."""
     path, _, attribute = (component.entry_point or "").partition(":")
-    if not path.endswith(".py") or component.role != "service" or not attribute:
+    if not path.endswith(".py") or not attribute:
         reason = "how it is started is not known (say it: --command 'uvicorn app:app --port {port}')"
         return Boot(unknown=reason)
     folder = component.folder

@@ -215,8 +215,6 @@ def _observed(
         from sentry_audit.verifying.workers import drive
 
         failure, stop = drive(driver, wishes.timeout, to_the_end="shutdown" in names)
-    elif subject.component.role != "service":
-        failure, stop = "how a job is driven is not known: verify boots services and Celery workers", None
     else:
         failure, stop = _drive(driver, process, subject, wishes, names)
     process.fresh()
