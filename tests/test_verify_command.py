@@ -145,13 +145,20 @@ def component(*start: str, entry: str = "api/app/main.py:app", **fields: Any) ->
          "-m uvicorn app.main:app --host 127.0.0.1 --port 7 --loop asyncio"),
         (("python", "-m", "hypercorn", "app.main:app", "-b", "0.0.0.0:80"), "-m hypercorn app.main:app -b 127.0.0.1:7 -w 1"),
         ((), "-m uvicorn app.main:app --host 127.0.0.1 --port 7 --loop asyncio"),
+        (("fastapi", "run", "app/main.py", "--workers=4", "--port", "80"), "-m fastapi run app/main.py --host 127.0.0.1 --port 7"),
     ],
-    ids=["uvicorn", "gunicorn", "shell", "module", "object"],
+    ids=["uvicorn", "gunicorn", "shell", "module", "object", "fastapi"],
 )  # fmt: skip
 def test_it_is_started_as_it_is_deployed_but_here(start: tuple[str, ...], argv: str) -> None:
     boot = plan(component(*start, framework="fastapi"), "py", 7)
     assert " ".join(boot.argv) == f"py {argv}"
     assert boot.folder == "api"
+
+
+def test_an_object_whose_name_was_not_found_is_called_as_nearly_all_are() -> None:
+    boot = plan(component(entry="api/app/main.py", framework="fastapi"), "py", 7)
+    assert "app.main:app" in boot.argv
+    assert any("app of api/app/main.py is served" in note for note in boot.notes)
 
 
 def test_a_worker_gets_a_broker_in_its_memory() -> None:

@@ -28,6 +28,8 @@ _DROPPED = {
                "--queues": 1, "--autoscale": 1, "-D": 0, "--detach": 0, "--pidfile": 1, "-f": 1, "--logfile": 1},
 }  # fmt: skip
 _ASGI = frozenset({"fastapi", "starlette", "quart", "litestar", "sanic"})
+#: What the application object is nearly always called, where its name was not found.
+_NAMES = {"fastapi": "app", "starlette": "app", "flask": "app", "django": "application"}
 _WSGI = frozenset({"flask", "django", ""})
 
 
@@ -137,6 +139,7 @@ def _folder(component: Component, target: str) -> str:
 def _by_object(component: Component, python: str, port: int) -> Boot:
     """A component of which only the application object is known: a server of its kind."""
     path, _, attribute = (component.entry_point or "").partition(":")
+    attribute = attribute or _NAMES.get(component.framework, "")
     if not path.endswith(".py") or not attribute:
         reason = "how it is started is not known (say it: --command 'uvicorn app:app --port {port}')"
         return Boot(unknown=reason)
