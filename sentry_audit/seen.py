@@ -79,8 +79,9 @@ class Observed(Struct, frozen=True, kw_only=True):
 class Expected(Struct, frozen=True, kw_only=True):
     """What the audit knows of the component, for one environment.
 
-    ``absent`` says why the image has no SDK, ``condition`` what init depends on (it stands at ``conditioned``), ``no_dsn`` why no DSN is
-    passed; ``given`` are notes on what was put in by verify itself. ``locked`` are the paths that the lock file allows.
+    ``absent`` says why the image has no SDK, ``condition`` what init depends on (it stands at ``conditioned``), ``no_dsn``
+    why no DSN is passed, ``dead_end`` what init's DSN ends in; ``complete``: all that is passed is known; ``given`` are
+    notes on what was put in by verify itself. ``locked`` are the paths that the lock file allows.
     """
 
     component: str
@@ -92,6 +93,8 @@ class Expected(Struct, frozen=True, kw_only=True):
     condition: str = ""
     conditioned: tuple[Evidence, ...] = ()
     no_dsn: str = ""
+    dead_end: str = ""
+    complete: bool = True
     given: tuple[str, ...] = ()
     databases: tuple[str, ...] = ()
     models: tuple[str, ...] = ()

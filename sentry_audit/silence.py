@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from sentry_audit.seen import Expected, Observed, Probe, Record
 
 
+_OPEN = "; all that is passed was not found in the repository, so it may be otherwise there (--env-file)"
+
+
 class Why(Struct, frozen=True):
     """Why nothing arrived: ``reason`` is a word for machines; ``blind``: it is not known, so nothing is faulted."""
 
@@ -62,6 +65,8 @@ def _no_init(seen: Observed, expected: Expected) -> Why | None:
     if not inits:
         if expected.condition:
             text = f"init is never called: this does not hold: {expected.condition}"
+            if not expected.complete:
+                return Why("disabled", text + _OPEN, blind=True, evidence=expected.conditioned)
             return Why("disabled", text, evidence=expected.conditioned)
         return Why("no-init", "sentry_sdk is imported, and init is never called")
     last = inits[-1]
@@ -77,8 +82,10 @@ def _no_init(seen: Observed, expected: Expected) -> Why | None:
     if before is not None:
         places = (*where, *place_of(before, "the first init, which has one"))
         return Why("second-init", "a second init without a DSN replaces the first", evidence=places)
-    told = f": {expected.no_dsn}" if expected.no_dsn else ""
-    return Why("no-dsn", f"init got no DSN{told}", evidence=where)
+    if not expected.complete and not expected.no_dsn and not expected.dead_end:
+        return Why("no-dsn", "init got no DSN" + _OPEN, blind=True, evidence=where)
+    told = expected.no_dsn or expected.dead_end
+    return Why("no-dsn", "init got no DSN" + (f": {told}" if told else ""), evidence=where)
 
 
 def _raised(record: Record) -> Why:

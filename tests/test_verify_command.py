@@ -240,6 +240,19 @@ def test_why_an_error_did_not_arrive_is_told_from_what_was_written_down(records:
     assert list(reasons(seen)) == [("error", reason)]
 
 
+@pytest.mark.parametrize(
+    "records", [[], [{"kind": "init", "had_dsn": False, "transport": "", "file": "app.py", "line": 1}]]
+)
+def test_where_it_is_not_known_what_is_passed_a_missing_variable_is_no_gap(records: list[Any]) -> None:
+    seen = Observed(records=({"kind": "hello"}, {"kind": "sdk"}, *records))
+    known: dict[str, Any] = {"component": "api", "environment": "staging", "condition": "settings.ENV != 'development'"}
+    (reason,) = {item.reason for item in judge(seen, Expected(**known)) if item.problem}
+    assert reason in {"disabled", "no-dsn"}
+    proofs = judge(seen, Expected(**known, complete=False))
+    assert not any(item.problem for item in proofs)
+    assert all("--env-file" in item.unknown for item in proofs)
+
+
 def test_what_was_written_down_of_another_error_explains_nothing() -> None:
     seen = observed(more=({"kind": "ignored", "probe": "fedcba9876543210"},))
     assert list(reasons(seen)) == [("error", "not-captured")]

@@ -16,6 +16,7 @@ from sentry_audit import auditing, chain
 from sentry_audit.errors import NothingAudited
 from sentry_audit.facts import (
     DeployedDsn,
+    DsnArgument,
     Proof,
     RequestContext,
     SdkDependency,
@@ -117,13 +118,13 @@ def _subject(
     locked = None if locks is None else locks.get(f"{component.name}@{environment}", ())
     expected = replace(
         _expected(component, environment, facts), installed=has.get("sentry_sdk", True), locked=locked,
-        server=boot.server, given=(*boot.notes, *variables.notes),
+        server=boot.server, given=(*boot.notes, *variables.notes), complete=variables.complete,
     )  # fmt: skip
     return Subject(component=component, boot=boot, variables=variables, expected=expected, python=python, port=port)
 
 
 def _expected(component: Component, environment: str, facts: Sequence[Fact]) -> Expected:
-    absent = condition = no_dsn = untraced = ""
+    absent = condition = no_dsn = dead_end = untraced = ""
     conditioned: tuple[Evidence, ...] = ()
     databases: list[str] = []
     models: list[str] = []
@@ -136,6 +137,8 @@ def _expected(component: Component, environment: str, facts: Sequence[Fact]) -> 
             conditioned = fact.evidence
         elif isinstance(fact, DeployedDsn) and fact.problem:
             no_dsn = fact.problem
+        elif isinstance(fact, DsnArgument) and not fact.unknown:
+            dead_end = fact.dead_end
         elif isinstance(fact, Tracing):
             if fact.area == "tracing" and not fact.enabled:
                 untraced = fact.problem
@@ -148,7 +151,7 @@ def _expected(component: Component, environment: str, facts: Sequence[Fact]) -> 
         databases.append("django")
     return Expected(
         component=component.name, environment=environment, role=component.role, absent=absent, condition=condition, conditioned=conditioned,
-        no_dsn=no_dsn, untraced=untraced, databases=tuple(dict.fromkeys(databases)), models=tuple(dict.fromkeys(models)),
+        no_dsn=no_dsn, dead_end=dead_end, untraced=untraced, databases=tuple(dict.fromkeys(databases)), models=tuple(dict.fromkeys(models)),
         has_authentication=context.has_authentication, sets_user=context.sets_user,
     )  # fmt: skip
 

@@ -39,13 +39,14 @@ _COMMIT = "0123456789abcdef0123456789abcdef01234567"
 class Variables(Struct, frozen=True, kw_only=True):
     """What is passed: ``values`` by name; ``dsns`` are those of them that are a DSN, ``stand_ins`` those that verify made up.
 
-    ``notes`` say in words what verify put in.
+    ``notes`` say in words what verify put in; ``complete`` is false where the repository does not say all that is passed.
     """
 
     values: dict[str, str] = field(default_factory=dict)
     dsns: dict[str, str] = field(default_factory=dict)
     stand_ins: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    complete: bool = True
 
 
 def stand_in_dsn() -> str:
@@ -73,6 +74,7 @@ def resolved(
             if is_made:
                 made.append(name)
     assumed: list[str] = []
+    open_ = any(state.unresolved for group in groups for state in group)
     if not mine or any(isinstance(fact, DeployedDsn) and fact.unknown for fact in facts):
         for name, value in _undeployed(environment, facts):
             if name not in values and name not in given:
@@ -83,7 +85,11 @@ def resolved(
     values.update(given)
     dsns = {name: value for name, value in values.items() if _is_dsn(name) and value}
     return Variables(
-        values=values, dsns=dsns, stand_ins=tuple(dict.fromkeys([*made, *assumed])), notes=(told,) if assumed else ()
+        values=values,
+        dsns=dsns,
+        stand_ins=tuple(dict.fromkeys([*made, *assumed])),
+        notes=(told,) if assumed else (),
+        complete=bool(mine) and not open_,
     )
 
 
