@@ -37,7 +37,11 @@ if TYPE_CHECKING:
     from sentry_audit.tracing import Way
     from sentry_audit.waivers.judging import Ledger
 
+#: The kind of fact that only a booted application gives.
+PROOF = "proof"
+
 __all__ = [
+    "PROOF",
     "Request",
     "accounted",
     "check",
@@ -159,7 +163,13 @@ def selected(request: Request, settings: Settings, checks: Sequence[Check] | Non
     """
     from sentry_audit.engine import select
 
-    chosen = select(_known_checks(request, settings, checks), request.select, request.ignore)
+    known = _known_checks(request, settings, checks)
+    chosen = select(known, request.select, request.ignore)
+    if checks is None and request.proofs is not None:
+        others = [item for item in chosen if (item.subject == PROOF) is not request.proofs]
+        chosen = tuple(item for item in chosen if (item.subject == PROOF) is request.proofs)
+        if not chosen and others and not request.proofs:
+            raise NothingAudited("only verify judges proofs: it boots the application", "run: sentry-audit verify")
     if not chosen:
         raise NothingAudited(
             "no check is selected", "leave --select and --ignore out, or see: sentry-audit checks list"

@@ -43,7 +43,8 @@ class Request(Struct, frozen=True):
     Google Cloud is asked with ``cloud``, or known from the file ``evidence``, of at most ``max_age`` seconds; with neither
     only the repository is looked at. Where ``cloud`` is asked, ``sentry`` says how Sentry is, None not at all. Without
     ``waivers`` nothing is accepted, the baseline included; ``baseline`` stands for the one that the settings name, which
-    without ``baselined`` is left alone. ``today`` is for tests.
+    without ``baselined`` is left alone. ``today`` is for tests. ``proofs``: only the checks on what a
+    booted application shows, or none of them; None for all.
     """
 
     root: Path
@@ -62,6 +63,7 @@ class Request(Struct, frozen=True):
     baselined: bool = True
     today: date | None = None
     sentry: SentryOptions | None = None
+    proofs: bool | None = False
 
     @property
     def asks(self) -> bool:

@@ -33,7 +33,7 @@ def listing(checks: Sequence[Check]) -> str:
         if check.area != area:
             area = check.area
             lines += ["", area] if lines else [area]
-        where = "always" if check.environments == "all" else "where required"
+        where = "verify" if check.subject == "proof" else "always" if check.environments == "all" else "where required"
         lines.append(f"  {check.id:<{width}}  {check.severity.value:<6}  {where:<14}  {check.title}")
     return "\n".join([*lines, "", f"{len(checks)} checks; sentry-audit explain CHECK_ID tells more", ""])
 

@@ -113,6 +113,7 @@ def _judge(
         for problem in problems
         if (check.subject in problem.kinds or "*" in problem.kinds) and problem.component in {"", component}
     ]
+    facts = [fact for fact in facts if holds(fact, [item for item in check.where if item[0] in fact.identity])]
     unknown = [fact for fact in facts if fact.unknown]
     needless = [fact for fact in facts if fact.needless and not fact.unknown]
     subjects = [fact for fact in facts if not fact.unknown and not fact.needless and holds(fact, check.where)]

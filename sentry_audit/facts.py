@@ -29,6 +29,8 @@ class Fact(Struct, frozen=True, kw_only=True):
     """
 
     kind: ClassVar[str] = "fact"
+    #: Fields that say what a fact is about even where nothing is known of it: a check of others does not look at it.
+    identity: ClassVar[frozenset[str]] = frozenset()
     component: str = ""
     evidence: tuple[Evidence, ...] = ()
     unknown: str = ""
@@ -815,3 +817,18 @@ class TracePropagation(Fact, frozen=True, kw_only=True):
     address: str = ""
     works: bool = True
     problem: str = ""
+
+
+class Proof(Fact, frozen=True, kw_only=True):
+    """What a booted application showed, or did not, on the wire; only ``verify`` makes these.
+
+    ``shown``: it did; ``reason`` is a word for why not (no-dsn, before-send-dropped, …); ``how`` says by which way it was
+    tried: route (its own), harness (a route that verify puts behind its middleware), boot.
+    """
+
+    identity: ClassVar[frozenset[str]] = frozenset({"name"})
+    name: str
+    shown: bool = False
+    problem: str = ""
+    reason: str = ""
+    how: str = ""

@@ -19,7 +19,7 @@ from sentry_audit.sources import ahead, git
 from sentry_audit.sources.walk import dotenvs, is_dotenv, ours, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from pathlib import Path
 
 MEGABYTE = 1 << 20
@@ -117,6 +117,11 @@ class Tree:
         paths = Paths(ours(listing.files | hidden.keys(), self._exclude))
         self._extra = (frozenset(extra) | listing.links) & paths
         return paths
+
+    @property
+    def listed(self) -> Collection[str]:
+        """The files that are committed, or would be: ``paths`` without the dotenv files that git ignores."""
+        return self._listing.files
 
     @property
     def submodules(self) -> tuple[str, ...]:

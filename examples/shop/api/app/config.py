@@ -24,4 +24,4 @@ CONFIGS = {"development": AppConfig, "staging": StagingConfig, "production": Pro
 
 
 def get_settings() -> AppConfig:
-    return CONFIGS[os.environ.get("ENVIRONMENT", "development")]()
+    return CONFIGS[os.environ.get("SHOP_ENV", "development")]()

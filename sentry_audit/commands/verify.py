@@ -1,0 +1,177 @@
+"""The command ``verify``: boot the application, and prove on the wire that its errors reach Sentry."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sentry_audit import flags, plugins, publishing
+from sentry_audit.commands.check import FailOn
+
+if TYPE_CHECKING:
+    from sentry_audit.verifying.running import Prepared, Wishes
+
+
+def verify(
+    path: Annotated[Path, typer.Argument(help="The repository.", show_default="the current folder")] = Path(),
+    env: Annotated[
+        str | None, typer.Option("--env", metavar="NAME", help="The environment.", show_default="production")
+    ] = None,
+    component: flags.Components = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Execute the application without a question.")] = False,
+    env_file: Annotated[
+        list[Path] | None,
+        typer.Option("--env-file", metavar="FILE", help="Variables to boot it with, as dotenv; repeatable."),
+    ] = None,
+    python: Annotated[
+        str,
+        typer.Option(
+            "--python", metavar="PATH", help="The interpreter.", show_default="the project's .venv, else the active one"
+        ),
+    ] = "",
+    command: Annotated[
+        str,
+        typer.Option(
+            "--command", metavar="TEXT", help="What starts it, in place of what was found; {port} is its port."
+        ),
+    ] = "",
+    header: Annotated[
+        list[str] | None,
+        typer.Option("--header", metavar="NAME: VALUE", help="Sent with each request, to be signed in; repeatable."),
+    ] = None,
+    boot_timeout: Annotated[
+        float, typer.Option("--timeout", metavar="SECONDS", min=1, help="How long it may take to boot.")
+    ] = 60,
+    record: Annotated[
+        bool, typer.Option("--record", help="Write sentry-audit.lock: the JSON paths that leave the application.")
+    ] = False,
+    locked: Annotated[bool, typer.Option("--locked", help="Fail when a path leaves that is not in it.")] = False,
+    select: Annotated[
+        list[str] | None, typer.Option("--select", metavar="IDS", help="Only these proofs; comma-separated.")
+    ] = None,
+    ignore: Annotated[
+        list[str] | None, typer.Option("--ignore", metavar="IDS", help="Not these proofs; comma-separated.")
+    ] = None,
+    output: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--format",
+            metavar="FORMAT[=FILE]",
+            help=f"{', '.join(plugins.names('sentry_audit.reporters'))}; with =FILE into a file; repeatable.",
+            show_default="terminal",
+        ),
+    ] = None,
+    fail_on: Annotated[
+        FailOn, typer.Option("--fail-on", help="From which severity on a gap fails the run.")
+    ] = FailOn.medium,
+    allow_unknown: Annotated[
+        bool, typer.Option("--allow-unknown", help="Do not fail when a proof could not be made.")
+    ] = False,
+    show_passed: Annotated[
+        bool, typer.Option("--show-passed", help="Also list what passed and what was skipped.")
+    ] = False,
+    no_waivers: Annotated[bool, typer.Option("--no-waivers", help="Accept nothing: as if there were none.")] = False,
+    show_waived: Annotated[bool, typer.Option("--show-waived", help="Also list what is waived.")] = False,
+) -> None:
+    """Boot the application on this machine, and prove on the wire that its errors would reach Sentry.
+
+    It is executed with the variables that its deployment passes, in a process that reaches nothing outside this machine.
+    """
+    from sentry_audit.app import Request, selected
+    from sentry_audit.errors import UsageError
+    from sentry_audit.model import Severity
+    from sentry_audit.reporters.base import exit_code
+    from sentry_audit.verifying import locking, running
+
+    if record and locked:
+        raise UsageError("--record and --locked exclude each other", "record first, compare later")
+    targets = publishing.targets(output or ["terminal"])
+    request = Request(
+        root=path, environments=(env,) if env else (), components=flags.split(component), select=flags.split(select),
+        ignore=flags.split(ignore), fail_on=None if fail_on is FailOn.never else Severity(fail_on.value),
+        allow_unknown=allow_unknown, waivers=not no_waivers, proofs=True,
+    )  # fmt: skip
+    wishes = running.Wishes(
+        python=python, command=command, variables=_variables(env_file or []), headers=_headers(header or []), timeout=boot_timeout
+    )  # fmt: skip
+    prepared = running.prepare(request, wishes, locking.read(path) if locked else None)
+    checks = selected(request, prepared.settings)
+    _agree(prepared, wishes, yes=yes)
+    report, seen = running.verify(prepared, checks, wishes, _progress)
+    if record:
+        before = locking.read(path) if (path / locking.NAME).is_file() else {}
+        written = locking.write(path, locking.text(seen, report.environment, before))
+        sys.stderr.write(f"{written} was written: look at it, and commit it\n")
+    publishing.write([report], targets, show_passed=show_passed, verbose=False, show_waived=show_waived)
+    raise typer.Exit(exit_code([report]))
+
+
+def _variables(files: list[Path]) -> dict[str, str]:
+    """The variables of dotenv files, the last one wins. Raises UsageError for one that is not there."""
+    from sentry_audit.errors import UsageError
+
+    found: dict[str, str] = {}
+    for file in files:
+        if not file.is_file():
+            raise UsageError(f"{file} is no file", "give the path of a dotenv file")
+        from dotenv import dotenv_values
+
+        found.update({name: value or "" for name, value in dotenv_values(file).items()})
+    return found
+
+
+def _headers(words: list[str]) -> tuple[tuple[str, str], ...]:
+    from sentry_audit.errors import UsageError
+
+    found = []
+    for word in words:
+        name, colon, value = word.partition(":")
+        if not colon or not name.strip() or "\n" in word or "\r" in word:
+            raise UsageError(f"{name!r} is no header", "for example: --header 'Authorization: Bearer …'")
+        found.append((name.strip(), value.strip()))
+    return tuple(found)
+
+
+def _agree(prepared: Prepared, wishes: Wishes, *, yes: bool) -> None:
+    """Say what will be executed, and go on only if that is agreed to."""
+    from sentry_audit.applying.consent import terminal
+    from sentry_audit.errors import NothingAudited, UsageError
+
+    person = terminal()
+    person.say(_shown(prepared, wishes))
+    if yes:
+        return
+    answer = person.ask("Execute this? [y/N] ")
+    if answer is None:
+        raise UsageError("there is nobody to ask whether the application may be executed", "pass --yes")
+    if answer.lower() not in {"y", "yes"}:
+        raise NothingAudited(
+            "nothing was executed: you did not agree to it", "look at what is executed, then pass --yes"
+        )
+
+
+def _shown(prepared: Prepared, wishes: Wishes) -> str:
+    import shlex
+
+    lines = ["verify executes this repository's code on this machine; it can reach nothing outside of it:"]
+    for item in prepared.subjects:
+        lines.append(f"  {item.component.name}: " + (shlex.join(item.boot.argv) or item.boot.unknown))
+        lines.append(f"    in {prepared.request.root / item.boot.folder}")
+        values = item.variables
+        told = []
+        for name in sorted(values.values):
+            mark = " (yours)" if name in wishes.variables else " (a stand-in)" if name in values.stand_ins else ""
+            told.append(f"{name}{mark}")
+        lines.append(f"    with {', '.join(told) or 'no variables of its own'}")
+    return "\n".join(lines) + "\n"
+
+
+def _progress(text: str) -> None:
+    if sys.stderr.isatty():
+        sys.stderr.write(f"{text}\n")
+
+
+COMMAND = verify
