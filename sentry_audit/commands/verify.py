@@ -12,6 +12,8 @@ from sentry_audit import flags, plugins, publishing
 from sentry_audit.commands.check import FailOn
 
 if TYPE_CHECKING:
+    from sentry_audit.auditing import Request
+    from sentry_audit.model import Report
     from sentry_audit.verifying.running import Prepared, Wishes
 
 
@@ -21,6 +23,10 @@ def verify(
         str | None, typer.Option("--env", metavar="NAME", help="The environment.", show_default="production")
     ] = None,
     component: flags.Components = None,
+    built: Annotated[
+        Path | None,
+        typer.Option("--built", metavar="DIR", help="What a front end was built into: it is opened in a browser."),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Execute the application without a question.")] = False,
     env_file: Annotated[
         list[Path] | None,
@@ -94,6 +100,12 @@ def verify(
         ignore=flags.split(ignore), fail_on=None if fail_on is FailOn.never else Severity(fail_on.value),
         allow_unknown=allow_unknown, waivers=not no_waivers, proofs=True,
     )  # fmt: skip
+    if built is not None:
+        if record or locked:
+            raise UsageError("--record and --locked are for back ends", "leave --built out")
+        made = _built(request, built, yes=yes)
+        publishing.write([made], targets, show_passed=show_passed, verbose=False, show_waived=show_waived)
+        raise typer.Exit(exit_code([made]))
     wishes = running.Wishes(
         python=python, command=command, variables=_variables(env_file or []), headers=_headers(header or []), timeout=boot_timeout
     )  # fmt: skip
@@ -107,6 +119,21 @@ def verify(
         sys.stderr.write(f"{written} was written: look at it, and commit it\n")
     publishing.write([report], targets, show_passed=show_passed, verbose=False, show_waived=show_waived)
     raise typer.Exit(exit_code([report]))
+
+
+def _built(request: Request, folder: Path, *, yes: bool) -> Report:
+    """What became of a front end that was built into ``folder``, in a browser."""
+    from sentry_audit.app import selected
+    from sentry_audit.verifying import built
+
+    page = built.prepare(request, folder)
+    checks = selected(request, page.prepared.settings)
+    told = (
+        f"verify opens {folder} in a browser on this machine, where its scripts run; it can reach nothing outside of it:\n"
+        f"  {page.component.name}: {page.bundle.scripts} scripts\n"
+    )
+    _consent(told, yes=yes)
+    return built.verify(page, checks)
 
 
 def _variables(files: list[Path]) -> dict[str, str]:
@@ -137,11 +164,15 @@ def _headers(words: list[str]) -> tuple[tuple[str, str], ...]:
 
 def _agree(prepared: Prepared, wishes: Wishes, *, yes: bool) -> None:
     """Say what will be executed, and go on only if that is agreed to."""
+    _consent(_shown(prepared, wishes), yes=yes)
+
+
+def _consent(told: str, *, yes: bool) -> None:
     from sentry_audit.applying.consent import terminal
     from sentry_audit.errors import NothingAudited, UsageError
 
     person = terminal()
-    person.say(_shown(prepared, wishes))
+    person.say(told)
     if yes:
         return
     answer = person.ask("Execute this? [y/N] ")

@@ -291,7 +291,7 @@ def verify(
             observed = observe(subject, prepared.request.root, sink, wishes, names)
         seen[name] = observed = undeployed(observed, prepared.tree.listed, prepared.request.root)
         proofs += judge(observed, subject.expected)
-    made = report(prepared, checks, proofs)
+    made = report(prepared, checks, proofs, [subject.component for subject in prepared.subjects])
     return replace(made, notes=(*made.notes, *_notes(seen))), seen
 
 
@@ -317,14 +317,15 @@ def undeployed(observed: Observed, known: Collection[str], root: Path) -> Observ
     return replace(observed, records=tuple(records))
 
 
-def report(prepared: Prepared, checks: Sequence[Check], proofs: Sequence[Proof]) -> Report:
-    """``proofs`` judged, in the form of every report."""
+def report(
+    prepared: Prepared, checks: Sequence[Check], proofs: Sequence[Proof], components: Sequence[Component]
+) -> Report:
+    """``proofs`` of ``components`` judged, in the form of every report."""
     from sentry_audit import app
     from sentry_audit.accepting import ledger
 
     request, settings = prepared.request, prepared.settings
     accepted = ledger(request, settings, prepared.tree, lambda: app.ids(request, settings))
-    components = [subject.component for subject in prepared.subjects]
     audited = auditing.Audited(prepared.audited.environment, list(proofs), [])
     made = auditing.report(prepared.collected, components, checks, audited, None, request, settings, accepted)
     parts = tuple(_implied(item) for item in made.components)

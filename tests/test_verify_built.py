@@ -1,0 +1,269 @@
+"""Built front ends in a real browser, with Sentry's own SDK: green, and red for just the right reason."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sentry_audit.auditing import Request
+from sentry_audit.browsed import judge
+from sentry_audit.bundled import scan
+from sentry_audit.verifying import built
+from sentry_audit.verifying.browsing import browse
+from sentry_audit.verifying.pages import index, scripts
+from tests.browser import needs_browser
+from tests.trees import write
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sentry_audit.facts import Proof
+
+NPM = shutil.which("npm")
+needs_npm = pytest.mark.skipif(not NPM, reason="no npm here, which brings Sentry's SDK for browsers")
+VERSION = "10"
+DSN = "https://0123456789abcdef0123456789abcdef@o4505000000000009.ingest.de.sentry.io/4505000000000003"
+API = "https://api.shop.example"
+SCRUB = "beforeSend(event) { if (event.request) { event.request.url = location.origin; } return event; }"
+INIT = f"""\
+Sentry.init({{
+  dsn: "{DSN}",
+  environment: "staging",
+  release: "shop@1.0",
+  integrations: [Sentry.browserTracingIntegration()],
+  tracesSampleRate: 0.1,
+  tracePropagationTargets: ["{API}"],
+  {SCRUB},
+}});
+"""
+PAGE = """\
+<!doctype html><html><head><meta charset="utf-8">{policy}
+<script src="/sdk.js"></script><script src="/app.js"></script></head>
+<body><form><input name="email"><input type="password"><input name="phone"></form></body></html>
+"""
+
+
+VITE = {
+    "package.json": json.dumps(
+        {
+            "name": "web",
+            "private": True,
+            "type": "module",
+            "scripts": {"build": "vite build"},
+            "dependencies": {"@sentry/react": f"^{VERSION}", "react": "^19", "react-dom": "^19"},
+            "devDependencies": {"vite": "^6"},
+        }
+    ),
+    "index.html": '<!doctype html><html><body><input name="email"><script type="module" src="/src/main.jsx"></script></body></html>',
+    "src/main.jsx": f"""\
+import * as Sentry from "@sentry/react";
+
+Sentry.init({{
+  dsn: import.meta.env.VITE_SENTRY_DSN,
+  environment: import.meta.env.VITE_SENTRY_ENVIRONMENT,
+  release: import.meta.env.VITE_RELEASE,
+  integrations: [Sentry.browserTracingIntegration()],
+  tracesSampleRate: 0.2,
+  tracePropagationTargets: ["{API}"],
+}});
+
+fetch("{API}/cart");
+""",
+}
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A front end with Vite and Sentry's SDK, installed once for all workers."""
+    shared = (
+        tmp_path_factory.getbasetemp().parent
+        if os.environ.get("PYTEST_XDIST_WORKER")
+        else tmp_path_factory.getbasetemp()
+    )
+    folder, ready = shared / "npm-web", shared / "npm-web.ready"
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        while not ready.exists():
+            time.sleep(0.2)
+        return folder
+    try:
+        write(folder, VITE)
+        command = [str(NPM), "install", "--silent", "--no-audit", "--no-fund"]
+        subprocess.run(command, cwd=folder, check=True, timeout=240, capture_output=True)
+        esbuild = str(folder / "node_modules" / ".bin" / "esbuild")
+        (folder / "sdk-entry.js").write_text('export * from "@sentry/react";\n')
+        flags = [
+            "--bundle",
+            "--minify",
+            "--format=iife",
+            "--global-name=Sentry",
+            "--outfile=sdk.js",
+            "--log-level=error",
+        ]
+        subprocess.run([esbuild, "sdk-entry.js", *flags], cwd=folder, check=True, timeout=60, capture_output=True)
+        (folder / "sdk-entry.js").unlink()
+    finally:
+        ready.touch()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sdk(site: Path) -> str:
+    """The SDK as one script."""
+    return (site / "sdk.js").read_text(encoding="utf-8")
+
+
+def page(folder: Path, sdk: str, init: str = INIT, policy: str = "") -> Path:
+    meta = f'<meta http-equiv="Content-Security-Policy" content="{policy}">' if policy else ""
+    write(folder, {"index.html": PAGE.format(policy=meta), "sdk.js": sdk, "app.js": init})
+    return folder
+
+
+def prove(folder: Path, apis: tuple[str, ...] = (API,)) -> dict[str, Proof]:
+    texts, maps = scripts(folder)
+    first = index(folder)
+    assert first
+    return {item.name: item for item in judge(scan(texts, maps), browse(first.parent, apis), "web", "staging")}
+
+
+def red(found: dict[str, Proof]) -> dict[str, str]:
+    return {name: item.reason for name, item in found.items() if item.problem}
+
+
+@needs_browser
+@needs_npm
+def test_a_sound_page_shows_all_that_it_can(tmp_path: Path, sdk: str) -> None:
+    found = prove(page(tmp_path, sdk))
+    assert red(found) == {}, [item.problem for item in found.values()]
+    assert {name for name, item in found.items() if item.shown} == {
+        "init",
+        "error",
+        "environment",
+        "release",
+        "trace",
+        "no-pii",
+    }
+    assert "0123456789abcdef0123" not in repr(found)
+
+
+POLICY = "default-src 'self' 'unsafe-inline'; connect-src 'self' https://api.shop.example"
+#: What is broken: (what is replaced in init, by what), the policy of the page, the proof that is red, and its reason.
+BROKEN: dict[str, tuple[tuple[str, str], str, str, str]] = {
+    "no DSN when it was built": ((f'"{DSN}"', "undefined"), "", "init", "no-dsn"),
+    "a guard that knows only old DSNs": (
+        ("Sentry.init({", f'if ("{DSN}".includes("@sentry.io")) Sentry.init({{'), "", "init", "disabled",
+    ),
+    "a placeholder": ((DSN, "https://YOUR_KEY@o0.ingest.sentry.io/0"), "", "init", "bad-dsn"),
+    "init is switched off": (('environment: "staging"', 'environment: "staging", enabled: false'), "", "init", "disabled"),
+    "a second init without a DSN": (("});\n", "});\nSentry.init({});\n"), "", "init", "second-init"),
+    "a sample rate of nothing": (('environment: "staging"', 'environment: "staging", sampleRate: 0'), "", "error", "sampled-out"),
+    "a hook that drops everything": ((SCRUB, "beforeSend() { return null; }"), "", "error", "before-send-dropped"),
+    "errors that are ignored": (
+        ('environment: "staging"', 'environment: "staging", ignoreErrors: [/sentry-audit/]'), "", "error", "dropped",
+    ),
+    "a policy that lets nothing out": (("", ""), POLICY, "error", "csp"),
+    "nothing hears of errors": (
+        ("integrations: [", "defaultIntegrations: false, integrations: ["),
+        "", "error", "no-integration",
+    ),
+    "another environment": (('environment: "staging"', 'environment: "production"'), "", "environment", "wrong-environment"),
+    "no environment": (('environment: "staging",', ""), "", "environment", "wrong-environment"),
+    "no release": (('release: "shop@1.0",', ""), "", "release", "no-release"),
+    "no tracing": (("integrations: [Sentry.browserTracingIntegration()],", ""), "", "trace", "no-tracing"),
+    "another API": ((f'Targets: ["{API}"]', 'Targets: ["https://old.shop.example"]'), "", "trace", "no-target"),
+    "what is typed": (
+        (SCRUB, "beforeSend(event) { event.extra = {typed: document.querySelector('[type=password]').value}; return event; }"),
+        "", "no-pii", "leak",
+    ),
+}  # fmt: skip
+
+
+@needs_browser
+@needs_npm
+@pytest.mark.parametrize("how", BROKEN)
+def test_a_page_that_is_broken_in_one_way_is_red_for_just_that(how: str, tmp_path: Path, sdk: str) -> None:
+    (old, new), policy, proof, reason = BROKEN[how]
+    assert old in INIT
+    found = prove(page(tmp_path, sdk, INIT.replace(old, new, 1) if old else INIT, policy))
+    assert red(found) == {proof: reason}, found[proof]
+
+
+@needs_browser
+@needs_npm
+def test_no_real_host_gets_a_byte(tmp_path: Path, sdk: str) -> None:
+    """The DSN is one of a real ingest host, and the page asks others too: the browser is let out nowhere."""
+    beacon = 'new Image().src = "https://tracker.example/pixel.gif";\n'
+    seen = browse(page(tmp_path, sdk, INIT + beacon), (API,))
+    assert any(item.type == "event" for item in seen.sent)
+    assert seen.blocked == ("tracker.example",)
+
+
+@needs_browser
+def test_a_build_without_the_sdk_is_a_gap_and_needs_no_browser(tmp_path: Path) -> None:
+    found = prove(page(tmp_path, "console.log(1);", "document.title = 'shop';"))
+    assert red(found) == {"init": "no-sdk"}
+
+
+def test_without_a_browser_nothing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    found = prove(page(tmp_path, "globalThis.__SENTRY__ = {};"))
+    assert red(found) == {}
+    assert "no Chromium" in found["error"].unknown
+    assert "apt-get install chromium" in found["error"].hint
+
+
+def test_what_stands_in_a_bundle(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {
+            "assets/a.js": f'var s="sentry.javascript.react";init({{dsn:"{DSN}"}});e.SENTRY_RELEASE={{id:"shop@abc"}};'
+            "e._sentryDebugIds={}",
+            "assets/a.js.map": "{}",
+            "node_modules/x.js": "__SENTRY__",
+        },
+    )
+    texts, maps = scripts(tmp_path)
+    found = scan(texts, maps)
+    assert found.sdk == ("assets/a.js",)
+    assert [value.project for _, value in found.dsns] == ["4505000000000003"]
+    assert (found.releases, found.debug_ids, found.maps) == (("shop@abc",), True, ("assets/a.js.map",))
+
+
+@needs_browser
+@needs_npm
+def test_a_front_end_that_vite_built(tmp_path: Path, site: Path) -> None:
+    write(tmp_path, VITE)
+    (tmp_path / "node_modules").symlink_to(site / "node_modules")
+    request = Request(root=tmp_path, environments=("staging",), proofs=True)
+
+    def verified(**variables: str) -> dict[str, str]:
+        shutil.rmtree(tmp_path / "dist", ignore_errors=True)
+        environment = os.environ | variables
+        subprocess.run(
+            [str(NPM), "run", "build", "--silent"],
+            cwd=tmp_path,
+            check=True,
+            timeout=120,
+            capture_output=True,
+            env=environment,
+        )
+        from sentry_audit.app import selected
+
+        made = built.prepare(request, tmp_path / "dist")
+        report = built.verify(made, selected(request, made.prepared.settings))
+        return {
+            item.check: item.status.value for item in report.findings if item.status.value in {"pass", "gap", "unknown"}
+        }
+
+    given = {"VITE_SENTRY_DSN": DSN, "VITE_SENTRY_ENVIRONMENT": "staging", "VITE_RELEASE": "shop@1"}
+    assert verified(**given) == dict.fromkeys(
+        ["proof-init", "proof-error", "proof-environment", "proof-release", "proof-trace", "proof-no-pii"], "pass"
+    )
+    assert verified() == {"proof-init": "gap"}
