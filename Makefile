@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: demo test lint bench docs clean help
+.PHONY: demo test interop lint bench docs clean help
 
 help: ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -21,6 +21,10 @@ demo: $(STAMP) ## Audit the example project, and the local cloud that it is depl
 test: $(STAMP) ## Run the tests
 	$(BIN)/python -m pytest -n 3
 
+interop: $(STAMP) ## Send what verify receives to Bugsink, a Sentry that is none of ours
+	test -x .venv-bugsink/bin/bugsink-manage || { $(PYTHON) -m venv .venv-bugsink && .venv-bugsink/bin/python -m pip install --quiet --disable-pip-version-check bugsink==2.6.1; }
+	$(BIN)/python -m pytest tests/test_verify_bugsink.py
+
 lint: $(STAMP) ## ruff (lint and format) and mypy --strict
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -31,4 +35,4 @@ bench: $(STAMP) ## Run the benchmarks (needs ripgrep)
 	$(BIN)/python benchmarks/cloud.py
 
 clean: ## Remove what the other targets made
-	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-bugsink dist build .pytest_cache .mypy_cache .ruff_cache
