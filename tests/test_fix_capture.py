@@ -708,7 +708,7 @@ def test_the_example_goes_green(tmp_path: Path) -> None:
     ]
     code = """
 import os
-os.environ.update(ENVIRONMENT="staging", SENTRY_DSN="https://k@o1.ingest.us.sentry.io/1")
+os.environ.update(SHOP_ENV="staging", SENTRY_DSN="https://k@o1.ingest.us.sentry.io/1")
 from fastapi.testclient import TestClient
 from app.main import app
 with TestClient(app) as client:

@@ -105,7 +105,7 @@ def bugsink(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bugsink]:
     manage("migrate")
     manage("migrate", "--database=snappea")
     server = subprocess.Popen(
-        [str(BIN / "gunicorn"), "--bind", f"127.0.0.1:{port}", "--workers", "1", "--threads", "4", "--graceful-timeout", "2", "bugsink.wsgi"],
+        [str(BIN / "gunicorn"), *f"--bind 127.0.0.1:{port} --workers 1 --threads 4 --graceful-timeout 2".split(), "bugsink.wsgi"],
         cwd=home, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
