@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 #: The way to a value: the keys of mappings, the indices of lists.
 Path = tuple[str | int, ...]
@@ -25,6 +25,14 @@ def told(path: Sequence[str | int]) -> str:
     """``("components", 0, "name")`` as ``components[0].name``."""
     words = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     return words.removeprefix(".")
+
+
+def listed(found: Sequence[Wrong], place: Callable[[Path], str], name: str) -> tuple[str, str]:
+    """The message and the hint for the mistakes of the file ``name``; ``place`` says where a value stands."""
+    if len(found) == 1:
+        return f"{place(found[0].path)}: {found[0].message}", found[0].hint
+    rows = [f"  {place(item.path)}: {item.message}" + (f"\n    {item.hint}" if item.hint else "") for item in found]
+    return "\n".join([f"{len(found)} mistakes in {name}", *rows]), ""
 
 
 def yaml_data(text: str) -> Any:
