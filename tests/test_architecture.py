@@ -53,7 +53,7 @@ FORBIDDEN = {
 #: From the bottom upwards: a module imports only what stands at its own height or below.
 HEIGHTS = {
     "model": 0, "errors": 0, "paths": 0, "mentions": 0, "comments": 0, "releases": 0, "positions": 0,
-    "modelled": 1, "settings_model": 2,
+    "modelled": 1, "settings_model": 2, "checks_mistakes": 2, "checks_schema": 2,
     "facts": 1, "cloud_facts": 1, "cloud": 0,
     "sentry_project": 0, "sentry_facts": 1,
     "guard": 1, "predicates": 1, "fingerprints": 1,

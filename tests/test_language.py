@@ -17,7 +17,8 @@ from sentry_audit import app
 from sentry_audit.app import checks_text, shipped_checks
 from sentry_audit.auditing import fixable
 from sentry_audit.catalogue import run_examples
-from sentry_audit.checks import load, schema
+from sentry_audit.checks import load
+from sentry_audit.checks_schema import schema
 from sentry_audit.engine import evaluate, exit_code, select
 from sentry_audit.errors import ChecksFileError, UsageError
 from sentry_audit.facts import Component, Dsn, Fact

@@ -70,7 +70,7 @@ def schema(
 
         document = output_schema()
     else:
-        from sentry_audit.checks import schema as checks_schema
+        from sentry_audit.checks_schema import schema as checks_schema
 
         document = checks_schema()
     sys.stdout.write(json.dumps(document, indent=2) + "\n")
