@@ -63,7 +63,9 @@ def schema() -> dict[str, object]:
         },
         "examples": _examples(),
     }
-    described: dict[str, object] = {key: {"description": _MEANINGS[key], **_plain(value)} for key, value in properties.items()}
+    described: dict[str, object] = {
+        key: {"description": _MEANINGS[key], **_plain(value)} for key, value in properties.items()
+    }
     check = {
         **_mapping(described, list(REQUIRED)),
         "oneOf": [{"required": [key]} for key in QUANTIFIERS],
@@ -73,8 +75,17 @@ def schema() -> dict[str, object]:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "sentry-audit checks",
         **_mapping({"checks": {"type": "array", "items": {"$ref": "#/$defs/check"}}}, ["checks"]),
-        "$defs": {"check": check, "condition": _condition(), **{f"of {kind}": _fields(kind) for kind in sorted(KINDS)}},
+        "$defs": {
+            "check": check,
+            "condition": _condition(),
+            **{f"of {kind}": _fields(kind) for kind in sorted(KINDS)},
+            **{f"fields of {kind}": {"enum": list(fields(kind))} for kind in sorted(KINDS)},
+        },
     }
+
+
+def _ref(name: str) -> dict[str, object]:
+    return {"$ref": "#/$defs/" + name.replace(" ", "%20")}
 
 
 def _plain(value: object) -> dict[str, object]:
@@ -85,12 +96,13 @@ def _plain(value: object) -> dict[str, object]:
 def _of(kind: str) -> dict[str, object]:
     """Checks on ``kind`` speak of its fields."""
     asked = [{"required": [key], "properties": {key: {"const": kind}}} for key in QUANTIFIERS]
-    table = {"$ref": f"#/$defs/of {kind}".replace(" ", "%20")}
+    table = _ref(f"of {kind}")
     return {"if": {"anyOf": asked}, "then": {"properties": {"where": table, "expect": table}}}
 
 
 def _fields(kind: str) -> dict[str, object]:
-    return _mapping({name: {"$ref": "#/$defs/condition"} for name in fields(kind)}, [])
+    names = _ref(f"fields of {kind}")
+    return {"type": "object", "propertyNames": names, "additionalProperties": {"$ref": "#/$defs/condition"}}
 
 
 def _condition() -> dict[str, object]:
@@ -104,7 +116,7 @@ def _condition() -> dict[str, object]:
 
 
 def _examples() -> dict[str, object]:
-    kinds = {kind: {"type": "object", "propertyNames": {"enum": list(fields(kind))}} for kind in sorted(KINDS)}
+    kinds = {kind: {"type": "object", "propertyNames": _ref(f"fields of {kind}")} for kind in sorted(KINDS)}
     parts: dict[str, object] = {
         "files": {"type": "object", "additionalProperties": {"type": "string"}},
         "facts": {"type": "array", "items": _mapping(dict(kinds), [])},

@@ -7,6 +7,7 @@ each with a value of that model.
 
 from __future__ import annotations
 
+import json
 import re
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
 
     from sentry_audit.positions import Path
 
+#: A text that YAML reads as itself without quotes; a date does for us.
+_PLAIN = re.compile(
+    r"(?!(?:true|false|null|yes|no|on|off|\.inf|\.nan|0x[0-9a-f]+|[\d_.:]+(?:e\d+)?)$)"
+    r"[A-Za-z0-9_./][\w ./*…-]*(?::[\w./-]+)*(?<! )",
+    re.IGNORECASE,
+)
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -42,10 +49,10 @@ def pattern(text: str) -> Meta:
 def flow(value: object) -> str:
     """``value`` in one line, as YAML's flow style has it."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {flow(item)}" for key, item in value.items()) + "}"
+        return "{" + ", ".join(f"{flow(key)}: {flow(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(flow(item) for item in value) + "]"
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return value if isinstance(value, str) and _PLAIN.fullmatch(value) else json.dumps(value, ensure_ascii=False)
 
 
 def mistakes(model: type[Struct], data: Any, path: Path = (), example: str = "") -> Iterator[Wrong]:
@@ -144,6 +151,8 @@ def _fits(field: structs.FieldInfo, value: Any) -> bool:
 def _matches(kind: inspect.Type, value: Any, pattern: str = "") -> bool:
     """Whether the texts of ``value`` follow their patterns."""
     match kind:
+        case inspect.LiteralType():
+            return value in kind.values
         case inspect.Metadata():
             return _matches(kind.type, value, (kind.extra_json_schema or {}).get("pattern", pattern))
         case inspect.UnionType():
@@ -160,8 +169,7 @@ def _matches(kind: inspect.Type, value: Any, pattern: str = "") -> bool:
 def schema(model: type[Struct], title: str) -> dict[str, Any]:
     """The JSON Schema (2020-12) of the files that follow ``model``."""
     named = {kind.__name__: kind for kind in _models(model)}
-    described = msgspec.json.schema(model)
-    tables = described["$defs"]
+    _, tables = msgspec.json.schema_components(named.values(), ref_template="#/$defs/{name}")
     for name, table in tables.items():
         table.pop("title", None)
         table["description"] = " ".join(table["description"].split()).replace("``", "`")

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from msgspec import Meta, Struct, convert
 
+from sentry_audit import modelled
 from sentry_audit.modelled import pattern, said
 
 _NAMES = "{where} must be a list of names"
@@ -211,6 +212,11 @@ class File(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         | None
     ) = None
     sentry: Annotated[Sentry, said("Sentry itself, as its API is asked.", {"organization": "shop"})] | None = None
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of sentry-audit.yaml."""
+    return modelled.schema(File, "sentry-audit settings")
 
 
 def read(data: Any) -> File:

@@ -58,17 +58,33 @@ def run_tests(
 
 @APP.command()
 def schema(
+    settings_format: Annotated[
+        bool, typer.Option("--settings-format", help="The schema of sentry-audit.yaml instead.")
+    ] = False,
     output_format: Annotated[
         bool, typer.Option("--output-format", help="The schema of --format json instead.")
     ] = False,
 ) -> None:
-    """Print the JSON Schema of check files, or of the JSON report."""
+    """Print the JSON Schema of check files, of sentry-audit.yaml, or of the JSON report.
+
+    Editors complete and check a YAML file by it whose first line is:
+    # yaml-language-server: $schema=FILE
+    """
     import json
 
+    from sentry_audit.errors import UsageError
+
+    document: dict[str, object]
+    if settings_format and output_format:
+        raise UsageError("--settings-format and --output-format exclude each other", "print one after the other")
     if output_format:
         from sentry_audit.reporters.schema import output_schema
 
         document = output_schema()
+    elif settings_format:
+        from sentry_audit.settings_model import schema as settings_schema
+
+        document = settings_schema()
     else:
         from sentry_audit.checks_schema import schema as checks_schema
 
