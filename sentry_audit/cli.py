@@ -16,7 +16,20 @@ if TYPE_CHECKING:
 _COMMANDS = "sentry_audit.commands"
 _DEBUG = "SENTRY_AUDIT_DEBUG"
 #: The order in which help names the commands; others come after these.
-_ORDER = ("check", "fix", "undo", "collect", "trace", "diff", "waive", "waivers", "baseline", "explain", "checks")
+_ORDER = (
+    "init",
+    "check",
+    "fix",
+    "undo",
+    "collect",
+    "trace",
+    "diff",
+    "waive",
+    "waivers",
+    "baseline",
+    "explain",
+    "checks",
+)
 _EXIT_CODES = (
     "Exit codes: 0 nothing open, 1 gaps, 2 usage, 3 nothing audited, 4 not determined, 5 a fix failed, "
     "6 a stale plan, 10 fix --dry-run has changes, 70 a bug in sentry-audit."

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 #: A text that YAML reads as itself without quotes; a date does for us.
 _PLAIN = re.compile(
-    r"(?!(?:true|false|null|yes|no|on|off|\.inf|\.nan|0x[0-9a-f]+|[\d_.:]+(?:e\d+)?)$)"
+    r"(?!(?:true|false|null|yes|no|on|off|\.inf|\.nan|0x[0-9a-f]+|[\d_.:]*\d[\d_.:]*(?:e\d+)?)$)"
     r"[A-Za-z0-9_./][\w ./*…-]*(?::[\w./-]+)*(?<! )",
     re.IGNORECASE,
 )

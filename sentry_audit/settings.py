@@ -205,7 +205,7 @@ def _settings(file: File, data: dict[str, Any], places: Places) -> Settings:
         checks=tuple(file.checks or ()),
         deployments=tuple((file.deployments or {}).items()),
         services=tuple((item.name, _services(item.service)) for item in components if item.service),
-        google_cloud=_google_cloud(data.get("google_cloud")),
+        google_cloud=_google_cloud(data["google_cloud"]) if data.get("google_cloud") else (),
         waivers=tuple(waiver(item, ("waivers", index), places) for index, item in enumerate(file.waivers or ())),
         baseline=file.baseline or "",
         sentry_organization=file.sentry.organization if file.sentry is not None else "",
@@ -228,12 +228,12 @@ def _services(given: str | dict[str, str]) -> Services:
     return (("", given),) if isinstance(given, str) else tuple(given.items())
 
 
-def _google_cloud(data: Any) -> tuple[tuple[str, CloudSettings], ...]:
+def _google_cloud(data: dict[str, Any]) -> tuple[tuple[str, CloudSettings], ...]:
     """What is said of each environment, and under ``""`` of all."""
     from sentry_audit.cloud import CloudSettings
     from sentry_audit.settings_model import by_environment
 
     return tuple(
         (name, CloudSettings(project=item.project, regions=tuple(item.regions), secret=item.secret))
-        for name, item in by_environment(data or {}).items()
+        for name, item in by_environment(data).items()
     )

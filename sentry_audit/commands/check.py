@@ -12,6 +12,7 @@ import typer
 from sentry_audit import flags, plugins, publishing
 
 if TYPE_CHECKING:
+    from sentry_audit.app import Request
     from sentry_audit.fixing import Step
 
 
@@ -25,6 +26,7 @@ class FailOn(StrEnum):
 
 
 def check(
+    context: typer.Context,
     path: Annotated[Path, typer.Argument(help="The repository to audit.", show_default="the current folder")] = Path(),
     env: flags.Environments = None,
     all_envs: Annotated[
@@ -92,6 +94,9 @@ def check(
         ),
     ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say why each component was taken for one.")] = False,
+    show_config: Annotated[
+        bool, typer.Option("--show-config", help="Tell each setting and where it comes from; nothing is audited.")
+    ] = False,
     fix_: Annotated[
         bool, typer.Option("--fix", help="Then fix what was found, as the command fix does; it asks first.")
     ] = False,
@@ -136,6 +141,9 @@ def check(
         raise UsageError("--with-fixes works in one environment at a time", "give one: --env staging")
     if with_fixes and all(name != "sarif" for name, _ in targets):
         raise UsageError("--with-fixes is for --format sarif", "add it, or see the plan: sentry-audit fix --dry-run")
+    if show_config:
+        _show_config(context, request)
+        return
     progress = flags.progress() if asks else None
     reports = audit(request, progress=progress)
     fixes: tuple[Step, ...] = ()
@@ -151,6 +159,13 @@ def check(
         sys.stdout.flush()
         raise typer.Exit(fix_selected(request, Wishes(), publishing.options(), progress))
     raise typer.Exit(exit_code(reports))
+
+
+def _show_config(context: typer.Context, request: Request) -> None:
+    from sentry_audit import settings, showing
+
+    found = settings.load(request.root), settings.find(request.root)
+    sys.stdout.write(showing.shown(request, showing.options_of(context, *found)))
 
 
 def _tell_of_half_a_run(root: Path) -> None:
