@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sentry_audit import completing
 from sentry_audit.cloud import CloudOptions
 from sentry_audit.sentry_project import SentryOptions
 
@@ -20,11 +21,20 @@ if TYPE_CHECKING:
 
 Root = Annotated[Path, typer.Argument(help="The repository.", show_default="the current folder")]
 Components = Annotated[
-    list[str] | None, typer.Option("--component", metavar="NAME", help="Only this component; repeatable.")
+    list[str] | None,
+    typer.Option(
+        "--component", metavar="NAME", autocompletion=completing.components, help="Only this component; repeatable."
+    ),
 ]
 Environments = Annotated[
     list[str] | None,
-    typer.Option("--env", metavar="NAME", help="The environment to audit for.", show_default="production"),
+    typer.Option(
+        "--env",
+        metavar="NAME",
+        autocompletion=completing.environments,
+        help="The environment to audit for.",
+        show_default="production",
+    ),
 ]
 Offline = Annotated[bool, typer.Option("--offline", help="Only the repository; no cloud is asked.")]
 Project = Annotated[

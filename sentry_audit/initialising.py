@@ -131,6 +131,7 @@ def _found(request: Request, tree: Tree, settings: Settings) -> proposing.Found:
     ]
     return proposing.Found(
         environments=environments,
+        audited=environments_of(replace(request, all_environments=True), settings, tree),
         components=components,
         targets=wanted,
         places=_places(matching, environments),

@@ -53,9 +53,13 @@ class Section(Struct, frozen=True):
 
 
 class Found(Struct, frozen=True, kw_only=True):
-    """What was found: ``environments`` with where they are spoken of, and where components run by the targets."""
+    """What was found: ``environments`` with where they are spoken of, and where components run by the targets.
+
+    ``audited`` are the environments that ``--all-envs`` audits without settings: to write others would change findings.
+    """
 
     environments: Mapping[str, str]
+    audited: tuple[str, ...]
     components: Sequence[Component]
     targets: Sequence[Target]
     places: Mapping[tuple[str, str], str]
@@ -103,7 +107,10 @@ def _environments(found: Found) -> Section:
         return Section("environments", usual, f"environments: {names}")
     head = "The environments that --all-envs audits, and where they were seen:"
     above = (head, *(f"- {item}" for item in seen))
-    return Section("environments", above, f"environments: {names}", active=len(seen) > 1)
+    same = set(found.environments) == set(found.audited)
+    if same:
+        names = flow(list(found.audited))
+    return Section("environments", above, f"environments: {names}", active=same)
 
 
 def _default() -> Section:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sentry_audit import flags
+from sentry_audit import completing, flags
 
 if TYPE_CHECKING:
     from sentry_audit.app import Request
@@ -27,7 +27,14 @@ _Output = Annotated[
     ),
 ]
 _Environments = Annotated[
-    list[str] | None, typer.Option("--env", metavar="NAME", help="Only this one; repeatable.", show_default="all")
+    list[str] | None,
+    typer.Option(
+        "--env",
+        metavar="NAME",
+        autocompletion=completing.environments,
+        help="Only this one; repeatable.",
+        show_default="all",
+    ),
 ]
 _Evidence = Annotated[
     Path | None, typer.Option("--evidence", metavar="FILE", help="What collect wrote, in place of asking the cloud.")

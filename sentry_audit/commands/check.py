@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sentry_audit import flags, plugins, publishing
+from sentry_audit import completing, flags, plugins, publishing
 
 if TYPE_CHECKING:
     from sentry_audit.app import Request
@@ -36,11 +36,17 @@ def check(
     select: Annotated[
         list[str] | None,
         typer.Option(
-            "--select", metavar="IDS", help="Only these checks (ids, globs, area:…, severity:…); comma-separated."
+            "--select",
+            metavar="IDS",
+            autocompletion=completing.check_lists,
+            help="Only these checks (ids, globs, area:…, severity:…); comma-separated.",
         ),
     ] = None,
     ignore: Annotated[
-        list[str] | None, typer.Option("--ignore", metavar="IDS", help="Not these checks; comma-separated.")
+        list[str] | None,
+        typer.Option(
+            "--ignore", metavar="IDS", autocompletion=completing.check_lists, help="Not these checks; comma-separated."
+        ),
     ] = None,
     offline: flags.Offline = False,
     evidence: Annotated[
@@ -64,6 +70,7 @@ def check(
         list[str] | None,
         typer.Option(
             "--format",
+            autocompletion=completing.formats,
             metavar="FORMAT[=FILE]",
             help=f"{', '.join(plugins.names('sentry_audit.reporters'))}; with =FILE into a file; repeatable.",
             show_default="terminal",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sentry_audit import flags
+from sentry_audit import completing, flags
 
 if TYPE_CHECKING:
     from sentry_audit.checks import Check
@@ -41,7 +41,10 @@ def validate(
 @APP.command("test")
 def run_tests(
     file: Annotated[Path | None, typer.Argument(help="A check file; the shipped one when left out.")] = None,
-    select: Annotated[list[str] | None, typer.Option("--select", metavar="IDS", help="Only these checks.")] = None,
+    select: Annotated[
+        list[str] | None,
+        typer.Option("--select", metavar="IDS", autocompletion=completing.check_lists, help="Only these checks."),
+    ] = None,
 ) -> None:
     """Run the examples of a check file: each pass example must pass, each fail example must be a gap."""
     from sentry_audit.catalogue import run_examples

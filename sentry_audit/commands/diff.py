@@ -8,12 +8,16 @@ from typing import Annotated
 
 import typer
 
-from sentry_audit import flags, publishing
+from sentry_audit import completing, flags, publishing
 
 
 def diff(
-    left: Annotated[str, typer.Argument(metavar="ENV_A", help="For example staging.")],
-    right: Annotated[str, typer.Argument(metavar="ENV_B", help="For example production.")],
+    left: Annotated[
+        str, typer.Argument(metavar="ENV_A", autocompletion=completing.environments, help="For example staging.")
+    ],
+    right: Annotated[
+        str, typer.Argument(metavar="ENV_B", autocompletion=completing.environments, help="For example production.")
+    ],
     path: flags.Root = Path(),
     offline: flags.Offline = False,
     project: flags.Project = "",

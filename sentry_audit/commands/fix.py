@@ -7,19 +7,29 @@ from typing import Annotated
 
 import typer
 
-from sentry_audit import flags, publishing
+from sentry_audit import completing, flags, publishing
 
 
 def fix(
     path: flags.Root = Path(),
     env: Annotated[
-        str | None, typer.Option("--env", metavar="NAME", help="The environment.", show_default="production")
+        str | None,
+        typer.Option(
+            "--env",
+            metavar="NAME",
+            autocompletion=completing.environments,
+            help="The environment.",
+            show_default="production",
+        ),
     ] = None,
     component: flags.Components = None,
     only: Annotated[
         list[str] | None,
         typer.Option(
-            "--only", metavar="IDS", help="Only gaps of these checks (as in check --select); comma-separated."
+            "--only",
+            metavar="IDS",
+            autocompletion=completing.check_lists,
+            help="Only gaps of these checks (as in check --select); comma-separated.",
         ),
     ] = None,
     repo: Annotated[bool, typer.Option("--repo", help="Change only files of the repository.")] = False,

@@ -8,11 +8,16 @@ from typing import Annotated
 
 import typer
 
-from sentry_audit import flags, publishing
+from sentry_audit import completing, flags, publishing
 
 
 def waive(
-    check_id: Annotated[str, typer.Argument(metavar="CHECK_ID", help="The check whose gaps are accepted.")],
+    check_id: Annotated[
+        str,
+        typer.Argument(
+            metavar="CHECK_ID", autocompletion=completing.check_ids, help="The check whose gaps are accepted."
+        ),
+    ],
     path: flags.Root = Path(),
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why they are accepted.")] = "",
     until: Annotated[
