@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
+import typer  # noqa: TC002 - typer evaluates it
 
 from sentry_audit import plugins
 
