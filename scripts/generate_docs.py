@@ -188,7 +188,9 @@ def _command(name: str, command: Any) -> list[str]:
     children = getattr(command, "commands", None)
     if children:
         return [line for child, item in children.items() for line in _command(f"{name} {child}", item)]
-    return [f"## {name}", "", inspect.cleandoc(command.help or ""), "", *_rows(command.params), ""]
+    more = (command.epilog or "").replace("\b\n", "").split("\n\n")
+    examples = ["```sh", *(row.strip() for row in more[0].splitlines()[1:]), "```", "", *more[1:2], ""]
+    return [f"## {name}", "", inspect.cleandoc(command.help or ""), "", *_rows(command.params), "", *examples]
 
 
 def _rows(params: list[Any]) -> list[str]:

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Request",
     "accounted",
+    "all_checks",
     "check",
     "checks_file",
     "checks_text",
@@ -250,9 +251,18 @@ def _own_checks(root: Path, names: Sequence[str]) -> list[Check]:
     return found
 
 
-def describe(check_id: str) -> Check:
-    """The check with that id; raises UsageError with the nearest id."""
+def all_checks(root: Path) -> tuple[Check, ...]:
+    """The catalogue, and the checks that the settings of ``root`` add. Raises SettingsError, ChecksFileError."""
+    from sentry_audit.settings import load
+
+    return (*shipped_checks(), *_own_checks(root, load(root).checks))
+
+
+def describe(check_id: str, root: Path) -> Check:
+    """The check with that id, of the catalogue or of ``root``; raises UsageError with the nearest id."""
     known = {item.id: item for item in shipped_checks()}
+    if check_id not in known:  # what is wrong in the settings is no matter for a check of the catalogue
+        known = {item.id: item for item in all_checks(root)}
     if check_id in known:
         return known[check_id]
     raise UsageError(f"no check is called {check_id}", nearest(check_id, known, "see: sentry-audit checks list"))

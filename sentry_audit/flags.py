@@ -110,6 +110,12 @@ def sentry_options(timeout: float, url: str = "", organization: str = "", window
     return SentryOptions(url=url, organization=organization, window=window, timeout=timeout)
 
 
+def more(*examples: str, codes: str, see: str) -> str:
+    """What ``--help`` says below the options of a command: examples, exit codes, related commands."""
+    rows = "\n".join(f"  {item}" for item in examples)
+    return f"\b\nExamples:\n{rows}\n\nExit codes: {codes}\n\nSee also: {see}"
+
+
 def split(values: list[str] | None) -> tuple[str, ...]:
     """The words of repeatable options that also take several, separated by commas."""
     return tuple(part.strip() for value in values or () for part in value.split(",") if part.strip())

@@ -22,8 +22,10 @@ _WIDTH = 80
 #: Variables of the environment that choose what is asked, and how it looks; those whose values may be secret.
 _VARIABLES = (
     "GOOGLE_CLOUD_PROJECT", "CLOUDSDK_CORE_PROJECT", "CLOUDSDK_CONFIG", "GOOGLE_APPLICATION_CREDENTIALS",
+    "SENTRY_URL", "SENTRY_ORG", "SENTRY_AUTH_TOKEN", "SENTRY_AUDIT_GCP_ENDPOINT",
     "NO_COLOR", "FORCE_COLOR", "GITHUB_STEP_SUMMARY", "SENTRY_AUDIT_DEBUG",
 )  # fmt: skip
+_SECRET = frozenset({"SENTRY_AUTH_TOKEN"})
 
 
 class Row(Struct, frozen=True):
@@ -96,7 +98,7 @@ def _place(source: Source, path: tuple[str | int, ...]) -> str:
 
 def _variables() -> list[Row]:
     return [
-        Row(name, "set, not shown" if "TOKEN" in name else os.environ[name], "environment variable")
+        Row(name, "set, not shown" if name in _SECRET else os.environ[name], "environment variable")
         for name in _VARIABLES
         if os.environ.get(name)
     ]
@@ -149,6 +151,8 @@ def _options(params: Iterable[Any], context: Any, settings: Settings, source: So
         told = context.get_parameter_source(item.name)
         if told is not None and told.name == "COMMANDLINE":
             yield Row(name, _value(value), "command line")
+        elif told is not None and told.name == "ENVIRONMENT":
+            yield Row(name, _value(value), f"environment variable {item.envvar}")
         elif item.name == "env":
             data = source.data if isinstance(source.data, dict) else {}
             said = data.get("default_environment") is not None

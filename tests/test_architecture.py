@@ -64,7 +64,7 @@ HEIGHTS = {
     "engine": 3, "scanners": 3, "python": 4, "javascript": 4, "deployment": 4, "policies": 4, "csp": 1,
     "derive": 5, "reporters": 5, "deriving": 6, "tracing": 5, "naming": 5, "differing": 5, "settings": 6, "plugins": 6, "sources": 6,
     "evidence": 5, "fixing": 5, "parsing": 5, "comparing": 6, "steps": 6, "saving": 6, "fixers": 6, "known_fixers": 7, "planning": 7,
-    "proposing": 6, "initialising": 9, "showing": 9, "completing": 9,
+    "proposing": 6, "initialising": 9, "showing": 9, "explaining": 9, "completing": 9,
     "leaving": 6, "trying": 6, "tidying": 6, "formatting": 8,
     "waivers": 6, "settings_waivers": 6, "accepting": 6, "waiving": 9,
     "applying": 8, "live": 7, "flags": 9, "publishing": 9, "surroundings": 9, "commands": 9,

@@ -205,6 +205,12 @@ def test_no_secret_is_shown(tmp_path: Path) -> None:
     assert "o1.ingest.sentry.io" in done.stdout
 
 
+def test_a_token_is_said_to_be_there_and_no_more(tmp_path: Path) -> None:
+    done = run("check", write(tmp_path, GOOD), "--show-config", SENTRY_AUTH_TOKEN="sntryu_0123456789abcdef")
+    assert "  SENTRY_AUTH_TOKEN: set, not shown  (environment variable)\n" in done.stdout
+    assert "0123456789abcdef" not in done.stdout
+
+
 def test_settings_that_are_wrong_are_not_shown(tmp_path: Path) -> None:
     write(tmp_path, {**GOOD, NAME: "exclud: [a]\n"})
     done = run("check", tmp_path, "--show-config")

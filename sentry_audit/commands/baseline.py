@@ -41,7 +41,14 @@ _Evidence = Annotated[
 ]
 
 
-@COMMAND.command()
+@COMMAND.command(
+    epilog=flags.more(
+        "sentry-audit baseline create --offline",
+        "sentry-audit check --baseline sentry-audit-baseline.json",
+        codes="0 written, 2 usage, or the file is there already.",
+        see="check --baseline, baseline update.",
+    )
+)
 def create(
     path: flags.Root = Path(),
     output: _Output = None,
@@ -69,7 +76,14 @@ def create(
     )
 
 
-@COMMAND.command()
+@COMMAND.command(
+    epilog=flags.more(
+        "sentry-audit baseline update --offline",
+        "sentry-audit baseline update --add",
+        codes="0 written, 2 usage.",
+        see="baseline create.",
+    )
+)
 def update(
     path: flags.Root = Path(),
     output: _Output = None,

@@ -189,3 +189,11 @@ def _tell_of_half_a_run(root: Path) -> None:
 
 
 COMMAND = check
+EPILOG = flags.more(
+    "sentry-audit check --env staging",
+    "sentry-audit check --all-envs --offline --fail-on high",
+    "sentry-audit check --select 'dsn-*,area:privacy' --format sarif=out.sarif",
+    "sentry-audit check --show-config",
+    codes="0 nothing open, 1 gaps, 2 usage, 3 nothing audited, 4 not determined.",
+    see="fix, explain, waive, baseline; init for the settings.",
+)

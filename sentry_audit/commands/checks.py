@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path  # noqa: TC003 - typer evaluates it
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,16 +18,27 @@ APP = typer.Typer(
 )
 
 
-@APP.command("list")
-def list_checks() -> None:
-    """List the checks of the catalogue."""
-    from sentry_audit.app import shipped_checks
+@APP.command(
+    "list",
+    epilog=flags.more(
+        "sentry-audit checks list", codes="0 listed, 2 settings or check files that are wrong.", see="explain."
+    ),
+)
+def list_checks(path: flags.Root = Path()) -> None:
+    """List the checks of the catalogue, and those that the settings of the repository add."""
+    from sentry_audit.app import all_checks
     from sentry_audit.catalogue import listing
 
-    sys.stdout.write(listing(shipped_checks()))
+    sys.stdout.write(listing(all_checks(path)))
 
 
-@APP.command()
+@APP.command(
+    epilog=flags.more(
+        "sentry-audit checks validate checks/ours.yaml",
+        codes="0 no mistake, 2 mistakes.",
+        see="checks test, checks schema.",
+    )
+)
 def validate(
     file: Annotated[Path | None, typer.Argument(help="A check file; the shipped one when left out.")] = None,
 ) -> None:
@@ -38,7 +49,15 @@ def validate(
     )
 
 
-@APP.command("test")
+@APP.command(
+    "test",
+    epilog=flags.more(
+        "sentry-audit checks test checks/ours.yaml",
+        "sentry-audit checks test --select dsn-format",
+        codes="0 all as they should be, 1 some are not, 2 mistakes in the file.",
+        see="checks validate.",
+    ),
+)
 def run_tests(
     file: Annotated[Path | None, typer.Argument(help="A check file; the shipped one when left out.")] = None,
     select: Annotated[
@@ -59,7 +78,14 @@ def run_tests(
     raise typer.Exit(1 if failed else 0)
 
 
-@APP.command()
+@APP.command(
+    epilog=flags.more(
+        "sentry-audit checks schema > checks.schema.json",
+        "sentry-audit checks schema --settings-format",
+        codes="0 printed, 2 usage.",
+        see="init --schema.",
+    )
+)
 def schema(
     settings_format: Annotated[
         bool, typer.Option("--settings-format", help="The schema of sentry-audit.yaml instead.")

@@ -45,3 +45,9 @@ def diff(
 
 
 COMMAND = diff
+EPILOG = flags.more(
+    "sentry-audit diff staging production",
+    "sentry-audit diff staging production --offline",
+    codes="0 whatever differs, 2 usage, 3 nothing audited.",
+    see="check --all-envs, trace.",
+)

@@ -139,3 +139,11 @@ def fix(
 
 
 COMMAND = fix
+EPILOG = flags.more(
+    "sentry-audit fix --env staging --dry-run",
+    "sentry-audit fix --only backend-sdk-declared --yes",
+    "sentry-audit fix --plan plan.json",
+    "sentry-audit fix --cloud --dsn-from env:DSN",
+    codes="0 closed, 1 gaps are left, 2 usage, 3 nothing audited, 5 a fix failed, 6 a stale plan, 10 --dry-run has changes.",
+    see="check, undo.",
+)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from sentry_audit import flags  # noqa: TC001 - typer evaluates it
+from sentry_audit import flags
 
 
 def init(
@@ -44,3 +44,10 @@ def init(
 
 
 COMMAND = init
+EPILOG = flags.more(
+    "sentry-audit init",
+    "sentry-audit init services/shop --schema",
+    "sentry-audit init --print",
+    codes="0 written, or nothing to add; 2 settings that are wrong, or in pyproject.toml; 3 an empty folder.",
+    see="check --show-config, checks schema --settings-format.",
+)

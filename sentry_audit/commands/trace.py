@@ -42,3 +42,8 @@ def trace(
 
 
 COMMAND = trace
+EPILOG = flags.more(
+    "sentry-audit trace SENTRY_DSN --env staging",
+    codes="0 it arrives, 1 it breaks, 3 it is named nowhere, 4 not determined.",
+    see="check, diff.",
+)

@@ -100,3 +100,8 @@ def waive(
 
 
 COMMAND = waive
+EPILOG = flags.more(
+    "sentry-audit waive privacy-scrubbing --reason 'no data' --until 2027-01-31",
+    codes="0 written, 2 usage, 3 there is no such gap.",
+    see="waivers, baseline, check --show-waived.",
+)
