@@ -243,9 +243,18 @@ def _own_checks(root: Path, names: Sequence[str]) -> list[Check]:
     taken = {item.id for item in shipped_checks(examples=False)} if names else set()
     found: list[Check] = []
     for name in names:
-        for item in checks_file(root / name, name):
+        if not (root / name).exists():
+            there = [str(item.relative_to(root)) for item in (root / name).parent.glob("*.y*ml")]
+            raise ChecksFileError(
+                f"{name} cannot be read: the settings name it under checks, and it is not there",
+                nearest(name, there, "give a path from the root of the repository"),
+            )
+        for index, item in enumerate(checks_file(root / name, name)):
             if item.id in taken:
-                raise ChecksFileError(f"{name}: the check {item.id} exists already", "choose another id")
+                from sentry_audit.positions import yaml_line
+
+                line = yaml_line((root / name).read_text(encoding="utf-8-sig"), ("checks", index, "id"))
+                raise ChecksFileError(f"{name}:{line}: the check {item.id} exists already", "choose another id")
             taken.add(item.id)
             found.append(item)
     return found

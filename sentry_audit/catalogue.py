@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
 
 class ExampleResult(Struct, frozen=True):
-    """How one example ended; ``problem`` is empty when it ended as it should."""
+    """How one example ended, the one of that ``index`` under ``key``; ``problem`` is empty when it ended as it should."""
 
     check: str
-    example: str
+    key: str
+    index: int
     problem: str = ""
 
 
@@ -47,7 +48,7 @@ def run_examples(checks: Iterable[Any]) -> list[ExampleResult]:
                 wanted = {"pass": Status.PASS, "fail": Status.GAP, "unknown": Status.UNKNOWN}[expected]
                 bad = wanted not in statuses or (expected == "pass" and statuses - {Status.PASS, Status.SKIPPED})
                 shown = ", ".join(sorted(status.value for status in statuses)) or "nothing"
-                found.append(ExampleResult(check.id, f"{expected}[{index}]", f"it gave {shown}" if bad else ""))
+                found.append(ExampleResult(check.id, expected, index, f"it gave {shown}" if bad else ""))
     return found
 
 

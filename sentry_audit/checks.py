@@ -9,7 +9,7 @@ from msgspec import Struct, field
 from sentry_audit.checks_mistakes import ECOSYSTEMS, QUANTIFIERS, mistakes
 from sentry_audit.errors import ChecksFileError
 from sentry_audit.model import Confidence, Link, Severity
-from sentry_audit.positions import listed, told, yaml_line
+from sentry_audit.positions import listed, no_yaml, told, twice, yaml_line
 from sentry_audit.predicates import Condition, conditions
 
 if TYPE_CHECKING:
@@ -66,10 +66,8 @@ def load(text: str, name: str) -> tuple[Check, ...]:
     try:
         data = yaml.load(text, loader)  # noqa: S506 - a safe loader, chosen above
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
-        raise ChecksFileError(f"{place}: {getattr(error, 'problem', None) or 'not YAML'}", "fix the YAML") from error
-    found = list(mistakes(data))
+        raise ChecksFileError(*no_yaml(error, text, name)) from error
+    found = sorted([*twice(text), *mistakes(data)], key=lambda wrong: yaml_line(text, wrong.path))
     if not found:
         return tuple(map(_check, data["checks"]))
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from sentry_audit.errors import SettingsError
 from sentry_audit.facts import Component, Deployment, SecretDeclared
-from sentry_audit.positions import Wrong, listed, toml_line, yaml_data, yaml_line
+from sentry_audit.positions import Wrong, listed, no_yaml, toml_line, twice, yaml_data, yaml_line
 from sentry_audit.settings_waivers import Places, waiver
 
 if TYPE_CHECKING:
@@ -158,11 +158,12 @@ def _yaml(text: str, name: str) -> Any:
     import yaml
 
     try:
-        return yaml_data(text)
+        data, wrong = yaml_data(text), twice(text)
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
-        raise SettingsError(f"{place}: {getattr(error, 'problem', None) or 'not YAML'}", "fix the YAML") from error
+        raise SettingsError(*no_yaml(error, text, name)) from error
+    if wrong:
+        raise SettingsError(*listed(wrong, lambda path: f"{name}:{yaml_line(text, path)}", name))
+    return data
 
 
 def parse(data: Any, name: str, line_of: Callable[[Path_], int | None] | None = None, table: str = "") -> Settings:

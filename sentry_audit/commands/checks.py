@@ -69,10 +69,16 @@ def run_tests(
     from sentry_audit.catalogue import run_examples
     from sentry_audit.engine import select as choose
 
-    results = run_examples(choose(_load(file), flags.split(select), ()))
+    checks = _load(file)
+    results = run_examples(choose(checks, flags.split(select), ()))
+    order = [item.id for item in checks]
     for result in results:
         if result.problem:
-            sys.stdout.write(f"✗ failed  {result.check} {result.example}: {result.problem}\n")
+            path = ("checks", order.index(result.check), "examples", result.key, result.index)
+            place = f"{file or 'checks.yaml'}:{_line(file, path)}"
+            sys.stdout.write(
+                f"✗ failed  {result.check}  {place}  {result.key}[{result.index}]: {result.problem}, not {_ENDS[result.key]}\n"
+            )
     failed = sum(bool(result.problem) for result in results)
     sys.stdout.write(f"{len(results) - failed} passed, {failed} failed\n")
     raise typer.Exit(1 if failed else 0)
@@ -119,6 +125,13 @@ def schema(
 
         document = checks_schema()
     sys.stdout.write(json.dumps(document, indent=2) + "\n")
+
+
+def _line(file: Path | None, path: tuple[str | int, ...]) -> int:
+    from sentry_audit.app import checks_text
+    from sentry_audit.positions import yaml_line
+
+    return yaml_line(checks_text() if file is None else file.read_text(encoding="utf-8-sig"), path)
 
 
 def _load(file: Path | None) -> tuple[Check, ...]:
