@@ -18,6 +18,10 @@ APP = typer.Typer(
 )
 
 
+#: How an example has to end.
+_ENDS = {"pass": "a pass", "fail": "a gap", "unknown": "unknown"}
+
+
 @APP.command(
     "list",
     epilog=flags.more(
