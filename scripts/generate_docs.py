@@ -1,13 +1,14 @@
-"""Write the pages of docs/ that follow from the code: the catalogue of checks, the kinds of facts, the commands.
+"""Write the pages of docs/ that follow from the code: checks, facts, commands, settings; and the JSON Schemas.
 
     python scripts/generate_docs.py
 
-To be run after a change of ``checks.yaml``, of a fact or of an option; a test says when it was forgotten.
+To be run after a change of ``checks.yaml``, of a fact, an option or a setting; a test says when it was forgotten.
 """
 
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from itertools import groupby
 from pathlib import Path
@@ -15,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import fields
 
-from sentry_audit import cloud_facts, sentry_facts
+from sentry_audit import checks_schema, cloud_facts, sentry_facts, settings_model
 from sentry_audit.app import shipped_checks
 from sentry_audit.auditing import fixable
 from sentry_audit.facts import KINDS, Fact
+from sentry_audit.modelled import flow
 from sentry_audit.predicates import OPERATORS
 
 if TYPE_CHECKING:
@@ -31,7 +33,60 @@ _COMMON = {item.name for item in fields(Fact)}
 
 def pages() -> dict[str, str]:
     """The text of each page, by its file name in docs/."""
-    return {"catalogue.md": catalogue(), "facts.md": facts(), "commands.md": commands()}
+    return {
+        "catalogue.md": catalogue(),
+        "facts.md": facts(),
+        "commands.md": commands(),
+        "settings-reference.md": settings(),
+        "schema/settings.json": json.dumps(settings_model.schema(), indent=1) + "\n",
+        "schema/checks.json": json.dumps(checks_schema.schema(), indent=1) + "\n",
+    }
+
+
+def settings() -> str:
+    """Every key of the settings: what it says, its type, an example."""
+    parts = [
+        _NOTE,
+        "# Settings, key by key",
+        "",
+        "In words: [settings.md](settings.md). The same for editors, as JSON ",
+    ]
+    parts[-1] += "Schema: [schema/settings.json](schema/settings.json)."
+    document = settings_model.schema()
+    parts += ["", document["description"], "", *_keys(document)]
+    for name, table in document["$defs"].items():
+        parts += ["", f"## {name}", "", table["description"], "", *_keys(table)]
+    return "\n".join(parts) + "\n"
+
+
+def _keys(table: dict[str, Any]) -> list[str]:
+    """One row for each key of a table of the schema."""
+    rows = ["| key | value | |", "|---|---|---|"]
+    for key, item in table["properties"].items():
+        needed = " Required." if key in table["required"] else ""
+        example = flow({key: item["examples"][0]}).strip("{}") if isinstance(item["examples"][0], str) else ""
+        example = example or f"{key}: {flow(item['examples'][0])}"
+        shown = f"{item['description']}{needed} `{example}`"
+        rows.append(f"| `{key}` | {_value(item)} | {shown} |".replace("||", "|"))
+    if isinstance(others := table["additionalProperties"], dict):
+        rows.append(f"| the name of an environment | {_value(others)} | what is so for it |")
+    return rows
+
+
+def _value(item: dict[str, Any]) -> str:
+    """The type of a value, in words."""
+    if "$ref" in item:
+        name = item["$ref"].rpartition("/")[2]
+        return f"[{name}](#{name.lower()})"
+    if "anyOf" in item:
+        return " or ".join(dict.fromkeys(_value(choice) for choice in item["anyOf"] if choice.get("type") != "null"))
+    if "enum" in item:
+        return ", ".join(f"`{word}`" for word in item["enum"])
+    if item["type"] == "array":
+        return f"list of {_value(item['items'])}"
+    if item["type"] == "object":
+        return f"mapping to {_value(item['additionalProperties'])}"
+    return {"string": "text", "integer": "number"}[item["type"]]
 
 
 def catalogue() -> str:
@@ -133,7 +188,9 @@ def _command(name: str, command: Any) -> list[str]:
     children = getattr(command, "commands", None)
     if children:
         return [line for child, item in children.items() for line in _command(f"{name} {child}", item)]
-    return [f"## {name}", "", inspect.cleandoc(command.help or ""), "", *_rows(command.params), ""]
+    more = (command.epilog or "").replace("\b\n", "").split("\n\n")
+    examples = ["```sh", *(row.strip() for row in more[0].splitlines()[1:]), "```", "", *more[1:2], ""]
+    return [f"## {name}", "", inspect.cleandoc(command.help or ""), "", *_rows(command.params), "", *examples]
 
 
 def _rows(params: list[Any]) -> list[str]:
@@ -156,6 +213,7 @@ def _lines(text: str) -> str:
 
 def main() -> None:
     """Write the pages."""
+    (DOCS / "schema").mkdir(exist_ok=True)
     for name, text in pages().items():
         (DOCS / name).write_text(text, encoding="utf-8")
 

@@ -44,6 +44,7 @@ __all__ = [
     "PROOF",
     "Request",
     "accounted",
+    "all_checks",
     "check",
     "checks_file",
     "checks_text",
@@ -252,17 +253,35 @@ def _own_checks(root: Path, names: Sequence[str]) -> list[Check]:
     taken = {item.id for item in shipped_checks(examples=False)} if names else set()
     found: list[Check] = []
     for name in names:
-        for item in checks_file(root / name, name):
+        if not (root / name).exists():
+            there = [str(item.relative_to(root)) for item in (root / name).parent.glob("*.y*ml")]
+            raise ChecksFileError(
+                f"{name} cannot be read: the settings name it under checks, and it is not there",
+                nearest(name, there, "give a path from the root of the repository"),
+            )
+        for index, item in enumerate(checks_file(root / name, name)):
             if item.id in taken:
-                raise ChecksFileError(f"{name}: the check {item.id} exists already", "choose another id")
+                from sentry_audit.positions import yaml_line
+
+                line = yaml_line((root / name).read_text(encoding="utf-8-sig"), ("checks", index, "id"))
+                raise ChecksFileError(f"{name}:{line}: the check {item.id} exists already", "choose another id")
             taken.add(item.id)
             found.append(item)
     return found
 
 
-def describe(check_id: str) -> Check:
-    """The check with that id; raises UsageError with the nearest id."""
+def all_checks(root: Path) -> tuple[Check, ...]:
+    """The catalogue, and the checks that the settings of ``root`` add. Raises SettingsError, ChecksFileError."""
+    from sentry_audit.settings import load
+
+    return (*shipped_checks(), *_own_checks(root, load(root).checks))
+
+
+def describe(check_id: str, root: Path) -> Check:
+    """The check with that id, of the catalogue or of ``root``; raises UsageError with the nearest id."""
     known = {item.id: item for item in shipped_checks()}
+    if check_id not in known:  # what is wrong in the settings is no matter for a check of the catalogue
+        known = {item.id: item for item in all_checks(root)}
     if check_id in known:
         return known[check_id]
     raise UsageError(f"no check is called {check_id}", nearest(check_id, known, "see: sentry-audit checks list"))

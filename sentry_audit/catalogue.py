@@ -1,8 +1,7 @@
-"""What a check file is good for besides judging: listing, explaining, and testing itself by its examples."""
+"""What a check file is good for besides judging: listing, and testing itself by its examples."""
 
 from __future__ import annotations
 
-import textwrap
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -13,14 +12,15 @@ from sentry_audit.model import Evidence, Status
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from sentry_audit.checks import Check, Fix
+    from sentry_audit.checks import Check
 
 
 class ExampleResult(Struct, frozen=True):
-    """How one example ended; ``problem`` is empty when it ended as it should."""
+    """How one example ended, the one of that ``index`` under ``key``; ``problem`` is empty when it ended as it should."""
 
     check: str
-    example: str
+    key: str
+    index: int
     problem: str = ""
 
 
@@ -38,46 +38,6 @@ def listing(checks: Sequence[Check]) -> str:
     return "\n".join([*lines, "", f"{len(checks)} checks; sentry-audit explain CHECK_ID tells more", ""])
 
 
-_WHERE = {"all": "in every environment", "required": "where Sentry is required (not in development)"}
-
-
-def explanation(check: Check) -> str:
-    """A page about one check, at most 80 columns wide."""
-    kind = KINDS[check.subject]
-    fields = "; ".join(line.strip() for line in (kind.__doc__ or "").strip().splitlines()[:1])
-    parts = [
-        f"{check.id}\n{'=' * len(check.id)}",
-        check.title,
-        f"severity: {check.severity.value}\napplies:  {_WHERE[check.environments]}"
-        + (f"\nlink:     {check.link.value}" if check.link else ""),
-        "WHY\n" + _wrapped(check.why),
-        f"WHAT IS LOOKED AT\n{_wrapped(f'{check.subject}: {fields}')}",
-        f"WHAT IS SAID\n{_wrapped(check.message)}",
-        "WHAT CLOSES IT\n" + (_fix(check.fix) if check.fix else _wrapped("see the documentation")),
-    ]
-    if check.permissions:
-        parts.append("PERMISSIONS\n" + "\n".join(f"  {item}" for item in check.permissions))
-    if check.refs:
-        parts.append("READ MORE\n" + "\n".join(f"  {item}" for item in check.refs))
-    return "\n\n".join(parts) + "\n"
-
-
-def _fix(fix: Fix) -> str:
-    """What closes a gap, and what closes it in components of other ecosystems."""
-    parts = [("", fix), *((f"{name}: ", other) for name, other in fix.others)]
-    return "\n".join(
-        _wrapped(f"{name}{item.summary} ({item.safety})")
-        + (f"\n{textwrap.indent(item.diff, '    ')}" if item.diff else "")
-        for name, item in parts
-    )
-
-
-def _wrapped(text: str) -> str:
-    return textwrap.fill(
-        " ".join(text.split()), 78, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False
-    )
-
-
 def run_examples(checks: Iterable[Any]) -> list[ExampleResult]:
     """Judge every example of ``checks``: ``pass`` ones must pass, ``fail`` ones must give a gap."""
     found: list[ExampleResult] = []
@@ -88,7 +48,7 @@ def run_examples(checks: Iterable[Any]) -> list[ExampleResult]:
                 wanted = {"pass": Status.PASS, "fail": Status.GAP, "unknown": Status.UNKNOWN}[expected]
                 bad = wanted not in statuses or (expected == "pass" and statuses - {Status.PASS, Status.SKIPPED})
                 shown = ", ".join(sorted(status.value for status in statuses)) or "nothing"
-                found.append(ExampleResult(check.id, f"{expected}[{index}]", f"it gave {shown}" if bad else ""))
+                found.append(ExampleResult(check.id, expected, index, f"it gave {shown}" if bad else ""))
     return found
 
 

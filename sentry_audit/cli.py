@@ -17,6 +17,7 @@ _COMMANDS = "sentry_audit.commands"
 _DEBUG = "SENTRY_AUDIT_DEBUG"
 #: The order in which help names the commands; others come after these.
 _ORDER = (
+    "init",
     "check",
     "fix",
     "undo",
@@ -72,11 +73,12 @@ def build(words: Sequence[str] = ()) -> typer.Typer:
     known = plugins.names(_COMMANDS)
     ordered = [*(name for name in _ORDER if name in known), *(name for name in known if name not in _ORDER)]
     for name in [name for name in words[:1] if name in known] or ordered:
-        command = plugins.load(_COMMANDS, name).COMMAND
+        module = plugins.load(_COMMANDS, name)
+        command = module.COMMAND
         if isinstance(command, typer.Typer):
             app.add_typer(command, name=name)
         else:
-            app.command(name)(command)
+            app.command(name, epilog=module.EPILOG)(command)
     return app
 
 

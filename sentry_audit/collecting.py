@@ -111,7 +111,7 @@ def collect(tree: Tree, root: Path, settings: Settings) -> Collected:
     facts = rebased(facts, tree.paths)
     named_services = _python(settings, frontends)
     services = discover(program, facts, named_services) if named_services or not settings.components else []
-    notes = [f"{path} is a repository of its own: audit it on its own" for path in tree.submodules]
+    notes = [*settings.notes, *(f"{path} is a repository of its own: audit it on its own" for path in tree.submodules)]
     return Collected(root, tree, program, services, facts, frontends, problems, notes + tree.notes)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sentry_audit import completing
 from sentry_audit.cloud import CloudOptions
 from sentry_audit.sentry_project import SentryOptions
 
@@ -20,11 +21,20 @@ if TYPE_CHECKING:
 
 Root = Annotated[Path, typer.Argument(help="The repository.", show_default="the current folder")]
 Components = Annotated[
-    list[str] | None, typer.Option("--component", metavar="NAME", help="Only this component; repeatable.")
+    list[str] | None,
+    typer.Option(
+        "--component", metavar="NAME", autocompletion=completing.components, help="Only this component; repeatable."
+    ),
 ]
 Environments = Annotated[
     list[str] | None,
-    typer.Option("--env", metavar="NAME", help="The environment to audit for.", show_default="production"),
+    typer.Option(
+        "--env",
+        metavar="NAME",
+        autocompletion=completing.environments,
+        help="The environment to audit for.",
+        show_default="production",
+    ),
 ]
 Offline = Annotated[bool, typer.Option("--offline", help="Only the repository; no cloud is asked.")]
 Project = Annotated[
@@ -98,6 +108,12 @@ def sentry_options(timeout: float, url: str = "", organization: str = "", window
         raise UsageError(f"--sentry-window {window}: not a span of time", "write a number and a unit: 24h, 14d, 4w")
     organization = organization or os.environ.get("SENTRY_ORG", "").strip()
     return SentryOptions(url=url, organization=organization, window=window, timeout=timeout)
+
+
+def more(*examples: str, codes: str, see: str) -> str:
+    """What ``--help`` says below the options of a command: examples, exit codes, related commands."""
+    rows = "\n".join(f"  {item}" for item in examples)
+    return f"\b\nExamples:\n{rows}\n\nExit codes: {codes}\n\nSee also: {see}"
 
 
 def split(values: list[str] | None) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 #: The way to a value: the keys of mappings, the indices of lists.
 Path = tuple[str | int, ...]
@@ -25,6 +25,51 @@ def told(path: Sequence[str | int]) -> str:
     """``("components", 0, "name")`` as ``components[0].name``."""
     words = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     return words.removeprefix(".")
+
+
+def listed(found: Sequence[Wrong], place: Callable[[Path], str], name: str) -> tuple[str, str]:
+    """The message and the hint for the mistakes of the file ``name``; ``place`` says where a value stands."""
+    if len(found) == 1:
+        return f"{place(found[0].path)}: {found[0].message}", found[0].hint
+    rows = [f"  {place(item.path)}: {item.message}" + (f"\n    {item.hint}" if item.hint else "") for item in found]
+    return "\n".join([f"{len(found)} mistakes in {name}", *rows]), ""
+
+
+def no_yaml(error: Exception, text: str, name: str) -> tuple[str, str]:
+    """The message and the hint for a ``yaml.YAMLError`` in the file ``name``."""
+    mark = getattr(error, "problem_mark", None)
+    place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
+    row = text.splitlines()[mark.line] if mark and mark.line < len(text.splitlines()) else ""
+    hint = "indent with spaces: this line begins with a tab" if row.lstrip(" ").startswith("\t") else "fix the YAML"
+    return f"{place}: {getattr(error, 'problem', None) or 'not YAML'}", hint
+
+
+def twice(text: str) -> list[Wrong]:
+    """The keys of a YAML text that stand twice in one mapping: YAML would take the last in silence."""
+    import yaml
+
+    found: list[Wrong] = []
+    known: set[int] = set()
+
+    def look(node: Any, path: Path) -> None:
+        if id(node) in known:  # an alias, perhaps of what it stands in
+            return
+        known.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            seen: dict[str, int] = {}
+            for key, value in node.value:
+                name = str(key.value)
+                if name in seen and name != "<<":
+                    message = f"the key {name!r} is there twice: lines {seen[name]} and {key.start_mark.line + 1}"
+                    found.append(Wrong((*path, name), message, "keep one of them"))
+                seen.setdefault(name, key.start_mark.line + 1)
+                look(value, (*path, name))
+        elif isinstance(node, yaml.SequenceNode):
+            for index, item in enumerate(node.value):
+                look(item, (*path, index))
+
+    look(yaml.compose(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)), ())
+    return found
 
 
 def yaml_data(text: str) -> Any:

@@ -1,4 +1,4 @@
-"""The user's settings: ``sentry-audit.yaml``, else ``[tool.sentry-audit]``; unknown keys are refused."""
+"""The user's settings: ``sentry-audit.yaml``, else ``[tool.sentry-audit]``; what they may say is in ``settings_model``."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from sentry_audit.errors import SettingsError, nearest
+from sentry_audit.errors import SettingsError
 from sentry_audit.facts import Component, Deployment, SecretDeclared
-from sentry_audit.positions import Wrong, told, toml_line, yaml_data, yaml_line
-from sentry_audit.settings_waivers import EXAMPLE, Places, known, waiver
+from sentry_audit.positions import Wrong, listed, no_yaml, toml_line, twice, yaml_data, yaml_line
+from sentry_audit.settings_waivers import Places, waiver
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,28 +20,13 @@ if TYPE_CHECKING:
     from sentry_audit.cloud import CloudSettings
     from sentry_audit.facts import Fact
     from sentry_audit.positions import Path as Path_
+    from sentry_audit.settings_model import Component as Entry
+    from sentry_audit.settings_model import File
     from sentry_audit.waivers.written import Written
 
 FILE = "sentry-audit.yaml"
 PROJECT = "pyproject.toml"
 TABLE = "tool.sentry-audit"
-_KEYS = (
-    "environments",
-    "default_environment",
-    "optional_environments",
-    "components",
-    "exclude",
-    "agents",
-    "checks",
-    "deployments",
-    "google_cloud",
-    "waivers",
-    "baseline",
-    "sentry",
-)
-_COMPONENT_KEYS = ("name", "path", "entry_point", "role", "server", "service")
-_CLOUD_KEYS = ("project", "regions", "secret")
-_EXAMPLE = "for example: google_cloud: {staging: {project: shop-stg, regions: [europe-west1]}}"
 #: The Cloud Run services of a component, as (environment, name); the environment is ``""`` for all.
 Services = tuple[tuple[str, str], ...]
 
@@ -53,8 +38,9 @@ class Settings(Struct, frozen=True):
     ``checks`` are check files that add to the catalogue, relative to the root; ``deployments`` says which environment
     the deploy definitions of a file are of (patterns as in a shell), ``services`` the Cloud Run service of a component;
     ``google_cloud`` where each environment runs (``""``: all of them); ``sentry_organization`` is asked about DSNs that do
-    not name theirs; ``waivers`` which gaps are accepted; ``baseline`` the file of those that were there before, relative to
-    the root.
+    not name theirs; ``waivers`` which gaps are accepted; ``baseline``
+    the file of those that were there before, relative to the root; ``notes`` is what is to be said of the settings
+    themselves.
     """
 
     environments: tuple[str, ...] = ()
@@ -70,6 +56,7 @@ class Settings(Struct, frozen=True):
     waivers: tuple[Written, ...] = ()
     baseline: str = ""
     sentry_organization: str = ""
+    notes: tuple[str, ...] = ()
 
     def cloud(self, environment: str) -> CloudSettings:
         """Where ``environment`` runs: what is said of it, and of all for the rest."""
@@ -106,21 +93,52 @@ class Settings(Struct, frozen=True):
         return environment not in self.optional_environments
 
 
+class Source(Struct, frozen=True):
+    """Where settings are written: the file's name, its content as parsed, and what gives the line of a value.
+
+    ``table`` is what of the file is ours; ``unread`` names another place whose settings do not count for this one.
+    """
+
+    name: str = ""
+    data: Any = None
+    line_of: Callable[[Path_], int | None] | None = None
+    table: str = ""
+    unread: str = ""
+
+
 def load(root: Path) -> Settings:
     """The settings of the repository at ``root``, or the defaults. Raises SettingsError."""
+    source = find(root)
+    settings = parse(source.data, source.name, source.line_of, source.table)
+    return replace(settings, notes=(f"{source.name} counts, {source.unread} does not",)) if source.unread else settings
+
+
+def find(root: Path) -> Source:
+    """Where the settings of ``root`` are written; its ``name`` is empty if nowhere. Raises SettingsError."""
     text = _read(root / FILE)
-    if text is not None:
-        return parse(_yaml(text, FILE), FILE, lambda path: yaml_line(text, path))
     project = _read(root / PROJECT, ours=False)
-    if project is None or TABLE not in project:
-        return Settings()
+    if text is not None:
+        data = _yaml(text, FILE)
+        unread = f"[{TABLE}] in {PROJECT}" if project and TABLE in project and _table(project, strict=False) else ""
+        return Source(FILE, data, lambda path: yaml_line(text, path), unread=unread)
+    if project is None or TABLE not in project or (table := _table(project)) is None:
+        return Source()
+    return Source(PROJECT, table, lambda path: toml_line(project, TABLE, path), f"[{TABLE}]")
+
+
+def _table(project: str, *, strict: bool = True) -> Any:
+    """Our table of a pyproject.toml, dates as texts; None if there is none."""
     import tomllib
 
+    from msgspec import to_builtins
+
     try:
-        data = tomllib.loads(project).get("tool", {}).get("sentry-audit", {})
+        tools = tomllib.loads(project).get("tool", {})
     except tomllib.TOMLDecodeError as error:
+        if not strict:
+            return None
         raise SettingsError(f"{PROJECT}: {error}", "fix the TOML") from error
-    return parse(data, PROJECT, lambda path: toml_line(project, TABLE, path), f"[{TABLE}]")
+    return to_builtins(tools.get("sentry-audit")) if isinstance(tools, dict) else None
 
 
 def _read(path: Path, *, ours: bool = True) -> str | None:
@@ -140,11 +158,12 @@ def _yaml(text: str, name: str) -> Any:
     import yaml
 
     try:
-        return yaml_data(text)
+        data, wrong = yaml_data(text), twice(text)
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
-        raise SettingsError(f"{place}: {getattr(error, 'problem', None) or 'not YAML'}", "fix the YAML") from error
+        raise SettingsError(*no_yaml(error, text, name)) from error
+    if wrong:
+        raise SettingsError(*listed(wrong, lambda path: f"{name}:{yaml_line(text, path)}", name))
+    return data
 
 
 def parse(data: Any, name: str, line_of: Callable[[Path_], int | None] | None = None, table: str = "") -> Settings:
@@ -155,139 +174,67 @@ def parse(data: Any, name: str, line_of: Callable[[Path_], int | None] | None = 
     """
     if data is None:
         return Settings()
+    from sentry_audit.modelled import mistakes
+    from sentry_audit.settings_model import File, read
+
     places = Places(name, line_of)
-    try:
-        return _parsed(data, places)
-    except Wrong as wrong:
-        place = ": ".join(word for word in (str(places.of(wrong.path)), table) if word)
-        raise SettingsError(f"{place}: {wrong.message}", wrong.hint) from None
+    found = list(mistakes(File, data))
+    if not found:
+        try:
+            return _settings(read(data), data, places)
+        except Wrong as wrong:
+            found = [wrong]
+
+    def place(path: Path_) -> str:
+        return ": ".join(word for word in (str(places.of(path)), table) if word)
+
+    raise SettingsError(*listed(found, place, name))
 
 
-def _parsed(data: Any, places: Places) -> Settings:
-    known(data, _KEYS, ())
-    components = _list(data, "components", "for example: components: [{name: api, path: services/api}]")
+def _settings(file: File, data: dict[str, Any], places: Places) -> Settings:
     usual = Settings()
+    components = file.components or []
     return Settings(
-        environments=_names(data, "environments", ()),
-        default_environment=str(data.get("default_environment", usual.default_environment)),
-        optional_environments=_names(data, "optional_environments", usual.optional_environments),
-        components=tuple(_component(item, ("components", index)) for index, item in enumerate(components)),
-        exclude=_names(data, "exclude", ()),
-        agents=_names(data, "agents", ()),
-        checks=_names(data, "checks", ()),
-        deployments=_pairs(data, "deployments"),
-        services=tuple(
-            (item["name"], _services(item["service"], ("components", index)))
-            for index, item in enumerate(components)
-            if item.get("service")
+        environments=tuple(file.environments or ()),
+        default_environment=file.default_environment or usual.default_environment,
+        optional_environments=tuple(
+            usual.optional_environments if file.optional_environments is None else file.optional_environments
         ),
-        google_cloud=_google_cloud(data["google_cloud"]) if data.get("google_cloud") is not None else (),
-        waivers=tuple(
-            waiver(item, ("waivers", index), places)
-            for index, item in enumerate(_list(data, "waivers", f"for example: waivers: [{EXAMPLE}]"))
-        ),
-        baseline=_baseline(data),
-        sentry_organization=_sentry(data["sentry"]) if data.get("sentry") is not None else "",
+        components=tuple(map(_component, components)),
+        exclude=tuple(file.exclude or ()),
+        agents=tuple(file.agents or ()),
+        checks=tuple(file.checks or ()),
+        deployments=tuple((file.deployments or {}).items()),
+        services=tuple((item.name, _services(item.service)) for item in components if item.service),
+        google_cloud=_google_cloud(data["google_cloud"]) if data.get("google_cloud") else (),
+        waivers=tuple(waiver(item, ("waivers", index), places) for index, item in enumerate(file.waivers or ())),
+        baseline=file.baseline or "",
+        sentry_organization=file.sentry.organization if file.sentry is not None else "",
     )
 
 
-def _baseline(data: dict[str, Any]) -> str:
-    value = data.get("baseline", "")
-    if not isinstance(value, str):
-        raise Wrong(("baseline",), f"baseline must be a path, not {type(value).__name__}", "baseline: a-file.json")
-    return value
-
-
-def _services(value: Any, path: Path_) -> Services:
-    """One service, or one per environment."""
-    if isinstance(value, str):
-        return (("", value),)
-    if not isinstance(value, dict) or not all(isinstance(item, str) and item for item in value.values()):
-        raise Wrong(
-            (*path, "service"),
-            f"{told(path)}: service must be a name, or map environments to names",
-            "for example: service: {staging: shop-api-stg, production: shop-api}",
-        )
-    return tuple((str(environment), service) for environment, service in value.items())
-
-
-def _sentry(data: Any) -> str:
-    """The organization. An address is refused: whoever writes to the repository would be sent the user's token."""
-    if isinstance(data, dict) and "url" in data:
-        message = "sentry.url is not read from a repository: the token would be sent there"
-        raise Wrong(("sentry", "url"), message, "export SENTRY_URL, or pass --sentry-url")
-    known(data, ("organization",), ("sentry",))
-    organization = data.get("organization", "")
-    if not isinstance(organization, str):
-        message = f"sentry.organization must be a text, not {type(organization).__name__}"
-        raise Wrong(("sentry", "organization"), message, "for example: sentry: {organization: shop}")
-    return organization
-
-
-def _google_cloud(data: Any) -> tuple[tuple[str, CloudSettings], ...]:
-    """What is said of each environment, and under ``""`` of all."""
-    path = ("google_cloud",)
-    if not isinstance(data, dict):
-        raise Wrong(path, f"google_cloud must be a mapping, not {type(data).__name__}", _EXAMPLE)
-    shared = {key: value for key, value in data.items() if key in _CLOUD_KEYS or not isinstance(value, dict)}
-    for key in shared.keys() - set(_CLOUD_KEYS):
-        hint = nearest(str(key), _CLOUD_KEYS, _EXAMPLE)
-        raise Wrong((*path, str(key)), f"google_cloud: unknown key {key!r}", hint)
-    found = [("", _cloud(shared, path))] if shared else []
-    for environment, value in data.items():
-        if environment not in shared:
-            known(value, _CLOUD_KEYS, (*path, str(environment)))
-            found.append((str(environment), _cloud(value, (*path, str(environment)))))
-    return tuple(found)
-
-
-def _cloud(data: dict[str, Any], path: Path_) -> CloudSettings:
-    from sentry_audit.cloud import CloudSettings
-
-    for key in ("project", "secret"):
-        if not isinstance(data.get(key, ""), str):
-            where = (*path, key)
-            message = f"{told(where)} must be a text, not {type(data[key]).__name__}"
-            raise Wrong(where, message, f"write {key}: a-name")
-    regions = data.get("regions", [])
-    if not isinstance(regions, list) or not all(isinstance(item, str) for item in regions):
-        where = (*path, "regions")
-        raise Wrong(where, f"{told(where)} must be a list of regions", "for example: regions: [europe-west1]")
-    return CloudSettings(project=data.get("project", ""), regions=tuple(regions), secret=data.get("secret", ""))
-
-
-def _list(data: dict[str, Any], key: str, hint: str) -> list[Any]:
-    value = data.get(key, [])
-    if not isinstance(value, list):
-        raise Wrong((key,), f"{key} must be a list", hint)
-    return value
-
-
-def _names(data: dict[str, Any], key: str, default: tuple[str, ...]) -> tuple[str, ...]:
-    value = data.get(key, list(default))
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise Wrong((key,), f"{key} must be a list of names", f"for example: {key}: [staging, production]")
-    return tuple(value)
-
-
-def _pairs(data: dict[str, Any], key: str) -> tuple[tuple[str, str], ...]:
-    value = data.get(key, {})
-    if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
-        raise Wrong((key,), f"{key} must map files to environments", f"for example: {key}: {{deploy/*.yaml: staging}}")
-    return tuple((str(pattern), environment) for pattern, environment in value.items())
-
-
-def _component(data: Any, path: Path_) -> Component:
-    known(data, _COMPONENT_KEYS, path)
-    if not isinstance(data.get("name"), str) or not isinstance(data.get("path"), str):
-        message = f"{told(path)}: name and path are required"
-        raise Wrong(path, message, "for example: {name: api, path: services/api}")
-    role = data.get("role", "")
-    if role not in {"", "service", "worker", "job"}:
-        raise Wrong((*path, "role"), f"{told(path)}: role must be service, worker or job, not {role!r}")
-    entry = data.get("entry_point")
-    folder = data["path"].strip("/") or "."
+def _component(entry: Entry) -> Component:
     return Component(
-        name=data["name"], path=folder, role=role, server=str(data.get("server", "")),
-        entry_point=str(entry) if entry else None, component=data["name"],
-    )  # fmt: skip
+        name=entry.name,
+        path=entry.path.strip("/") or ".",
+        role=entry.role or "",
+        server=entry.server or "",
+        entry_point=entry.entry_point or None,
+        component=entry.name,
+    )
+
+
+def _services(given: str | dict[str, str]) -> Services:
+    """One service, or one per environment."""
+    return (("", given),) if isinstance(given, str) else tuple(given.items())
+
+
+def _google_cloud(data: dict[str, Any]) -> tuple[tuple[str, CloudSettings], ...]:
+    """What is said of each environment, and under ``""`` of all."""
+    from sentry_audit.cloud import CloudSettings
+    from sentry_audit.settings_model import by_environment
+
+    return tuple(
+        (name, CloudSettings(project=item.project, regions=tuple(item.regions), secret=item.secret))
+        for name, item in by_environment(data).items()
+    )

@@ -18,6 +18,9 @@ EDGE = {
     "commands",
     "publishing",
     "surroundings",
+    "initialising",
+    "showing",
+    "completing",
     "app",
     "auditing",
     "rehearsing",
@@ -54,6 +57,7 @@ FORBIDDEN = {
 #: From the bottom upwards: a module imports only what stands at its own height or below.
 HEIGHTS = {
     "model": 0, "errors": 0, "paths": 0, "mentions": 0, "comments": 0, "releases": 0, "positions": 0,
+    "modelled": 1, "settings_model": 2, "checks_mistakes": 2, "checks_schema": 2,
     "facts": 1, "cloud_facts": 1, "cloud": 0,
     "sentry_project": 0, "sentry_facts": 1,
     "guard": 1, "predicates": 1, "fingerprints": 1,
@@ -62,6 +66,7 @@ HEIGHTS = {
     "wire": 1, "seen": 1, "silence": 2, "proofs": 5, "bundled": 3, "browsed": 6,
     "derive": 5, "reporters": 5, "deriving": 6, "tracing": 5, "naming": 5, "differing": 5, "settings": 6, "plugins": 6, "sources": 6,
     "evidence": 5, "fixing": 5, "parsing": 5, "comparing": 6, "steps": 6, "saving": 6, "fixers": 6, "known_fixers": 7, "planning": 7,
+    "proposing": 6, "initialising": 9, "showing": 9, "explaining": 9, "completing": 9,
     "leaving": 6, "trying": 6, "tidying": 6, "formatting": 8,
     "waivers": 6, "settings_waivers": 6, "accepting": 6, "waiving": 9,
     "applying": 8, "verifying": 9, "live": 7, "flags": 9, "publishing": 9, "surroundings": 9, "commands": 9,

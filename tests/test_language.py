@@ -17,12 +17,14 @@ from sentry_audit import app
 from sentry_audit.app import checks_text, shipped_checks
 from sentry_audit.auditing import fixable
 from sentry_audit.catalogue import run_examples
-from sentry_audit.checks import load, schema
+from sentry_audit.checks import load
+from sentry_audit.checks_schema import schema
 from sentry_audit.engine import evaluate, exit_code, select
 from sentry_audit.errors import ChecksFileError, UsageError
 from sentry_audit.facts import Component, Dsn, Fact
 from sentry_audit.model import Evidence, Problem, Severity, Status
 from sentry_audit.predicates import OPERATORS, conditions, holds
+from tests.trees import write
 
 ROOT = Path(__file__).parent.parent
 
@@ -249,3 +251,117 @@ def test_facts_compare_and_show_by_their_fields() -> None:
     assert repr(Dsn(shown="a", valid=True)).startswith(
         "Dsn(component='', evidence=(), unknown='', hint='', needless='', shown='a'"
     )
+
+
+# --- as its user makes mistakes ---------------------------------------------------------------------
+
+HOST = """\
+checks:
+  - id: our-host
+    title: DSNs lead to our own Sentry
+    area: ours
+    severity: high
+    each: dsn
+    expect: {host: {in: [sentry.shop.example]}}
+    message: "{shown} leads to {host}"
+    why: Events of customers stay with us.
+    examples:
+      pass:
+        - facts: [{dsn: {shown: x, host: sentry.shop.example}}]
+      fail:
+        - facts: [{dsn: {shown: x, host: o1.ingest.sentry.io}}]
+  - id: our-server-name
+    title: init sets server_name
+    area: ours
+    severity: low
+    each: sdk_init
+    expect: {options: {contains: server_name}}
+    message: "init of {component} has no server_name"
+    why: We group by it.
+    examples:
+      pass:
+        - files:
+            requirements.txt: "sentry-sdk\\nfastapi\\n"
+            main.py: "import sentry_sdk\\nfrom fastapi import FastAPI\\nsentry_sdk.init(server_name='x')\\napp = FastAPI()\\n"
+      fail:
+        - files:
+            requirements.txt: "sentry-sdk\\nfastapi\\n"
+            main.py: "import sentry_sdk\\nfrom fastapi import FastAPI\\nsentry_sdk.init()\\napp = FastAPI()\\n"
+"""
+
+
+def audit(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "sentry_audit", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+
+
+def test_a_policy_and_an_option_are_checks_of_ones_own(tmp_path: Path) -> None:
+    write(tmp_path, {"ours.yaml": HOST})
+    done = audit("checks", "test", tmp_path / "ours.yaml")
+    assert (done.returncode, done.stdout) == (0, "4 passed, 0 failed\n")
+
+
+def test_all_mistakes_of_a_file_are_told_in_the_order_of_their_lines() -> None:
+    text = HOST.replace("severity: high", "severty: high").replace("{host: {in:", "{hots: {ins:")
+    text = text.replace("      pass:\n        - files", "      pas:\n        - files").replace(
+        "id: our-server-name", "id: our-host"
+    )
+    with pytest.raises(ChecksFileError) as caught:
+        load(text, "ours.yaml")
+    rows = caught.value.message.splitlines()
+    assert rows[0] == "5 mistakes in ours.yaml"
+    lines = [int(row.split(":")[1]) for row in rows if row.startswith("  ours.yaml")]
+    assert lines == sorted(lines)
+    assert len(lines) == 5
+    assert "  ours.yaml:5: checks[0].severty: unknown key 'severty'" in rows
+    assert "    did you mean severity?" in rows
+    assert "    did you mean host?" in rows
+    assert "  ours.yaml:15: checks[1].id: 'our-host' is there twice" in rows
+
+
+def test_a_key_that_stands_twice_is_told(tmp_path: Path) -> None:
+    with pytest.raises(
+        ChecksFileError, match=r"ours.yaml:\d+: checks\[0\].severity: the key 'severity' is there twice: lines 5 and 6"
+    ):
+        load(HOST.replace("    severity: high\n", "    severity: high\n    severity: low\n"), "ours.yaml")
+    write(tmp_path, {"sentry-audit.yaml": "exclude: [a]\nexclude: [b]\n"})
+    done = audit("check", tmp_path)
+    assert done.returncode == 2
+    assert "the key 'exclude' is there twice: lines 1 and 2" in done.stderr
+
+
+def test_a_yaml_that_holds_itself_is_read_to_its_end() -> None:
+    with pytest.raises(ChecksFileError, match="a check is a mapping, not list"):
+        load("checks: &a\n- *a\n", "ours.yaml")
+
+
+def test_a_tab_is_told_to_be_one(tmp_path: Path) -> None:
+    write(tmp_path, {"ours.yaml": "checks:\n\t- id: x\n", "sentry-audit.yaml": "exclude:\n\t- x\n"})
+    for done in (audit("checks", "validate", tmp_path / "ours.yaml"), audit("check", tmp_path)):
+        assert done.returncode == 2
+        assert ":2:1: " in done.stderr
+        assert "indent with spaces: this line begins with a tab" in done.stderr
+
+
+def test_an_example_that_does_not_fail_is_told_with_its_line(tmp_path: Path) -> None:
+    write(tmp_path, {"ours.yaml": HOST.replace("o1.ingest.sentry.io", "sentry.shop.example")})
+    done = audit("checks", "test", tmp_path / "ours.yaml")
+    assert done.returncode == 1
+    assert done.stdout.splitlines() == [
+        f"✗ failed  our-host  {tmp_path}/ours.yaml:14  fail[0]: it gave pass, not a gap",
+        "3 passed, 1 failed",
+    ]
+
+
+def test_what_the_settings_name_and_is_not_to_be_had(tmp_path: Path) -> None:
+    write(tmp_path, {"main.py": "x = 1\n", "ours.yaml": HOST, "sentry-audit.yaml": "checks: [our.yaml]\n"})
+    done = audit("checks", "list", tmp_path)
+    assert done.returncode == 2
+    assert "did you mean ours.yaml?" in done.stderr
+    write(tmp_path, {"ours.yaml": HOST.replace("our-host", "dsn-format"), "sentry-audit.yaml": "checks: [ours.yaml]\n"})
+    assert "ours.yaml:2: the check dsn-format exists already" in audit("checks", "list", tmp_path).stderr

@@ -236,7 +236,7 @@ def test_the_window_and_the_organization_are_asked_for(world: World) -> None:
         ({"url": "https://evil.example.com"}, "not read from a repository"),
         ({"organisation": "shop"}, "unknown key"),
         ({"organization": 7}, "must be a text"),
-        ("shop", "expected a mapping"),
+        ("shop", "must be a mapping"),
     ],
 )
 def test_settings_that_cannot_be(data: Any, told: str) -> None:

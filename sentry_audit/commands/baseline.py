@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sentry_audit import flags
+from sentry_audit import completing, flags
 
 if TYPE_CHECKING:
     from sentry_audit.app import Request
@@ -27,14 +27,28 @@ _Output = Annotated[
     ),
 ]
 _Environments = Annotated[
-    list[str] | None, typer.Option("--env", metavar="NAME", help="Only this one; repeatable.", show_default="all")
+    list[str] | None,
+    typer.Option(
+        "--env",
+        metavar="NAME",
+        autocompletion=completing.environments,
+        help="Only this one; repeatable.",
+        show_default="all",
+    ),
 ]
 _Evidence = Annotated[
     Path | None, typer.Option("--evidence", metavar="FILE", help="What collect wrote, in place of asking the cloud.")
 ]
 
 
-@COMMAND.command()
+@COMMAND.command(
+    epilog=flags.more(
+        "sentry-audit baseline create --offline",
+        "sentry-audit check --baseline sentry-audit-baseline.json",
+        codes="0 written, 2 usage, or the file is there already.",
+        see="check --baseline, baseline update.",
+    )
+)
 def create(
     path: flags.Root = Path(),
     output: _Output = None,
@@ -62,7 +76,14 @@ def create(
     )
 
 
-@COMMAND.command()
+@COMMAND.command(
+    epilog=flags.more(
+        "sentry-audit baseline update --offline",
+        "sentry-audit baseline update --add",
+        codes="0 written, 2 usage.",
+        see="baseline create.",
+    )
+)
 def update(
     path: flags.Root = Path(),
     output: _Output = None,

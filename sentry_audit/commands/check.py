@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sentry_audit import flags, plugins, publishing
+from sentry_audit import completing, flags, plugins, publishing
 
 if TYPE_CHECKING:
+    from sentry_audit.app import Request
     from sentry_audit.fixing import Step
 
 
@@ -25,6 +26,7 @@ class FailOn(StrEnum):
 
 
 def check(
+    context: typer.Context,
     path: Annotated[Path, typer.Argument(help="The repository to audit.", show_default="the current folder")] = Path(),
     env: flags.Environments = None,
     all_envs: Annotated[
@@ -34,11 +36,17 @@ def check(
     select: Annotated[
         list[str] | None,
         typer.Option(
-            "--select", metavar="IDS", help="Only these checks (ids, globs, area:…, severity:…); comma-separated."
+            "--select",
+            metavar="IDS",
+            autocompletion=completing.check_lists,
+            help="Only these checks (ids, globs, area:…, severity:…); comma-separated.",
         ),
     ] = None,
     ignore: Annotated[
-        list[str] | None, typer.Option("--ignore", metavar="IDS", help="Not these checks; comma-separated.")
+        list[str] | None,
+        typer.Option(
+            "--ignore", metavar="IDS", autocompletion=completing.check_lists, help="Not these checks; comma-separated."
+        ),
     ] = None,
     offline: flags.Offline = False,
     evidence: Annotated[
@@ -62,6 +70,7 @@ def check(
         list[str] | None,
         typer.Option(
             "--format",
+            autocompletion=completing.formats,
             metavar="FORMAT[=FILE]",
             help=f"{', '.join(plugins.names('sentry_audit.reporters'))}; with =FILE into a file; repeatable.",
             show_default="terminal",
@@ -92,6 +101,9 @@ def check(
         ),
     ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say why each component was taken for one.")] = False,
+    show_config: Annotated[
+        bool, typer.Option("--show-config", help="Tell each setting and where it comes from; nothing is audited.")
+    ] = False,
     fix_: Annotated[
         bool, typer.Option("--fix", help="Then fix what was found, as the command fix does; it asks first.")
     ] = False,
@@ -136,6 +148,9 @@ def check(
         raise UsageError("--with-fixes works in one environment at a time", "give one: --env staging")
     if with_fixes and all(name != "sarif" for name, _ in targets):
         raise UsageError("--with-fixes is for --format sarif", "add it, or see the plan: sentry-audit fix --dry-run")
+    if show_config:
+        _show_config(context, request)
+        return
     progress = flags.progress() if asks else None
     reports = audit(request, progress=progress)
     fixes: tuple[Step, ...] = ()
@@ -153,6 +168,13 @@ def check(
     raise typer.Exit(exit_code(reports))
 
 
+def _show_config(context: typer.Context, request: Request) -> None:
+    from sentry_audit import settings, showing
+
+    found = settings.load(request.root), settings.find(request.root)
+    sys.stdout.write(showing.shown(request, showing.options_of(context, *found)))
+
+
 def _tell_of_half_a_run(root: Path) -> None:
     """Say that ``fix`` was ended in the middle here: what was audited is then neither what was nor what is to be."""
     top = next((item for item in (root.absolute(), *root.absolute().parents) if (item / ".git").exists()), root)
@@ -167,3 +189,11 @@ def _tell_of_half_a_run(root: Path) -> None:
 
 
 COMMAND = check
+EPILOG = flags.more(
+    "sentry-audit check --env staging",
+    "sentry-audit check --all-envs --offline --fail-on high",
+    "sentry-audit check --select 'dsn-*,area:privacy' --format sarif=out.sarif",
+    "sentry-audit check --show-config",
+    codes="0 nothing open, 1 gaps, 2 usage, 3 nothing audited, 4 not determined.",
+    see="fix, explain, waive, baseline; init for the settings.",
+)

@@ -51,3 +51,9 @@ def collect(
 
 
 COMMAND = collect
+EPILOG = flags.more(
+    "sentry-audit collect --env staging -o evidence.json",
+    "sentry-audit check --env staging --evidence evidence.json",
+    codes="0 kept, 2 usage, 3 nothing to ask for, 4 nothing could be asked.",
+    see="check --evidence.",
+)

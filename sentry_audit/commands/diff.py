@@ -8,12 +8,16 @@ from typing import Annotated
 
 import typer
 
-from sentry_audit import flags, publishing
+from sentry_audit import completing, flags, publishing
 
 
 def diff(
-    left: Annotated[str, typer.Argument(metavar="ENV_A", help="For example staging.")],
-    right: Annotated[str, typer.Argument(metavar="ENV_B", help="For example production.")],
+    left: Annotated[
+        str, typer.Argument(metavar="ENV_A", autocompletion=completing.environments, help="For example staging.")
+    ],
+    right: Annotated[
+        str, typer.Argument(metavar="ENV_B", autocompletion=completing.environments, help="For example production.")
+    ],
     path: flags.Root = Path(),
     offline: flags.Offline = False,
     project: flags.Project = "",
@@ -41,3 +45,9 @@ def diff(
 
 
 COMMAND = diff
+EPILOG = flags.more(
+    "sentry-audit diff staging production",
+    "sentry-audit diff staging production --offline",
+    codes="0 whatever differs, 2 usage, 3 nothing audited.",
+    see="check --all-envs, trace.",
+)

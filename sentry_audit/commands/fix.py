@@ -7,19 +7,29 @@ from typing import Annotated
 
 import typer
 
-from sentry_audit import flags, publishing
+from sentry_audit import completing, flags, publishing
 
 
 def fix(
     path: flags.Root = Path(),
     env: Annotated[
-        str | None, typer.Option("--env", metavar="NAME", help="The environment.", show_default="production")
+        str | None,
+        typer.Option(
+            "--env",
+            metavar="NAME",
+            autocompletion=completing.environments,
+            help="The environment.",
+            show_default="production",
+        ),
     ] = None,
     component: flags.Components = None,
     only: Annotated[
         list[str] | None,
         typer.Option(
-            "--only", metavar="IDS", help="Only gaps of these checks (as in check --select); comma-separated."
+            "--only",
+            metavar="IDS",
+            autocompletion=completing.check_lists,
+            help="Only gaps of these checks (as in check --select); comma-separated.",
         ),
     ] = None,
     repo: Annotated[bool, typer.Option("--repo", help="Change only files of the repository.")] = False,
@@ -129,3 +139,11 @@ def fix(
 
 
 COMMAND = fix
+EPILOG = flags.more(
+    "sentry-audit fix --env staging --dry-run",
+    "sentry-audit fix --only backend-sdk-declared --yes",
+    "sentry-audit fix --plan plan.json",
+    "sentry-audit fix --cloud --dsn-from env:DSN",
+    codes="0 closed, 1 gaps are left, 2 usage, 3 nothing audited, 5 a fix failed, 6 a stale plan, 10 --dry-run has changes.",
+    see="check, undo.",
+)

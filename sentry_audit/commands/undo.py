@@ -60,3 +60,9 @@ def undo(
 
 
 COMMAND = undo
+EPILOG = flags.more(
+    "sentry-audit undo",
+    "sentry-audit undo --list",
+    codes="0 taken back, 1 declined, 2 usage or no such run, 5 something could not be taken back.",
+    see="fix.",
+)

@@ -8,11 +8,16 @@ from typing import Annotated
 
 import typer
 
-from sentry_audit import flags, publishing
+from sentry_audit import completing, flags, publishing
 
 
 def waive(
-    check_id: Annotated[str, typer.Argument(metavar="CHECK_ID", help="The check whose gaps are accepted.")],
+    check_id: Annotated[
+        str,
+        typer.Argument(
+            metavar="CHECK_ID", autocompletion=completing.check_ids, help="The check whose gaps are accepted."
+        ),
+    ],
     path: flags.Root = Path(),
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why they are accepted.")] = "",
     until: Annotated[
@@ -95,3 +100,8 @@ def waive(
 
 
 COMMAND = waive
+EPILOG = flags.more(
+    "sentry-audit waive privacy-scrubbing --reason 'no data' --until 2027-01-31",
+    codes="0 written, 2 usage, 3 there is no such gap.",
+    see="waivers, baseline, check --show-waived.",
+)

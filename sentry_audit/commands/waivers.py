@@ -13,7 +13,12 @@ from sentry_audit import flags, publishing
 COMMAND = typer.Typer(help="Look at the waivers, and take out those of no use.", no_args_is_help=True)
 
 
-@COMMAND.command("list")
+@COMMAND.command(
+    "list",
+    epilog=flags.more(
+        "sentry-audit waivers list", codes="0 listed, 2 settings that are wrong.", see="waive, waivers prune."
+    ),
+)
 def list_(path: flags.Root = Path()) -> None:
     """List every waiver: where it is written, of which check, until when, and why."""
     from sentry_audit.accepting import ledger
@@ -27,7 +32,14 @@ def list_(path: flags.Root = Path()) -> None:
     sys.stdout.write(render_written(found.written, found.complaints, found.today, publishing.options()))
 
 
-@COMMAND.command()
+@COMMAND.command(
+    epilog=flags.more(
+        "sentry-audit waivers prune --offline",
+        "sentry-audit waivers prune --yes",
+        codes="0 nothing to do, or written; 1 declined, 2 usage.",
+        see="waivers list.",
+    )
+)
 def prune(
     path: flags.Root = Path(),
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
