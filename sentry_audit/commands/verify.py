@@ -206,3 +206,10 @@ def _progress(text: str) -> None:
 
 
 COMMAND = verify
+EPILOG = flags.more(
+    "sentry-audit verify --env staging",
+    "sentry-audit verify --env staging --yes --locked --format junit=proofs.xml",
+    "sentry-audit verify --env staging --built web/dist",
+    codes="0 every proof was made, 1 one shows a gap, 2 usage, 3 nothing to boot, or not agreed, 4 a proof could not be made.",
+    see="check, fix, explain.",
+)
