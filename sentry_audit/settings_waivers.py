@@ -9,7 +9,6 @@ from msgspec import Struct
 
 from sentry_audit.model import Evidence, Waiver
 from sentry_audit.positions import Wrong, told
-from sentry_audit.settings_model import UNTIL
 from sentry_audit.waivers.written import PERMANENT, Written
 
 if TYPE_CHECKING:
@@ -54,6 +53,8 @@ def _until(value: str, path: Path) -> str:
     try:
         return date.fromisoformat(value).isoformat()
     except ValueError:
+        from sentry_audit.settings_model import UNTIL
+
         raise Wrong(path, f"{told(path)}: {value!r} is neither a date nor permanent", UNTIL) from None
 
 

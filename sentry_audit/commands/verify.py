@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sentry_audit import flags, plugins, publishing
+from sentry_audit import completing, flags, plugins, publishing
 from sentry_audit.commands.check import FailOn
 
 if TYPE_CHECKING:
@@ -20,7 +20,14 @@ if TYPE_CHECKING:
 def verify(
     path: Annotated[Path, typer.Argument(help="The repository.", show_default="the current folder")] = Path(),
     env: Annotated[
-        str | None, typer.Option("--env", metavar="NAME", help="The environment.", show_default="production")
+        str | None,
+        typer.Option(
+            "--env",
+            metavar="NAME",
+            autocompletion=completing.environments,
+            help="The environment.",
+            show_default="production",
+        ),
     ] = None,
     component: flags.Components = None,
     built: Annotated[
