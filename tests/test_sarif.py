@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 VALIDATOR = Draft4Validator(json.loads((Path(__file__).parent / "data/sarif-schema-2.1.0.json").read_text("utf-8")))
 FULL = RenderOptions(
     prefix="examples/shop",
-    checkout="file:///work/shop/",
-    directory="file:///work/",
+    checkout="file:///home/u/shop/",
+    directory="file:///home/u/",
     now="2026-01-31T12:00:00",
 )
 WAIVER = Waiver(reason="moves next month", until="2026-03-01", owner="ann", place=Evidence("sentry-audit.yaml", 4))
@@ -112,9 +112,9 @@ def test_the_run_says_how_it_ended_and_where() -> None:
     [invocation] = log(report(exit_code=1))["runs"][0]["invocations"]
     assert invocation["executionSuccessful"] is True
     assert invocation["exitCode"] == 1
-    assert invocation["workingDirectory"] == {"uri": "file:///work/"}
+    assert invocation["workingDirectory"] == {"uri": "file:///home/u/"}
     assert invocation["endTimeUtc"] == "2026-01-31T12:00:00Z"
-    assert log(report())["runs"][0]["originalUriBaseIds"] == {"%SRCROOT%": {"uri": "file:///work/shop/"}}
+    assert log(report())["runs"][0]["originalUriBaseIds"] == {"%SRCROOT%": {"uri": "file:///home/u/shop/"}}
 
 
 @pytest.mark.parametrize(("status", "code"), [(Status.ERROR, 4), (Status.UNKNOWN, 3)])
