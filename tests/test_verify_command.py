@@ -65,6 +65,15 @@ def test_the_report_is_that_of_every_command(tmp_path: Path) -> None:
     assert "proof-init" in done.stdout
 
 
+@pytest.mark.parametrize(("name", "deployed"), [("fastapi", True), ("flask", False)])
+def test_a_deployment_is_proven_only_by_what_it_passes_itself(tmp_path: Path, name: str, deployed: bool) -> None:
+    """The flask application has no deployment: its DSN was made up, and says nothing of one."""
+    done = verify(copied(name, tmp_path), "--yes", "--select", "proof-init,proof-error", "--format", "json")
+    chain = {link["link"]: link for link in json.loads(done.stdout)["components"][0]["chain"]}
+    assert [chain[link]["status"] for link in ("sdk", "init", "dsn", "accepted")] == ["pass"] * 4
+    assert chain["deploy"]["status"] == ("pass" if deployed else "unknown")
+
+
 def test_what_leaves_is_written_down_and_compared(tmp_path: Path) -> None:
     root = copied("flask", tmp_path)
     assert "does not exist" in verify(root, "--yes", "--locked").stderr

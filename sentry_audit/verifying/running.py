@@ -291,7 +291,10 @@ def verify(
             observed = observe(subject, prepared.request.root, sink, wishes, names)
         seen[name] = observed = undeployed(observed, prepared.tree.listed, prepared.request.root)
         proofs += judge(observed, subject.expected)
-    made = report(prepared, checks, proofs, [subject.component for subject in prepared.subjects])
+    made = report(
+        prepared, checks, proofs, [subject.component for subject in prepared.subjects],
+        deployed={item.component.name for item in prepared.subjects if not item.variables.notes},
+    )  # fmt: skip
     return replace(made, notes=(*made.notes, *_notes(seen))), seen
 
 
@@ -318,9 +321,13 @@ def undeployed(observed: Observed, known: Collection[str], root: Path) -> Observ
 
 
 def report(
-    prepared: Prepared, checks: Sequence[Check], proofs: Sequence[Proof], components: Sequence[Component]
-) -> Report:
-    """``proofs`` of ``components`` judged, in the form of every report."""
+    prepared: Prepared, checks: Sequence[Check], proofs: Sequence[Proof], components: Sequence[Component],
+    deployed: Collection[str] = (),
+) -> Report:  # fmt: skip
+    """``proofs`` of ``components`` judged, in the form of every report.
+
+    ``deployed`` are the components that were given what their deployment passes, and nothing made up in its place.
+    """
     from sentry_audit import app
     from sentry_audit.accepting import ledger
 
@@ -328,20 +335,21 @@ def report(
     accepted = ledger(request, settings, prepared.tree, lambda: app.ids(request, settings))
     audited = auditing.Audited(prepared.audited.environment, list(proofs), [])
     made = auditing.report(prepared.collected, components, checks, audited, None, request, settings, accepted)
-    parts = tuple(_implied(item) for item in made.components)
+    parts = tuple(_implied(item, deployed=item.name in deployed) for item in made.components)
     ready, headline = chain.verdict(parts, made.environment)
     return replace(made, components=parts, ready=ready, headline=headline)
 
 
-def _implied(component: ComponentReport) -> ComponentReport:
+def _implied(component: ComponentReport, *, deployed: bool) -> ComponentReport:
     """An event that arrived went through what comes before it in the application, whatever else is known of that."""
     arrived = next((link for link in component.chain if link.link is Link.ACCEPTED), None)
     if arrived is None or arrived.status is not Status.PASS:
         return replace(component, chain=_unlooked(component))
-    told = "an error of the booted application arrived, with what the repository passes"
+    told = "an error of it arrived" + (", with what its deployment passes" if deployed else "")
+    implied = {Link.SDK, Link.INIT, Link.DSN} | ({Link.DEPLOY} if deployed else set())
     links = tuple(
         replace(link, status=Status.PASS, message=told)
-        if link.link in {Link.SDK, Link.INIT, Link.DSN, Link.DEPLOY} and link.status is Status.UNKNOWN
+        if link.link in implied and link.status is Status.UNKNOWN
         else link
         for link in _unlooked(component)
     )
