@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -44,6 +45,14 @@ def no_yaml(error: Exception, text: str, name: str) -> tuple[str, str]:
     return f"{place}: {getattr(error, 'problem', None) or 'not YAML'}", hint
 
 
+@lru_cache(maxsize=8)
+def _composed(text: str) -> Any:
+    """The root node of a YAML text: composed once, however many values are looked for. Raises yaml.YAMLError."""
+    import yaml
+
+    return yaml.compose(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
 def twice(text: str) -> list[Wrong]:
     """The keys of a YAML text that stand twice in one mapping: YAML would take the last in silence."""
     import yaml
@@ -68,7 +77,7 @@ def twice(text: str) -> list[Wrong]:
             for index, item in enumerate(node.value):
                 look(item, (*path, index))
 
-    look(yaml.compose(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)), ())
+    look(_composed(text), ())
     return found
 
 
@@ -92,7 +101,7 @@ def yaml_line(text: str, path: Sequence[str | int]) -> int:
     """The line of a YAML text on which the value at ``path`` stands, or the nearest one above that is there."""
     import yaml
 
-    node: Any = yaml.compose(text, yaml.SafeLoader)
+    node = _composed(text)
     line = 1
     for part in path:
         if isinstance(node, yaml.MappingNode):
