@@ -109,7 +109,7 @@ def accounted(
     """As ``check``, and what came of each waiver."""
     tree, settings = open_tree(request)
     chosen = selected(request, settings, checks)
-    request = _needed(request, chosen)
+    request = needed(request, chosen)
     environments = environments_of(request, settings, tree)
     collected, deriver = collect(tree, settings, request)
     parts = components_of(collected, request.components)
@@ -124,10 +124,10 @@ def accounted(
         audited = [with_cloud(item, components, snapshot, deriver) for item in audited]
     accepted = ledger(request, settings, tree, lambda: ids(request, settings, checks))
     reports = [report(collected, components, chosen, item, snapshot, request, settings, accepted) for item in audited]
-    return _noted(reports, accepted, request, settings, tree), accepted
+    return noted(reports, accepted, request, settings, tree), accepted
 
 
-def _noted(reports: list[Report], accepted: Ledger, request: Request, settings: Settings, tree: Tree) -> list[Report]:
+def noted(reports: list[Report], accepted: Ledger, request: Request, settings: Settings, tree: Tree) -> list[Report]:
     """``reports``, the last one with what is to be said of the waivers and the baseline themselves."""
     if not accepted.written and not accepted.complaints:
         return reports
@@ -148,7 +148,7 @@ def _known_checks(request: Request, settings: Settings, checks: Sequence[Check] 
     return (*shipped_checks(examples=False), *_own_checks(request.root, settings.checks))
 
 
-def _needed(request: Request, chosen: Sequence[Check]) -> Request:
+def needed(request: Request, chosen: Sequence[Check]) -> Request:
     """``request`` without asking Sentry where no chosen check looks at what it says."""
     from sentry_audit import sentry_facts
     from sentry_audit.facts import KINDS

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from sentry_audit import __version__
 from sentry_audit.accepting import ledger
-from sentry_audit.app import ids, selected
+from sentry_audit.app import ids, needed, noted, selected
 from sentry_audit.auditing import (
     Request,
     collect,
@@ -97,8 +97,7 @@ def plan(
     formatter = Formatters(stage.tree) if formatted else None
     found = planned(stage, fixers() if known is None else known, scope, stage.environment, __version__, formatter)
     edits = {change.path: change.after for step in found.steps for change in step.files}
-    before, after = stage.look({})[0], stage.look(edits)[0]
-    return Planned(found, before, after, wanted)
+    return Planned(found, stage.before(), stage.look(edits)[0], wanted)
 
 
 def cases(request: Request) -> list[Case]:
@@ -126,9 +125,9 @@ class _Stage:
         checks: Sequence[Check] | None,
         progress: Callable[[int, int, str], None] | None,
     ) -> None:
-        self.request = request
         self.tree, self.settings = open_tree(request)
         self.checks = selected(request, self.settings, checks)
+        self.request = needed(request, self.checks)
         self.ids = ids(request, self.settings, checks)
         environments = environments_of(request, self.settings, self.tree)
         if len(environments) != 1:
@@ -147,6 +146,11 @@ class _Stage:
     def refusal(self, edit: Edit) -> str:
         """Why a file may not be edited so."""
         return refusal(self.tree, edit.path, edit.after)
+
+    def before(self) -> Report:
+        """The report on the tree as it is: that of ``app.check``."""
+        [found] = noted([self._first[0]], self._accepted, self.request, self.settings, self.tree)
+        return found
 
     def audit(self, edits: Mapping[str, str | None]) -> Audit:
         """The audit of the tree with ``edits``."""
@@ -176,6 +180,8 @@ class _Stage:
         if self.request.asks:
             audited = with_cloud(audited, components, self.snapshot, deriver)
         accepted = ledger(self.request, self.settings, tree, lambda: self.ids)
+        if not edits:
+            self._accepted = accepted
         found = report(
             collected, components, self.checks, audited, self.snapshot, self.request, self.settings, accepted
         )

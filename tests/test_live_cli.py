@@ -59,6 +59,22 @@ def test_the_report_says_where_its_knowledge_comes_from(world: World) -> None:
     assert project["dsn"] == "https://…c1f3@o123.ingest.us.sentry.io/451"
 
 
+def test_planning_fixes_asks_the_cloud_nothing_more_and_reports_the_same(world: World, tmp_path: Path) -> None:
+    flags = ("--env", "staging", "--gcp-endpoint", world.server.endpoint, "--format", "json")
+    plain = run("check", world.root, *flags)
+    asked = sorted(call.method for call in world.server.calls)
+    assert asked
+    world.server.calls.clear()
+    fixed = run("check", world.root, *flags, "--with-fixes", "--format", f"sarif={tmp_path / 'r.sarif'}")
+    assert sorted(call.method for call in world.server.calls) == asked
+    before, after = json.loads(plain.stdout), json.loads(fixed.stdout)
+    assert len(before["findings"]) > 9
+    assert (after["findings"], after["notes"], after["components"]) == (
+        before["findings"], before["notes"], before["components"],
+    )  # fmt: skip
+    assert fixed.returncode == plain.returncode
+
+
 def test_all_environments_side_by_side(world: World) -> None:
     done = run("check", world.root, "--all-envs", "--gcp-endpoint", world.server.endpoint)
     table = done.stdout.partition("Sentry projects by component and environment")[2]

@@ -152,12 +152,14 @@ def check(
         _show_config(context, request)
         return
     progress = flags.progress() if asks else None
-    reports = audit(request, progress=progress)
     fixes: tuple[Step, ...] = ()
     if with_fixes:
         from sentry_audit import rehearsing
 
-        fixes = rehearsing.plan(request, cloud=False, progress=progress).plan.steps
+        planned = rehearsing.plan(request, cloud=False, progress=progress)
+        reports, fixes = [planned.before], planned.plan.steps
+    else:
+        reports = audit(request, progress=progress)
     publishing.write(reports, targets, show_passed=show_passed, verbose=verbose, show_waived=show_waived, fixes=fixes)
     _tell_of_half_a_run(path)
     if fix_ and any(finding.status is Status.GAP for finding in reports[0].findings):
