@@ -12,8 +12,8 @@ from msgspec import Struct, field
 from sentry_audit.deployment.environments import canonical
 from sentry_audit.facts import Proof
 from sentry_audit.model import Evidence
-from sentry_audit.proofs import NAMES
-from sentry_audit.wire import leaks
+from sentry_audit.proofs import NAMES, leaking
+from sentry_audit.wire import discarded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,6 +34,10 @@ _ELSEWHERE = {
     "shutdown": "a page has no shutdown",
     "locked": "paths of front ends are not recorded",
 }
+
+
+#: What a page's own origin is called: its address is another each time.
+OWN = "the page's own origin"
 
 
 class Call(Struct, frozen=True):
@@ -99,8 +103,8 @@ def _proofs(bundle: Bundle, seen: Browsed, environment: str) -> dict[str, Proof]
     return {
         "init": first,
         "error": _error(seen, events),
-        "environment": _environment(events, environment, seen),
-        "release": _release(events, bundle),
+        "environment": labelled(events, environment, seen.address, "browser"),
+        "release": released(events, "browser", bundle.releases),
         "trace": _trace(seen),
         "no-pii": _no_pii(events, seen),
     }
@@ -148,6 +152,7 @@ def _error(seen: Browsed, events: Sequence[Sent]) -> Proof:
     def gap(reason: str, why: str) -> Proof:
         return Proof(name="error", problem=f"{told}: {why}", reason=reason, how="browser")
 
+    outcomes = {**discarded(seen.sent), **seen.outcomes}
     for outcome, reason, why in (
         ("before_send", "before-send-dropped", "beforeSend dropped it"),
         ("sample_rate", "sampled-out", f"sampling left it out: sampleRate is {seen.client.get('sampleRate')}"),
@@ -158,7 +163,7 @@ def _error(seen: Browsed, events: Sequence[Sent]) -> Proof:
         ),
         ("network_error", "csp" if seen.violations else "not-delivered", _undelivered(seen)),
     ):
-        if f"{outcome}:error" in seen.outcomes:
+        if f"{outcome}:error" in outcomes:
             return gap(reason, why)
     if seen.violations:
         return gap("csp", _undelivered(seen))
@@ -173,25 +178,27 @@ def _undelivered(seen: Browsed) -> str:
     return "it was sent, and nothing took it"
 
 
-def _environment(events: Sequence[Sent], wanted: str, seen: Browsed) -> Proof:
+def labelled(events: Sequence[Sent], wanted: str, place: str, how: str) -> Proof:
+    """Whether the first of ``events``, which came of ``place``, says that it is of the environment ``wanted``."""
     if not events:
         return Proof(name="environment", needless=_NOTHING)
     said = str(events[0].data.get("environment") or "")
-    where = (Evidence(resource=seen.address, saw=f"environment={said!r}"),)
+    where = (Evidence(resource=place, saw=f"environment={said!r}"),)
     if canonical(said) == canonical(wanted):
-        return Proof(name="environment", shown=True, how="browser", evidence=where)
+        return Proof(name="environment", shown=True, how=how, evidence=where)
     problem = f"events of {wanted} are labelled {said or 'with nothing'}"
     return Proof(name="environment", problem=problem, reason="wrong-environment", evidence=where)
 
 
-def _release(events: Sequence[Sent], bundle: Bundle) -> Proof:
+def released(events: Sequence[Sent], how: str = "", injected: Sequence[str] = ()) -> Proof:
+    """Whether the first of ``events`` has a release; ``injected`` are those that stand in the bundle."""
     if not events:
         return Proof(name="release", needless=_NOTHING)
     said = str(events[0].data.get("release") or "")
     if said:
-        return Proof(name="release", shown=True, how=f"browser: {said}")
-    injected = f", though {bundle.releases[0]} was put into the bundle" if bundle.releases else ""
-    return Proof(name="release", problem=f"events carry no release{injected}", reason="no-release")
+        return Proof(name="release", shown=True, how=f"{how}: {said}" if how else said)
+    told = f", though {injected[0]} was put into the bundle" if injected else ""
+    return Proof(name="release", problem=f"events carry no release{told}", reason="no-release")
 
 
 def _trace(seen: Browsed) -> Proof:
@@ -230,9 +237,4 @@ def _place(call: Call) -> Evidence:
 def _no_pii(events: Sequence[Sent], seen: Browsed) -> Proof:
     if not events:
         return Proof(name="no-pii", needless=_NOTHING)
-    found = leaks(seen.sent, seen.canaries)
-    if not found:
-        return Proof(name="no-pii", shown=True, how=f"browser: {', '.join(seen.canaries)}")
-    listed = "; ".join(f"{name} in {places[0]}" for name, places in found.items())
-    evidence = tuple(Evidence(resource=place, saw=name) for name, places in found.items() for place in places[:3])
-    return Proof(name="no-pii", problem=f"leaves the page: {listed}", reason="leak", evidence=evidence)
+    return leaking(seen.sent, seen.canaries, "the page", f"browser: {', '.join(seen.canaries)}")

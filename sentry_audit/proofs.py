@@ -17,9 +17,9 @@ from sentry_audit.silence import dead, lost, place_of
 from sentry_audit.wire import has_span, is_continued, leaks, mine, new_paths
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from sentry_audit.seen import Expected, Observed, Probe
+    from sentry_audit.seen import Expected, Observed, Probe, Stop
     from sentry_audit.wire import Sent
 
 _CONSTANT = frozenset(
@@ -42,6 +42,30 @@ def judge(seen: Observed, expected: Expected) -> list[Proof]:
 
 def _placed(proof: Proof, component: str) -> Proof:
     return replace(proof, component=component)
+
+
+def leaking(sent: Sequence[Sent], canaries: Mapping[str, str], place: str, how: str) -> Proof:
+    """Whether any of ``canaries`` left ``place``."""
+    found = leaks(sent, canaries)
+    if not found:
+        return Proof(name="no-pii", shown=True, how=how)
+    more = {name: f" and {len(paths) - 1} more" if paths[1:] else "" for name, paths in found.items()}
+    listed = "; ".join(f"{name} in {paths[0]}{more[name]}" for name, paths in found.items())
+    evidence = tuple(Evidence(resource=path, saw=name) for name, paths in found.items() for path in paths[:3])
+    return Proof(name="no-pii", problem=f"leaves {place}: {listed}", reason="leak", evidence=evidence)
+
+
+def lasting(stop: Stop | None, server: str) -> Proof:
+    """Whether what was queued at SIGTERM arrived; ``server`` is what it runs under."""
+    if stop is None or not stop.raised:
+        return Proof(name="shutdown", needless=_NOTHING)
+    if stop.arrived >= stop.raised:
+        return Proof(name="shutdown", shown=True, how=f"{stop.raised} events were queued at SIGTERM")
+    gone = stop.raised - stop.arrived
+    end = "it did not end within 10 seconds and was killed" if stop.killed else f"it ended with {stop.code}"
+    under = f" under {server}" if server else ""
+    problem = f"{gone} of {stop.raised} events that were queued at SIGTERM{under} are lost: {end}"
+    return Proof(name="shutdown", problem=problem, reason="lost-at-shutdown")
 
 
 class _Judge:
@@ -252,25 +276,10 @@ class _Judge:
             return Proof(name="no-pii", unknown=refused, reason="refused", hint=_HEADER)
         if not self._events_of(probe):
             return Proof(name="no-pii", needless=_NOTHING)
-        found = leaks(self.seen.sent, self.seen.canaries)
-        if not found:
-            return Proof(name="no-pii", shown=True, how=probe.how)
-        more = {name: f" and {len(paths) - 1} more" if paths[1:] else "" for name, paths in found.items()}
-        listed = "; ".join(f"{name} in {paths[0]}{more[name]}" for name, paths in found.items())
-        evidence = tuple(Evidence(resource=path, saw=name) for name, paths in found.items() for path in paths[:3])
-        return Proof(name="no-pii", problem=f"leaves the application: {listed}", reason="leak", evidence=evidence)
+        return leaking(self.seen.sent, self.seen.canaries, "the application", probe.how)
 
     def _shutdown(self) -> Proof:
-        stop = self.seen.stop
-        if stop is None or not stop.raised:
-            return Proof(name="shutdown", needless=_NOTHING)
-        if stop.arrived >= stop.raised:
-            return Proof(name="shutdown", shown=True, how=f"{stop.raised} events were queued at SIGTERM")
-        gone = stop.raised - stop.arrived
-        end = "it did not end within 10 seconds and was killed" if stop.killed else f"it ended with {stop.code}"
-        server = f" under {self.expected.server}" if self.expected.server else ""
-        problem = f"{gone} of {stop.raised} events that were queued at SIGTERM{server} are lost: {end}"
-        return Proof(name="shutdown", problem=problem, reason="lost-at-shutdown")
+        return lasting(self.seen.stop, self.expected.server)
 
     def _locked(self) -> Proof:
         if self.expected.locked is None:

@@ -56,6 +56,16 @@ def has_span(sent: Sequence[Sent], probe: Probe, operations: tuple[str, ...]) ->
     return any(operation.startswith(operations) for item in sent if mine(item, probe) for operation in spans(item))
 
 
+def discarded(sent: Sequence[Sent]) -> dict[str, int]:
+    """What client reports say was dropped, as ``reason:category``; an SDK forgets what it has reported."""
+    found: dict[str, int] = {}
+    for item in sent:
+        for entry in item.data.get("discarded_events") or () if item.type == "client_report" else ():
+            key = f"{entry.get('reason')}:{entry.get('category')}"
+            found[key] = found.get(key, 0) + int(entry.get("quantity") or 0)
+    return found
+
+
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
     """(path, text) of everything that is no container; keys of containers are in the paths."""
     if isinstance(value, dict):
@@ -80,7 +90,7 @@ def leaks(sent: Sequence[Sent], canaries: Mapping[str, str]) -> dict[str, list[s
             for path, text in texts:
                 if any(form in text for form in forms) or value in path:
                     found.setdefault(name, {})[f"{item.type}.{path}"] = None
-    return {name: list(paths) for name, paths in found.items()}
+    return {name: list(found[name]) for name in canaries if name in found}
 
 
 def paths(sent: Sequence[Sent]) -> tuple[str, ...]:

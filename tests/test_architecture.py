@@ -63,7 +63,7 @@ HEIGHTS = {
     "guard": 1, "predicates": 1, "fingerprints": 1,
     "dsn": 2, "sdk_table": 2, "checks": 2, "chain": 2,
     "engine": 3, "scanners": 3, "python": 4, "javascript": 4, "deployment": 4, "policies": 4, "csp": 1,
-    "wire": 1, "seen": 1, "silence": 2, "proofs": 5, "bundled": 3, "browsed": 6,
+    "wire": 1, "seen": 1, "silence": 2, "proofs": 5, "bundled": 3, "browsed": 6, "served": 7,
     "derive": 5, "reporters": 5, "deriving": 6, "tracing": 5, "naming": 5, "differing": 5, "settings": 6, "plugins": 6, "sources": 6,
     "evidence": 5, "fixing": 5, "parsing": 5, "comparing": 6, "steps": 6, "saving": 6, "fixers": 6, "known_fixers": 7, "planning": 7,
     "proposing": 6, "initialising": 9, "showing": 9, "explaining": 9, "completing": 9,

@@ -6,18 +6,18 @@ import json
 import os
 import shutil
 import subprocess
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from sentry_audit.auditing import Request
-from sentry_audit.browsed import judge
+from sentry_audit.browsed import Browsed, judge
 from sentry_audit.bundled import scan
 from sentry_audit.verifying import built
 from sentry_audit.verifying.browsing import browse
-from sentry_audit.verifying.pages import index, scripts
+from sentry_audit.verifying.pages import Pages, index, scripts
 from tests.browser import needs_browser
+from tests.npm import NPM, install, needs_npm, shared
 from tests.trees import write
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from sentry_audit.facts import Proof
 
-NPM = shutil.which("npm")
-needs_npm = pytest.mark.skipif(not NPM, reason="no npm here, which brings Sentry's SDK for browsers")
 VERSION = "10"
 DSN = "https://0123456789abcdef0123456789abcdef@o4505000000000009.ingest.de.sentry.io/4505000000000003"
 API = "https://api.shop.example"
@@ -81,22 +79,10 @@ fetch("{API}/cart");
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A front end with Vite and Sentry's SDK, installed once for all workers."""
-    shared = (
-        tmp_path_factory.getbasetemp().parent
-        if os.environ.get("PYTEST_XDIST_WORKER")
-        else tmp_path_factory.getbasetemp()
-    )
-    folder, ready = shared / "npm-web", shared / "npm-web.ready"
-    try:
-        folder.mkdir()
-    except FileExistsError:
-        while not ready.exists():
-            time.sleep(0.2)
-        return folder
-    try:
+
+    def make(folder: Path) -> None:
         write(folder, VITE)
-        command = [str(NPM), "install", "--silent", "--no-audit", "--no-fund"]
-        subprocess.run(command, cwd=folder, check=True, timeout=240, capture_output=True)
+        install(folder)
         esbuild = str(folder / "node_modules" / ".bin" / "esbuild")
         (folder / "sdk-entry.js").write_text('export * from "@sentry/react";\n')
         flags = [
@@ -109,9 +95,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ]
         subprocess.run([esbuild, "sdk-entry.js", *flags], cwd=folder, check=True, timeout=60, capture_output=True)
         (folder / "sdk-entry.js").unlink()
-    finally:
-        ready.touch()
-    return folder
+
+    return shared(tmp_path_factory, "npm-web", make)
 
 
 @pytest.fixture(scope="session")
@@ -130,7 +115,12 @@ def prove(folder: Path, apis: tuple[str, ...] = (API,)) -> dict[str, Proof]:
     texts, maps = scripts(folder)
     first = index(folder)
     assert first
-    return {item.name: item for item in judge(scan(texts, maps), browse(first.parent, apis), "web", "staging")}
+    return {item.name: item for item in judge(scan(texts, maps), opened(first.parent, apis), "web", "staging")}
+
+
+def opened(folder: Path, apis: tuple[str, ...]) -> Browsed:
+    with Pages(folder) as pages:
+        return browse(pages.address, apis)
 
 
 def red(found: dict[str, Proof]) -> dict[str, str]:
@@ -200,7 +190,7 @@ def test_a_page_that_is_broken_in_one_way_is_red_for_just_that(how: str, tmp_pat
 def test_no_real_host_gets_a_byte(tmp_path: Path, sdk: str) -> None:
     """The DSN is one of a real ingest host, and the page asks others too: the browser is let out nowhere."""
     beacon = 'new Image().src = "https://tracker.example/pixel.gif";\n'
-    seen = browse(page(tmp_path, sdk, INIT + beacon), (API,))
+    seen = opened(page(tmp_path, sdk, INIT + beacon), (API,))
     assert any(item.type == "event" for item in seen.sent)
     assert seen.blocked == ("tracker.example",)
 
@@ -217,6 +207,30 @@ def test_without_a_browser_nothing_is_said(tmp_path: Path, monkeypatch: pytest.M
     assert red(found) == {}
     assert "no Chromium" in found["error"].unknown
     assert "apt-get install chromium" in found["error"].hint
+
+
+def test_the_folder_of_a_front_end_is_not_what_it_was_built_into(tmp_path: Path) -> None:
+    """Vite's own index.html stands beside the sources, and says nothing of a build."""
+    write(tmp_path, {"package.json": "{}", "index.html": "<html></html>", "src/main.js": "__SENTRY__"})
+    assert (scripts(tmp_path), index(tmp_path)) == (({}, ()), None)
+    write(tmp_path, {"dist/index.html": "<html></html>", "dist/app.js": "__SENTRY__"})
+    assert (list(scripts(tmp_path)[0]), index(tmp_path)) == (["dist/app.js"], tmp_path / "dist/index.html")
+
+
+@needs_browser
+@needs_npm
+def test_scripts_of_a_host_of_their_own_are_those_of_the_build(tmp_path: Path, sdk: str) -> None:
+    """Next.js with assetPrefix: the page looks for its scripts elsewhere, where this build is not yet."""
+    folder = page(tmp_path, sdk)
+    (folder / "static").mkdir()
+    for name in ("sdk.js", "app.js"):
+        (folder / name).rename(folder / "static" / name)
+    text = (folder / "index.html").read_text().replace('src="/', 'src="https://cdn.shop.example/_next/static/')
+    (folder / "index.html").write_text(text)
+    with Pages(folder) as pages:
+        seen = browse(pages.address, (API,), folder / "static")
+    assert seen.client["client"]
+    assert not seen.blocked
 
 
 def test_what_stands_in_a_bundle(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from sentry_audit.reporters.schema import output_schema
 from sentry_audit.seen import Expected, Observed, Probe, Stop
 from sentry_audit.verifying.booting import HOOK
 from sentry_audit.verifying.plan import plan
-from sentry_audit.verifying.variables import Variables, process_environment
+from sentry_audit.verifying.variables import python_environment
 from sentry_audit.wire import Sent, leaks, paths
 from tests.verifying import copied
 
@@ -134,7 +134,7 @@ def test_of_the_callers_variables_only_what_a_process_needs_is_handed_on(monkeyp
     monkeypatch.setenv("SENTRY_DSN", "https://0123456789abcdef0123456789abcdef@o1.ingest.us.sentry.io/1")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "mine")
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
-    passed = process_environment(Variables(values={"SHOP": "1", "PORT": "8080"}), HOOK, "{}", 7)
+    passed = python_environment({"SHOP": "1", "PORT": "8080"}, HOOK, "{}", 7)
     assert not {"SENTRY_DSN", "AWS_SECRET_ACCESS_KEY", "HTTPS_PROXY"} & passed.keys()
     assert (passed["SHOP"], passed["PORT"], passed["PYTHONPATH"]) == ("1", "7", HOOK)
 

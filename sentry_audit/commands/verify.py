@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sentry_audit.auditing import Request
     from sentry_audit.model import Report
     from sentry_audit.verifying.running import Prepared, Wishes
+    from sentry_audit.verifying.variables import Variables
 
 
 def verify(
@@ -107,15 +108,15 @@ def verify(
         ignore=flags.split(ignore), fail_on=None if fail_on is FailOn.never else Severity(fail_on.value),
         allow_unknown=allow_unknown, waivers=not no_waivers, proofs=True,
     )  # fmt: skip
-    if built is not None:
-        if record or locked:
-            raise UsageError("--record and --locked are for back ends", "leave --built out")
-        made = _built(request, built, yes=yes)
-        publishing.write([made], targets, show_passed=show_passed, verbose=False, show_waived=show_waived)
-        raise typer.Exit(exit_code([made]))
     wishes = running.Wishes(
         python=python, command=command, variables=_variables(env_file or []), headers=_headers(header or []), timeout=boot_timeout
     )  # fmt: skip
+    if built is not None:
+        if record or locked:
+            raise UsageError("--record and --locked are for back ends", "leave --built out")
+        made = _built(request, built, wishes, yes=yes)
+        publishing.write([made], targets, show_passed=show_passed, verbose=False, show_waived=show_waived)
+        raise typer.Exit(exit_code([made]))
     prepared = running.prepare(request, wishes, locking.read(path) if locked else None)
     checks = selected(request, prepared.settings)
     _agree(prepared, wishes, yes=yes)
@@ -128,19 +129,26 @@ def verify(
     raise typer.Exit(exit_code([report]))
 
 
-def _built(request: Request, folder: Path, *, yes: bool) -> Report:
+def _built(request: Request, folder: Path, wishes: Wishes, *, yes: bool) -> Report:
     """What became of a front end that was built into ``folder``, in a browser."""
     from sentry_audit.app import selected
     from sentry_audit.verifying import built
 
-    page = built.prepare(request, folder)
+    page = built.prepare(request, folder, wishes.variables)
     checks = selected(request, page.prepared.settings)
     told = (
         f"verify opens {folder} in a browser on this machine, where its scripts run; it can reach nothing outside of it:\n"
         f"  {page.component.name}: {page.bundle.scripts} scripts\n"
     )
+    if page.build is not None:
+        import shlex
+
+        from sentry_audit.verifying.serving import argv
+
+        words = shlex.join(argv(page.build, wishes.command, "PORT"))
+        told += f"  its server: {words or page.build.unknown}\n    in {page.build.folder}\n    with {_named(page.variables, wishes)}\n"
     _consent(told, yes=yes)
-    return built.verify(page, checks)
+    return built.verify(page, checks, wishes, _progress)
 
 
 def _variables(files: list[Path]) -> dict[str, str]:
@@ -198,13 +206,17 @@ def _shown(prepared: Prepared, wishes: Wishes) -> str:
     for item in prepared.subjects:
         lines.append(f"  {item.component.name}: " + (shlex.join(item.boot.argv) or item.boot.unknown))
         lines.append(f"    in {prepared.request.root / item.boot.folder}")
-        values = item.variables
-        told = []
-        for name in sorted(values.values):
-            mark = " (yours)" if name in wishes.variables else " (a stand-in)" if name in values.stand_ins else ""
-            told.append(f"{name}{mark}")
-        lines.append(f"    with {', '.join(told) or 'no variables of its own'}")
+        lines.append(f"    with {_named(item.variables, wishes)}")
     return "\n".join(lines) + "\n"
+
+
+def _named(variables: Variables, wishes: Wishes) -> str:
+    """The names of what is passed, and where each is from."""
+    told = []
+    for name in sorted(variables.values):
+        mark = " (yours)" if name in wishes.variables else " (a stand-in)" if name in variables.stand_ins else ""
+        told.append(f"{name}{mark}")
+    return ", ".join(told) or "no variables of its own"
 
 
 def _progress(text: str) -> None:

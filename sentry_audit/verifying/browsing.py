@@ -9,12 +9,11 @@ import os
 import shutil
 import time
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from msgspec.structs import replace
 
-from sentry_audit.browsed import Browsed, Call
-from sentry_audit.verifying.pages import Pages
+from sentry_audit.browsed import OWN, Browsed, Call
 from sentry_audit.verifying.sink import parse
 from sentry_audit.wire import Sent
 
@@ -32,6 +31,7 @@ _QUIET = (
     "--no-first-run",
 )
 _CORS = {"Access-Control-Allow-Origin": "*", "Access-Control-Allow-Headers": "*", "Access-Control-Allow-Methods": "*"}
+_STATIC = "/_next/static/"
 #: Seconds that an SDK gets to start, and an event to arrive.
 _START, _ARRIVAL = 5.0, 4.0
 
@@ -93,10 +93,11 @@ _FILL = """(values) => {
 }"""
 
 
-def browse(folder: Path, apis: Sequence[str], timeout: float = 30.0) -> Browsed:
-    """Open the page that was built into ``folder``, make it fail, let it ask each of ``apis``.
+def browse(page: str, apis: Sequence[str], files: Path | None = None, timeout: float = 30.0) -> Browsed:
+    """Open the ``page`` (its address on this machine), make it fail, let it ask each of ``apis``.
 
-    ``timeout`` is how many seconds it may take to load. What cannot be done here is told in ``failure``; nothing is raised.
+    ``files`` is what Next.js serves below ``/_next/static``, wherever the page looks for it. ``timeout`` is how many seconds
+    it may take to load. What cannot be done here is told in ``failure``; nothing is raised.
     """
     browser = next((found for name in NAMES if (found := shutil.which(name))), "")
     if not browser:
@@ -106,15 +107,15 @@ def browse(folder: Path, apis: Sequence[str], timeout: float = 30.0) -> Browsed:
     except ImportError:
         return Browsed(failure="playwright, which drives the browser, is not installed", remedy=_REMEDY)
     root = [] if not hasattr(os, "geteuid") or os.geteuid() else ["--no-sandbox"]  # Chromium's sandbox refuses root
-    with Pages(folder) as pages, sync_playwright() as playwright:
+    with sync_playwright() as playwright:
         try:
             opened = playwright.chromium.launch(executable_path=browser, args=[*_QUIET, *root])
         except Error as error:
             return Browsed(failure=f"{browser} did not start: {str(error).splitlines()[0]}", remedy=_REMEDY)
         try:
-            return _Visit(opened.new_page(), pages.address, timeout).made(apis)
+            return _Visit(opened.new_page(), page, files, timeout).made(apis)
         except Error as error:
-            return Browsed(failure=f"the page did not open: {str(error).splitlines()[0]}", address=pages.address)
+            return Browsed(failure=f"the page did not open: {str(error).splitlines()[0]}", address=page)
         finally:
             opened.close()
 
@@ -122,8 +123,10 @@ def browse(folder: Path, apis: Sequence[str], timeout: float = 30.0) -> Browsed:
 class _Visit:
     """One page, from its first byte to its error."""
 
-    def __init__(self, page: Any, address: str, timeout: float) -> None:
-        self.page, self.address, self.timeout = page, address, timeout
+    def __init__(self, page: Any, address: str, files: Path | None, timeout: float) -> None:
+        self.page, self.address, self.files, self.timeout = page, address, files, timeout
+        place = urlsplit(address)
+        self.origin = f"{place.scheme}://{place.netloc}"
         self.sent: list[Sent] = []
         self.blocked: dict[str, None] = {}
         self.errors: list[str] = []
@@ -138,7 +141,10 @@ class _Visit:
         body = request.post_data_buffer if request.method == "POST" else None
         if body and self._take(body):
             route.fulfill(status=200, body="{}", headers=_CORS, content_type="application/json")
-        elif request.url.startswith((self.address, "data:", "blob:")) and "__sentry_audit__" not in place.path:
+        elif (file := self._built(place.path)) is not None:
+            route.fulfill(path=file, headers=_CORS)
+        elif request.url.startswith((f"{self.origin}/", "data:", "blob:")) and "__sentry_audit__" not in place.path:
+            self._note(request, place.path)
             route.continue_()
         elif "__sentry_audit__" in place.path or request.method == "OPTIONS":
             if request.method != "OPTIONS":
@@ -149,6 +155,18 @@ class _Visit:
                 self.headers.setdefault(f"{place.scheme}://{place.netloc}", request.headers)
             self.blocked[place.netloc] = None
             route.abort()
+
+    def _built(self, path: str) -> Path | None:
+        """The file of the build that ``path`` names, also where pages look for it on a host of its own (assetPrefix)."""
+        if self.files is None or _STATIC not in path:
+            return None
+        file = self.files / unquote(path.partition(_STATIC)[2])
+        return file if file.is_file() and file.resolve().is_relative_to(self.files.resolve()) else None
+
+    def _note(self, request: Any, path: str) -> None:
+        """Remember a request of the page's own code to where it came from."""
+        if request.resource_type in {"fetch", "xhr"} and "_next/" not in path and "rsc" not in request.headers:
+            self.headers.setdefault(self.origin, request.headers)
 
     def _take(self, body: bytes) -> bool:
         """Whether ``body`` is an envelope, which is kept then."""
@@ -182,7 +200,7 @@ class _Visit:
         if client.get("client"):
             self._until(lambda: any(marker in item.text for item in self.sent), bool, _ARRIVAL)
         calls = [self._call(api) for api in apis] if client.get("client") else []
-        calls += [self._seen(origin) for origin in self.headers if origin not in apis and origin != self.address]
+        calls += [self._seen(origin) for origin in self.headers if origin not in apis]
         violations = self.page.evaluate("() => window.__sentryAudit.violations")
         outcomes = self._client().get("outcomes") or {}
         return Browsed(
@@ -198,11 +216,13 @@ class _Visit:
         url = f"{api.rstrip('/')}/__sentry_audit__"
         asked = self.page.evaluate("url => fetch(url).then(() => true, () => false)", url)
         place = urlsplit(url)
-        return replace(self._seen(f"{place.scheme}://{place.netloc}"), url=api, asked=bool(asked), known=True)
+        found = self._seen(f"{place.scheme}://{place.netloc}")
+        return replace(found, url=found.url if found.known else api, asked=bool(asked), known=True)
 
     def _seen(self, origin: str) -> Call:
         headers = self.headers.get(origin, {})
-        return Call(origin, "sentry-trace" in headers, "baggage" in headers)
+        own = origin == self.origin
+        return Call(OWN if own else origin, "sentry-trace" in headers, "baggage" in headers, known=own)
 
     def _until(self, look: Callable[[], Any], good: Callable[[Any], bool], seconds: float) -> Any:
         end = time.monotonic() + seconds

@@ -116,10 +116,11 @@ class Driver:
         evidence: tuple[Evidence, ...] = (),
         timeout: float = 15,
     ) -> Probe:
-        """Ask for ``path`` (``{id}`` is the probe's number), as part of a trace of its own, and remember it."""
+        """Ask for ``path`` (``{id}`` is the probe's number, there and in ``headers``), as part of a trace of its own, and remember it."""
         number, trace, span = secrets.token_hex(8), secrets.token_hex(16), secrets.token_hex(8)
         address = path.replace("{id}", number) + (f"?{urlencode(query)}" if query else "")
-        sent = {**_trace_headers(trace, span), **(headers or {})}
+        own = {name: value.replace("{id}", number) for name, value in (headers or {}).items()}
+        sent = {**_trace_headers(trace, span), **own}
         data = json.dumps(body).encode() if body is not None else None
         if data is not None:
             sent["Content-Type"] = "application/json"

@@ -26,6 +26,10 @@ def scripts(folder: Path) -> tuple[dict[str, str], tuple[str, ...]]:
     if not folder.is_dir():
         raise UsageError(f"no such folder: {folder}", "build the front end, and give the folder that it was built into")
     base = folder / "static" if (folder / "BUILD_ID").is_file() and (folder / "static").is_dir() else folder
+    if base is folder and _has_sources(folder):
+        if (page := index(folder)) is None:
+            return {}, ()
+        base = page.parent
     found: dict[str, str] = {}
     maps: list[str] = []
     for path in sorted(base.rglob("*")):
@@ -42,8 +46,14 @@ def scripts(folder: Path) -> tuple[dict[str, str], tuple[str, ...]]:
 
 
 def index(folder: Path) -> Path | None:
-    """The page that a build begins with; None where only a server can give it."""
-    return next((folder / name / "index.html" for name in _ROOTS if (folder / name / "index.html").is_file()), None)
+    """The page that a build begins with; None where only a server can give it, or nothing is built."""
+    roots = _ROOTS[1:] if _has_sources(folder) else _ROOTS
+    return next((folder / name / "index.html" for name in roots if (folder / name / "index.html").is_file()), None)
+
+
+def _has_sources(folder: Path) -> bool:
+    """Whether it is the folder of the front end itself, not what that was built into."""
+    return (folder / "package.json").is_file()
 
 
 class Pages:

@@ -30,7 +30,7 @@ from sentry_audit.verifying.booting import HOOK, Process, free_port
 from sentry_audit.verifying.driving import Driver
 from sentry_audit.verifying.plan import Boot, plan, without_server
 from sentry_audit.verifying.sink import Sink
-from sentry_audit.verifying.variables import Variables, process_environment, resolved
+from sentry_audit.verifying.variables import Variables, python_environment, resolved
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -199,7 +199,7 @@ def observe(subject: Subject, root: Path, sink: Sink, wishes: Wishes, names: Col
     with tempfile.TemporaryDirectory(prefix="sentry-audit-") as folder:
         records = Path(folder) / "records.jsonl"
         config["records"] = str(records)
-        environment = process_environment(subject.variables, HOOK, json.dumps(config), subject.port)
+        environment = python_environment(subject.variables.values, HOOK, json.dumps(config), subject.port)
         try:
             process = Process(boot.argv, root / boot.folder, environment, records)
         except OSError as error:
@@ -302,13 +302,15 @@ def _notes(seen: Mapping[str, Observed]) -> list[str]:
     """What each component asked for outside this machine, in vain."""
     found = []
     for name, observed in seen.items():
-        hosts = sorted({str(item.get("host")) for item in observed.of("blocked")})
-        if hosts:
-            more = ", …" if len(hosts) > 5 else ""
-            found.append(
-                f"{name} was kept from reaching {', '.join(hosts[:5])}{more}: verify lets nothing leave this machine"
-            )
+        if hosts := listed([str(item.get("host")) for item in observed.of("blocked")]):
+            found.append(f"{name} was kept from reaching {hosts}: verify lets nothing leave this machine")
     return found
+
+
+def listed(hosts: Sequence[str]) -> str:
+    """The first of ``hosts`` in words, each once."""
+    once = sorted(set(hosts))
+    return ", ".join(once[:5]) + (", …" if len(once) > 5 else "")
 
 
 def undeployed(observed: Observed, known: Collection[str], root: Path) -> Observed:

@@ -128,18 +128,20 @@ def _undeployed(environment: str, facts: Sequence[Fact]) -> list[tuple[str, str]
     return [*found, (release[0] if release else "SENTRY_RELEASE", _COMMIT)]
 
 
-def process_environment(variables: Variables, hook: str, config: str, port: int) -> dict[str, str]:
-    """The whole environment of the process: ``variables``, what a process needs, and the hook."""
-    base = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    path = os.pathsep.join(item for item in (hook, variables.values.get("PYTHONPATH", "")) if item)
+def process_environment(values: Mapping[str, str], config: str, port: int) -> dict[str, str]:
+    """The whole environment of a process: ``values``, what any process needs, and what its hook is told (``config``)."""
     return {
-        **base,
+        **{name: os.environ[name] for name in _KEPT if name in os.environ},
         "PORT": str(port),
-        "PYTHONUNBUFFERED": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
         "GIT_DIR": os.devnull,  # an image has no .git: the SDK must not find a release there
-        **{name: value for name, value in variables.values.items() if name != "PORT"},
-        "PYTHONPATH": path,
+        **{name: value for name, value in values.items() if name != "PORT"},
         "SENTRY_AUDIT_VERIFY": config,
         "NO_PROXY": "127.0.0.1,localhost",
     }
+
+
+def python_environment(values: Mapping[str, str], hook: str, config: str, port: int) -> dict[str, str]:
+    """Likewise for Python, with the folder ``hook`` in front of its path."""
+    path = os.pathsep.join(item for item in (hook, values.get("PYTHONPATH", "")) if item)
+    usual = {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    return process_environment({**usual, **values, "PYTHONPATH": path}, config, port)
