@@ -16,13 +16,16 @@ import pytest
 from sentry_audit.app import shipped_checks
 from sentry_audit.facts import Component
 from sentry_audit.proofs import NAMES, judge
+from sentry_audit.python.components import FRAMEWORKS
+from sentry_audit.python.factories import application
+from sentry_audit.python.module import Module
 from sentry_audit.reporters.schema import output_schema
 from sentry_audit.seen import Expected, Observed, Probe, Stop
 from sentry_audit.verifying.booting import HOOK
 from sentry_audit.verifying.plan import plan
 from sentry_audit.verifying.variables import python_environment
 from sentry_audit.wire import Sent, leaks, paths
-from tests.verifying import copied
+from tests.verifying import copied, prove
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -295,3 +298,45 @@ def test_without_the_hook_nothing_is_judged() -> None:
     assert all(
         "cannot be watched" in item.unknown for item in judge(Observed(), Expected(component="a", environment="b"))
     )
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("app = FastAPI()\n", ("app", False)),
+        ("api: FastAPI = FastAPI()\n", ("api", False)),
+        ("def create_app():\n    app = FastAPI()\n    return app\n", ("create_app", True)),
+        ("def create_app(name='shop', *, debug=False):\n    return FastAPI()\n", ("create_app", True)),
+        ("def create_app(settings):\n    return FastAPI()\n", ("", False)),
+        ("def create_app(*, settings):\n    return FastAPI()\n", ("", False)),
+        ("def make(settings):\n    return FastAPI()\n\nservice = make(1)\n", ("service", False)),
+        ("class Shop:\n    def app(self):\n        return FastAPI()\n", ("", False)),
+        ("x = 1\n", ("", False)),
+    ],
+)
+def test_what_a_server_is_given_where_nothing_says_so(code: str, expected: tuple[str, bool]) -> None:
+    module = Module.parse("main.py", f"from fastapi import FastAPI\n{code}")
+    assert application(module, FRAMEWORKS) == expected
+
+
+def test_a_factory_is_served_as_one() -> None:
+    made = ("create_app", True)
+    boot = plan(component(entry="api/app/main.py", framework="fastapi"), "py", 7, "", made)
+    assert " ".join(boot.argv) == "py -m uvicorn --factory app.main:create_app --host 127.0.0.1 --port 7 --loop asyncio"
+    boot = plan(component(entry="api/app/main.py", framework="flask"), "py", 7, "", made)
+    assert boot.argv == ("py", "-m", "sentry_audit_serve", "app.main:create_app", "7")
+
+
+def test_a_factory_without_a_start_command_is_found_and_booted(tmp_path: Path) -> None:
+    root = copied("flask", tmp_path)
+    (root / "Procfile").unlink()
+    code = (root / "shop.py").read_text()
+    before, body = code.split("sentry_sdk.init(", 1)
+    inside = "".join(
+        f"    {line}" if line.strip() else line for line in f"sentry_sdk.init({body}".splitlines(keepends=True)
+    )
+    (root / "shop.py").write_text(f"{before}def create_app(debug=False):\n{inside}\n    return app\n")
+    found = prove(root, names=frozenset(NAMES))
+    assert not found.red
+    assert {"init", "error", "handled-error"} <= found.shown
+    assert found.proofs["shutdown"].shown or found.proofs["shutdown"].reason == "no-server"

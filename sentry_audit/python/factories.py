@@ -41,6 +41,36 @@ def factory_call(program: Program, module: Module, makers: Container[str], names
     return places[0] if len(places) == 1 else None
 
 
+def application(module: Module, makers: Container[str]) -> tuple[str, bool]:
+    """(the name in ``module`` that a server is given, whether it is a factory); ``("", False)`` where there is none.
+
+    ``makers`` are the classes of applications. A factory is a function that can be called without arguments.
+    """
+    functions: dict[str, bool] = {}
+    for call in module.calls:
+        if module.qualify(call.func) not in makers:
+            continue
+        found = module.function_of(call)
+        if found is None and isinstance(statement := module.parents.get(call), ast.Assign | ast.AnnAssign):
+            targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+            if isinstance(targets[0], ast.Name):
+                return targets[0].id, False
+        elif isinstance(found, ast.FunctionDef) and found in module.tree.body:
+            given = found.args
+            needs = len(given.posonlyargs) + len(given.args) > len(given.defaults) or None in given.kw_defaults
+            functions[found.name] = not needs
+    for statement in module.tree.body:
+        if (
+            isinstance(statement, ast.Assign)
+            and isinstance(statement.value, ast.Call)
+            and isinstance(statement.targets[0], ast.Name)
+        ):
+            called = statement.value.func
+            if isinstance(called, ast.Name) and called.id in functions:
+                return statement.targets[0].id, False
+    return next(((name, True) for name, callable_ in functions.items() if callable_), ("", False))
+
+
 def _calls(program: Program, module: Module, statement: ast.stmt, functions: Container[str], home: str) -> bool:
     """Whether a statement binds what one of ``functions``, imported from ``home``, returns."""
     value = statement.value if isinstance(statement, ast.Assign) else None

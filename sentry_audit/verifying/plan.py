@@ -48,8 +48,13 @@ class Boot(Struct, frozen=True, kw_only=True):
     unknown: str = ""
 
 
-def plan(component: Component, python: str, port: int, command: str = "") -> Boot:
-    """How ``component`` is booted with the interpreter ``python`` on ``port``; ``command`` is the user's own."""
+def plan(
+    component: Component, python: str, port: int, command: str = "", application: tuple[str, bool] = ("", False)
+) -> Boot:
+    """How ``component`` is booted with the interpreter ``python`` on ``port``; ``command`` is the user's own.
+
+    ``application`` is (the name of the application in its entry point, whether that is a factory), for one without a start command.
+    """
     if command:
         words = tuple(word.replace("{port}", str(port)) for word in shlex.split(command))
         if words and basename(words[0]).startswith("python"):
@@ -61,7 +66,7 @@ def plan(component: Component, python: str, port: int, command: str = "") -> Boo
         kind = f"{component.role} of {component.server}" if component.server not in {"", "python"} else component.role
         return Boot(unknown=f"verify boots services and Celery workers, no {kind}: nothing of it is executed")
     if start is None or (not start.target and start.server != "celery"):
-        return _by_object(component, python, port)
+        return _by_object(component, python, port, application)
     name, arguments = script(words)
     program = basename(name)
     if program.startswith("python") and arguments[:1] == ("-m",):
@@ -81,7 +86,7 @@ def plan(component: Component, python: str, port: int, command: str = "") -> Boo
     if program.startswith("python") or program.endswith(".py"):
         argv = (python, *(arguments if program.startswith("python") else (name, *arguments)))
         return Boot(argv=argv, folder=folder, server=start.server)
-    return _by_object(component, python, port)
+    return _by_object(component, python, port, application)
 
 
 def _words(start: tuple[str, ...]) -> tuple[str, ...]:
@@ -136,10 +141,12 @@ def _folder(component: Component, target: str) -> str:
     return component.folder
 
 
-def _by_object(component: Component, python: str, port: int) -> Boot:
-    """A component of which only the application object is known: a server of its kind."""
+def _by_object(component: Component, python: str, port: int, application: tuple[str, bool]) -> Boot:
+    """A component of which only the application object or its factory is known: a server of its kind."""
     path, _, attribute = (component.entry_point or "").partition(":")
-    attribute = attribute or _NAMES.get(component.framework, "")
+    name, is_factory = application
+    is_factory = is_factory and attribute in {"", name}
+    attribute = attribute or name or _NAMES.get(component.framework, "")
     if not path.endswith(".py") or not attribute:
         reason = "how it is started is not known (say it: --command 'uvicorn app:app --port {port}')"
         return Boot(unknown=reason)
@@ -150,7 +157,8 @@ def _by_object(component: Component, python: str, port: int) -> Boot:
     module = inside.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
     note = f"no start command was found: {attribute} of {path} is served"
     if component.framework in _ASGI:
-        argv = (python, "-m", "uvicorn", f"{module}:{attribute}", *_served("uvicorn", (), port))
+        factory = ("--factory",) if is_factory else ()
+        argv = (python, "-m", "uvicorn", *factory, f"{module}:{attribute}", *_served("uvicorn", (), port))
         return Boot(argv=argv, folder=folder, server="uvicorn", needs=("uvicorn",), notes=(note,))
     if component.framework in _WSGI:
         argv = (python, "-m", "sentry_audit_serve", f"{module}:{attribute}", str(port))

@@ -25,6 +25,8 @@ from sentry_audit.facts import (
 )
 from sentry_audit.model import Link, Status
 from sentry_audit.proofs import judge
+from sentry_audit.python.components import FRAMEWORKS
+from sentry_audit.python.factories import application
 from sentry_audit.seen import Expected, Observed
 from sentry_audit.verifying.booting import HOOK, Process, free_port
 from sentry_audit.verifying.driving import Driver
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
     from sentry_audit.auditing import Audited, Request
     from sentry_audit.checks import Check
+    from sentry_audit.deriving import Deriver
     from sentry_audit.facts import Component, Fact
     from sentry_audit.model import ChainLink, ComponentReport, Evidence, Report
     from sentry_audit.python.components import Service
@@ -93,28 +96,28 @@ def prepare(request: Request, wishes: Wishes, locks: Mapping[str, tuple[str, ...
         what = "is a front end" if frontends else "was found"
         raise NothingAudited(f"no Python component {what} in {request.root}", "verify boots Python components")
     audited = auditing.derived(deriver, (services, []), environment)
-    subjects = tuple(
-        _subject(service, environment, audited, deriver.matching, request, wishes, locks) for service in services
-    )
+    subjects = tuple(_subject(service, environment, audited, deriver, request, wishes, locks) for service in services)
     return Prepared(
         request=request, collected=collected, settings=settings, tree=tree, audited=audited, subjects=subjects
     )
 
 
 def _subject(
-    service: Service, environment: str, audited: Audited, matching: Any, request: Request, wishes: Wishes,
+    service: Service, environment: str, audited: Audited, deriver: Deriver, request: Request, wishes: Wishes,
     locks: Mapping[str, tuple[str, ...]] | None,
 ) -> Subject:  # fmt: skip
     component = service.fact
     facts = [fact for fact in audited.facts if fact.component == component.name]
     python = interpreter(request.root / component.folder, request.root, wishes.python)
     port = free_port()
-    boot = plan(component, python, port, wishes.command)
+    module = deriver.program.module((component.entry_point or "").partition(":")[0])
+    made = application(module, FRAMEWORKS) if module is not None else ("", False)
+    boot = plan(component, python, port, wishes.command, made)
     has = installed_modules(python, (*boot.needs, "sentry_sdk")) if boot.argv else {}
     missing = [name for name in boot.needs if not has.get(name)]
     if missing:
         boot = without_server(boot, component, port)
-    variables = resolved(component, environment, matching, facts, service.image, wishes.variables)
+    variables = resolved(component, environment, deriver.matching, facts, service.image, wishes.variables)
     locked = None if locks is None else locks.get(f"{component.name}@{environment}", ())
     expected = replace(
         _expected(component, environment, facts), installed=has.get("sentry_sdk", True), locked=locked,

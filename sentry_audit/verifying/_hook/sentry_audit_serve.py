@@ -23,7 +23,7 @@ def main():
     found = importlib.import_module(name)
     for part in attribute.split("."):
         found = getattr(found, part)
-    if type(found).__name__ == "function" and found.__code__.co_argcount == 0:
+    if type(found).__name__ == "function" and found.__code__.co_argcount == len(found.__defaults__ or ()):
         found = found()
     with wsgiref.simple_server.make_server("127.0.0.1", int(sys.argv[2]), found, _Server, _Handler) as server:
         server.serve_forever()
