@@ -279,6 +279,8 @@ class _Judge:
         return leaking(self.seen.sent, self.seen.canaries, "the application", probe.how)
 
     def _shutdown(self) -> Proof:
+        if self.expected.role == "job":
+            return Proof(name="shutdown", needless="a job ends by itself: see proof-error")
         found = lasting(self.seen.stop, self.expected.server)
         if (
             found.problem and self.expected.server == "wsgiref"

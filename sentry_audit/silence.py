@@ -134,6 +134,10 @@ def lost(probe: Probe, seen: Observed) -> Why:
 def _uncaptured(probe: Probe, seen: Observed, init: Record, where: tuple[Evidence, ...]) -> Why:
     listed = init.get("integrations") or []
     framework = seen.framework
+    if seen.of("job-ended", "job-interrupted"):
+        if "excepthook" not in listed:
+            return Why("no-integration", "the integration that hears of it (excepthook) is off", evidence=where)
+        return Why("not-captured", "nothing was captured: something else than the SDK is sys.excepthook")
     if framework and framework not in listed:
         off = (
             "default_integrations=False"

@@ -185,7 +185,7 @@ def test_a_worker_gets_a_broker_in_its_memory() -> None:
 @pytest.mark.parametrize(
     ("entry", "start", "role", "words"),
     [
-        ("api/job.py", ("python", "job.py"), "job", "no job: nothing of it is executed"),
+        ("api/job.py", ("python", "job.py"), "job", "name it to have it executed (--component api)"),
         ("api/work.py", ("rq", "worker"), "worker", "no worker of rq: nothing of it is executed"),
         ("api/app/factory.py", (), "service", "--command"),
     ],

@@ -65,10 +65,12 @@ def prove(
     names: Collection[str] = QUICK,
     wishes: running.Wishes | None = None,
     locks: Mapping[str, tuple[str, ...]] | None = None,
+    component: str = "",
 ) -> Proven:
-    """Boot the only component of ``root`` with this interpreter, and judge it."""
+    """Boot the only component of ``root`` with this interpreter, and judge it; ``component`` names it, as jobs need."""
     wishes = wishes or running.Wishes(python=sys.executable)
-    request = Request(root=root, environments=(environment,), proofs=True)
+    named = (component,) if component else ()
+    request = Request(root=root, environments=(environment,), components=named, proofs=True)
     prepared = running.prepare(request, wishes, locks)
     (subject,) = prepared.subjects
     with Sink() as sink:

@@ -91,13 +91,14 @@ class Process:
         while time.monotonic() < end:
             if self.code is not None:
                 self._reader.join(2)
-                return f"it ended with {self.code}: {self._last()}"
+                return f"it ended with {self.code}: {self.last()}"
             if ready():
                 return ""
             time.sleep(0.03)
-        return f"it was not ready within {timeout:g} seconds: {self._last()}"
+        return f"it was not ready within {timeout:g} seconds: {self.last()}"
 
-    def _last(self) -> str:
+    def last(self) -> str:
+        """Its last word: an error's, if there is one."""
         lines = [line for line in self.output if line.strip()]
         errors = [line for line in lines if "Error" in line.split(":")[0]]
         return (errors or lines or ["it said nothing"])[-1].strip()

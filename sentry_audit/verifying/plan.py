@@ -49,11 +49,18 @@ class Boot(Struct, frozen=True, kw_only=True):
 
 
 def plan(
-    component: Component, python: str, port: int, command: str = "", application: tuple[str, bool] = ("", False)
+    component: Component,
+    python: str,
+    port: int,
+    command: str = "",
+    application: tuple[str, bool] = ("", False),
+    *,
+    named: bool = False,
 ) -> Boot:
     """How ``component`` is booted with the interpreter ``python`` on ``port``; ``command`` is the user's own.
 
-    ``application`` is (the name of the application in its entry point, whether that is a factory), for one without a start command.
+    ``application`` is (the name of the application in its entry point, whether that is a factory), for one without a start
+    command. ``named``: the user asked for this very component.
     """
     if command:
         words = tuple(word.replace("{port}", str(port)) for word in shlex.split(command))
@@ -62,9 +69,11 @@ def plan(
         return Boot(argv=words, folder=component.folder, server=component.server, notes=("the command is yours",))
     words = _words(component.start)
     start = parse(words) if words else None
+    if component.role == "job" and (start is None or start.server == "python"):
+        return _job(component, words, python, named=named)
     if component.role != "service" and (start is None or start.server != "celery"):
         kind = f"{component.role} of {component.server}" if component.server not in {"", "python"} else component.role
-        return Boot(unknown=f"verify boots services and Celery workers, no {kind}: nothing of it is executed")
+        return Boot(unknown=f"verify boots services, jobs and Celery workers, no {kind}: nothing of it is executed")
     if start is None or (not start.target and start.server != "celery"):
         return _by_object(component, python, port, application)
     name, arguments = script(words)
@@ -87,6 +96,21 @@ def plan(
         argv = (python, *(arguments if program.startswith("python") else (name, *arguments)))
         return Boot(argv=argv, folder=folder, server=start.server)
     return _by_object(component, python, port, application)
+
+
+def _job(component: Component, words: tuple[str, ...], python: str, *, named: bool) -> Boot:
+    """A job is run to its end, with all that it does: only one that was named."""
+    if not named:
+        text = f"a job is run to its end, with all that it does: name it to have it executed (--component {component.name})"
+        return Boot(unknown=text)
+    name, arguments = script(words) if words else ("python", (component.entry_point or "",))
+    given = list(arguments if basename(name).startswith("python") else (name, *arguments))
+    while given and given[0].startswith("-") and given[0] != "-m":
+        del given[: 2 if given[0] in {"-X", "-W"} else 1]
+    if not given or not (given[0] == "-m" or given[0].endswith(".py")):
+        return Boot(unknown="how it is started is not known (say it: --command 'python job.py')")
+    folder = _folder(component, given[1] if given[0] == "-m" else given[0]) if words else ""
+    return Boot(argv=(python, "-m", "sentry_audit_job", *given), folder=folder, server="job")
 
 
 def _words(start: tuple[str, ...]) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ from sentry_audit.proofs import judge
 from sentry_audit.python.components import FRAMEWORKS
 from sentry_audit.python.factories import application
 from sentry_audit.seen import Expected, Observed
+from sentry_audit.verifying import jobs
 from sentry_audit.verifying.booting import HOOK, Process, free_port
 from sentry_audit.verifying.driving import Driver
 from sentry_audit.verifying.plan import Boot, plan, without_server
@@ -112,7 +113,7 @@ def _subject(
     port = free_port()
     module = deriver.program.module((component.entry_point or "").partition(":")[0])
     made = application(module, FRAMEWORKS) if module is not None else ("", False)
-    boot = plan(component, python, port, wishes.command, made)
+    boot = plan(component, python, port, wishes.command, made, named=component.name in request.components)
     has = installed_modules(python, (*boot.needs, "sentry_sdk")) if boot.argv else {}
     missing = [name for name in boot.needs if not has.get(name)]
     if missing:
@@ -152,6 +153,8 @@ def _expected(component: Component, environment: str, facts: Sequence[Fact]) -> 
     traced = any(isinstance(fact, Tracing) and fact.area == "tracing" and fact.enabled for fact in facts)
     if component.framework == "django" and traced:
         databases.append("django")
+    if component.role == "job":  # nothing can be asked of it
+        databases, models = [], []
     return Expected(
         component=component.name, environment=environment, role=component.role, absent=absent, condition=condition, conditioned=conditioned,
         no_dsn=no_dsn, dead_end=dead_end, untraced=untraced, databases=tuple(dict.fromkeys(databases)), models=tuple(dict.fromkeys(models)),
@@ -194,7 +197,9 @@ def observe(subject: Subject, root: Path, sink: Sink, wishes: Wishes, names: Col
     if boot.unknown:
         return Observed(failure=boot.unknown)
     key = f"k{os.urandom(8).hex()}"
-    config = {
+    job = jobs.order(wishes.timeout)
+    config: dict[str, Any] = {
+        **job,
         "dsn": sink.dsn(key),
         "dsns": subject.variables.dsns,
         "absent": ["sentry_sdk"] if subject.expected.absent else [],
@@ -208,19 +213,22 @@ def observe(subject: Subject, root: Path, sink: Sink, wishes: Wishes, names: Col
         except OSError as error:
             return Observed(failure=f"{boot.argv[0]} cannot be started: {error.strerror}")
         try:
-            return _observed(subject, process, sink, key, root, wishes, names)
+            return _observed(subject, process, sink, key, root, wishes, names, job)
         finally:
             process.kill()
 
 
 def _observed(
-    subject: Subject, process: Process, sink: Sink, key: str, root: Path, wishes: Wishes, names: Collection[str]
-) -> Observed:
+    subject: Subject, process: Process, sink: Sink, key: str, root: Path, wishes: Wishes, names: Collection[str],
+    job: Mapping[str, Any],
+) -> Observed:  # fmt: skip
     driver = Driver(process, subject.port, sink, key, wishes.headers, os.path.realpath(root))
     if subject.expected.server == "celery":
         from sentry_audit.verifying.workers import drive
 
         failure, stop = drive(driver, wishes.timeout, to_the_end="shutdown" in names)
+    elif subject.boot.server == "job":
+        failure, stop = jobs.drive(driver, job), None
     else:
         failure, stop = _drive(driver, process, subject, wishes, names)
     process.fresh()
