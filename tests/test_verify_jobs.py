@@ -48,7 +48,6 @@ BROKEN = {
         "error",
         "before-send-dropped",
     ),
-    "no time to send": (f"    {DSN},\n", f"    {DSN},\n    shutdown_timeout=0,\n", "error", "not-delivered"),
     "another environment": ('os.environ.get("SENTRY_ENVIRONMENT")', '"production"', "environment", "wrong-environment"),
     "a release that is a constant": ('os.environ.get("SENTRY_RELEASE")', '"latest"', "release", "no-release"),
 }
