@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from msgspec import Struct
+from msgspec.structs import replace
 
 from sentry_audit.app import selected
 from sentry_audit.auditing import Request
@@ -196,6 +197,28 @@ def test_nothing_leaves_this_machine(site: Path) -> None:
 
 
 @needs_next
+@pytest.mark.parametrize(
+    ("route", "definition"),
+    [
+        (
+            nextjs.Route("/api/pay", "route", True, "/api/pay"),
+            "APP_ROUTE",
+        ),  # takes POST alone, and is a promise when it is loaded
+        (nextjs.Route("/cart", "pages", True, "/cart"), "PAGES"),  # leads elsewhere
+    ],
+)
+def test_an_error_is_raised_where_a_request_leads(route: nextjs.Route, definition: str, site: Path) -> None:
+    page = nextjs.read(site)
+    assert page is not None
+    values = {"SENTRY_DSN": DSN, "SENTRY_ENVIRONMENT": "staging"}
+    with Sink() as sink, Server(replace(page, routes=(route,)), Variables(values=values), sink, Wishes()) as server:
+        server.drive({"error"})
+        seen = server.seen()
+    assert [item["definition"] for item in seen.of("raised")] == [definition]
+    assert judge(seen, "staging")["error"].shown
+
+
+@needs_next
 def test_a_server_that_does_not_start_is_unknown(site: Path, tmp_path: Path) -> None:
     found = verify(root(site, tmp_path), NODE_OPTIONS="--no-such-option")
     assert not found.named("gap")
@@ -235,6 +258,7 @@ def test_what_a_build_says_of_itself(tmp_path: Path) -> None:
         ("/old", "pages", False),
     ]  # fmt: skip
     assert found.routes[1].address == "/api/1"
+    assert found.routes[0].address == "/"
     assert found.reads == (("dsn", "WEB_DSN"), ("environment", "STAGE"))
     assert found.folder == tmp_path, "it was built elsewhere, and carried here"
     assert not found.argv
@@ -257,6 +281,23 @@ def test_whether_its_pages_ask_routes_of_its_own(tmp_path: Path) -> None:
     assert found is not None
     assert asks_itself(found, ['fetch("/api/"+id)'])
     assert not asks_itself(found, ['fetch("https://api.shop.example/cart")'])
+
+
+def test_parameters_are_those_of_the_pages_that_were_made_when_it_was_built(tmp_path: Path) -> None:
+    folder = manifests(tmp_path)
+    routes = '{"/en": {"srcRoute": "/[locale]"}, "/fr": {"srcRoute": "/[locale]"}}'
+    (folder / ".next/prerender-manifest.json").write_text(f'{{"routes": {routes}}}')
+    names = '{"a/page": "/[locale]", "b/page": "/[locale]/orders/[id]", "c/page": "/[locale]/sign-in/[[...rest]]"}'
+    (folder / ".next/app-path-routes-manifest.json").write_text(names)
+    (folder / ".next/server/app-paths-manifest.json").write_text(
+        '{"a/page": "a.js", "b/page": "b.js", "c/page": "c.js"}'
+    )
+    (folder / ".next/server/pages-manifest.json").write_text("{}")
+    found = nextjs.read(folder)
+    assert found is not None
+    assert [(item.address, item.rendered) for item in found.routes] == [
+        ("/en", False), ("/en/orders/1", True), ("/en/sign-in", True),
+    ]  # fmt: skip
 
 
 def test_a_build_of_another_name_is_found(tmp_path: Path) -> None:

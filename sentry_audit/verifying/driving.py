@@ -54,7 +54,7 @@ class Driver:
         self, process: Process, port: int, sink: Sink, key: str, headers: Sequence[tuple[str, str]], root: str
     ) -> None:
         self.process = process
-        self.port = port
+        self.host, self.port = "127.0.0.1", port
         self.sink = sink
         self.key = key
         self.headers = tuple(headers)
@@ -76,15 +76,26 @@ class Driver:
         timeout: float = 15,
     ) -> tuple[int, bytes]:
         """(status, body); status 0 where there was no answer. Raises OSError where nothing listens."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        status, answer, _ = self._exchange(path, method, body, headers or {}, timeout)
+        return status, answer
+
+    def location(self, path: str, timeout: float = 4) -> str:
+        """Where a GET of ``path`` is redirected to, ``""`` if it is not. Raises OSError where nothing listens."""
+        status, _, place = self._exchange(path, "GET", None, {}, timeout)
+        return place if 300 <= status < 400 else ""
+
+    def _exchange(
+        self, path: str, method: str, body: bytes | None, headers: Mapping[str, str], timeout: float
+    ) -> tuple[int, bytes, str]:
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=timeout)
         try:
-            sent = {"X-Request-ID": self.request_id, "Connection": "close", **dict(self.headers), **(headers or {})}
+            sent = {"X-Request-ID": self.request_id, "Connection": "close", **dict(self.headers), **headers}
             connection.request(method, path, body, sent)
             try:
                 answer = connection.getresponse()
-                return answer.status, answer.read()
+                return answer.status, answer.read(), answer.headers.get("Location") or ""
             except (http.client.HTTPException, ConnectionError, TimeoutError):
-                return 0, b""
+                return 0, b"", ""
         finally:
             connection.close()
 
@@ -115,6 +126,7 @@ class Driver:
         headers: Mapping[str, str] | None = None,
         evidence: tuple[Evidence, ...] = (),
         timeout: float = 15,
+        method: str = "",
     ) -> Probe:
         """Ask for ``path`` (``{id}`` is the probe's number, there and in ``headers``), as part of a trace of its own, and remember it."""
         number, trace, span = secrets.token_hex(8), secrets.token_hex(16), secrets.token_hex(8)
@@ -127,7 +139,9 @@ class Driver:
         self.process.fresh()
         trouble, status, answer = "", 0, b""
         try:
-            status, answer = self.request(address, "POST" if data is not None else "GET", data, sent, timeout)
+            status, answer = self.request(
+                address, method or ("POST" if data is not None else "GET"), data, sent, timeout
+            )
         except OSError as error:
             trouble = f"it no longer listens ({error.strerror or type(error).__name__})"
         found = Probe(

@@ -7,12 +7,17 @@ import os
 import re
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
 from sentry_audit.errors import UsageError
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: What Next.js takes for itself where nothing says so: with an address in numbers it redirects to itself (NextURL).
+HOST = "localhost"
 _MANIFEST = "required-server-files.json"
 #: Pages and files of Next.js's own conventions.
 _OWN = re.compile(
@@ -30,17 +35,13 @@ _LARGEST = 5_000_000
 class Route(Struct, frozen=True):
     """A page or route: ``kind`` is page (app/), route (app/…/route), pages or api (pages/).
 
-    ``rendered``: by the server, at each request.
+    ``rendered``: by the server, at each request; ``address``: a path that it answers, with known values of its parameters.
     """
 
     path: str
     kind: str
     rendered: bool
-
-    @property
-    def address(self) -> str:
-        """A path that it answers, with 1 for each parameter."""
-        return _PARAMETER.sub("1", self.path) or "/"
+    address: str = "/"
 
 
 class Build(Struct, frozen=True, kw_only=True):
@@ -140,7 +141,7 @@ def _start(
     for place in (app, *app.parents):
         script = place / "node_modules" / "next" / "dist" / "bin" / "next"
         if script.is_file():
-            return (node, str(script), "start", "-H", "127.0.0.1", "-p", "{port}"), app, ""
+            return (node, str(script), "start", "-H", HOST, "-p", "{port}"), app, ""
     return (), app, f"next is not installed in {app} (npm install), and the build has no standalone server"
 
 
@@ -152,17 +153,39 @@ def _version(home: Path) -> str:
 
 
 def _routes(dist: Path) -> tuple[Route, ...]:
-    static = set(_json(dist / "prerender-manifest.json").get("routes") or {})
+    made = _json(dist / "prerender-manifest.json").get("routes") or {}
+    sources = {path: str((entry or {}).get("srcRoute") or path) for path, entry in made.items()}
+    static, values = {*made, *sources.values()}, _values(sources)
     found = []
     names = _json(dist / "app-path-routes-manifest.json")
     for key in _json(dist / "server" / "app-paths-manifest.json"):
         path = str(names.get(key) or key.rpartition("/")[0] or "/")
-        kind = "route" if key.endswith("/route") else "page"
-        found.append(Route(path, kind, path not in static))
+        found.append((path, "route" if key.endswith("/route") else "page", path not in static))
     for path, file in _json(dist / "server" / "pages-manifest.json").items():
         kind = "api" if path == "/api" or path.startswith("/api/") else "pages"
-        found.append(Route(path, kind, str(file).endswith(".js") and path not in static))
-    return tuple(item for item in sorted(found, key=lambda item: item.path) if not _OWN.search(item.path))
+        found.append((path, kind, str(file).endswith(".js") and path not in static))
+    concrete = {source: path for path, source in reversed(sources.items())}
+    return tuple(
+        Route(path, kind, rendered, concrete.get(path) or _filled(path, values))
+        for path, kind, rendered in sorted(found)
+        if not _OWN.search(path)
+    )
+
+
+def _values(sources: Mapping[str, str]) -> dict[str, str]:
+    """A value of each parameter, from the pages that were made when it was built: ``/en`` of ``/[locale]``."""
+    found: dict[str, str] = {}
+    for path, source in sources.items():
+        for name, value in zip(source.split("/"), path.split("/"), strict=False):
+            if _PARAMETER.fullmatch(name):
+                found.setdefault(name, value)
+    return found
+
+
+def _filled(path: str, values: Mapping[str, str]) -> str:
+    """``path`` with a value for each parameter, 1 where none is known; optional ones are left out."""
+    parts = [values.get(part) or _PARAMETER.sub("1", part) for part in path.split("/") if not part.startswith("[[")]
+    return "/".join(parts) or "/"
 
 
 def _reads(server: Path) -> tuple[tuple[str, str], ...]:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import secrets
 import shlex
 import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin, urlsplit
 
 from sentry_audit.served import Served
 from sentry_audit.verifying.booting import Process, free_port
 from sentry_audit.verifying.driving import Driver
+from sentry_audit.verifying.nextjs import HOST
 from sentry_audit.verifying.variables import process_environment
 
 if TYPE_CHECKING:
@@ -30,6 +33,9 @@ HOOK = Path(__file__).parent / "_node" / "watch.cjs"
 _FAIL = "X-Sentry-Audit-Fail"
 _MOST_ROUTES = 20
 _MOST_TRIES = 4
+_MOST_REDIRECTS = 3
+#: What may end something: it is not asked for.
+_LEAVES = re.compile(r"/(log-?out|sign-?out|delete|unsubscribe|shutdown|revalidate)\b", re.IGNORECASE)
 _REMEDY = "install Node.js, and what the application needs: npm ci"
 
 
@@ -39,13 +45,14 @@ class Server:
     def __init__(self, build: Build, variables: Variables, sink: Sink, wishes: Wishes) -> None:
         self.build, self.variables, self.sink, self.wishes = build, variables, sink, wishes
         self.port = free_port()
-        self.address = f"http://127.0.0.1:{self.port}"
+        self.address = f"http://{HOST}:{self.port}"
         self.failure, self.remedy = "", ""
         self._secret = secrets.token_hex(8)
         self._process: Process | None = None
         self._driver: Driver | None = None
         self._stop: Stop | None = None
         self._client: dict[str, Any] = {}
+        self._places: dict[str, str] = {}
         self._records: list[dict[str, Any]] = []
 
     def __enter__(self) -> Server:
@@ -77,7 +84,7 @@ class Server:
         config = json.dumps({"records": str(records), "port": self.sink.port, "key": self._secret})
         options = f"--require {json.dumps(str(HOOK))}"
         passed = {
-            "NODE_ENV": "production", "NEXT_TELEMETRY_DISABLED": "1", **self.variables.values, "HOSTNAME": "127.0.0.1",
+            "NODE_ENV": "production", "NEXT_TELEMETRY_DISABLED": "1", **self.variables.values, "HOSTNAME": HOST,
             "NODE_OPTIONS": f"{self.variables.values.get('NODE_OPTIONS', '')} {options}".strip(),
         }  # fmt: skip
         environment = process_environment(passed, config, self.port)
@@ -87,6 +94,7 @@ class Server:
             self.failure, self.remedy = f"{words[0]} cannot be started: {error.strerror}", _REMEDY
             return
         self._driver = Driver(self._process, self.port, self.sink, "", self.wishes.headers, str(self.build.folder))
+        self._driver.host = HOST
         self.failure = self._process.wait(lambda: bool(self._state()), self.wishes.timeout)
 
     def _state(self) -> dict[str, Any]:
@@ -101,9 +109,8 @@ class Server:
         """The address of a page that it answers with HTML; else its first, whatever that answers."""
         assert self._driver is not None
         base = self.build.base
-        pages = [item.address for item in self.build.routes if item.kind in {"page", "pages"}]
-        pages.sort(key=lambda path: (path != "/", "[" in path))
-        for path in pages[:_MOST_ROUTES]:
+        pages = sorted({item.address for item in self.build.routes if item.kind in {"page", "pages"}}, key=len)
+        for path in ["/", *pages][:_MOST_ROUTES]:
             with contextlib.suppress(OSError):
                 status, body = self._driver.request(f"{base}{path}")
                 if status == 200 and b"<html" in body:
@@ -129,13 +136,26 @@ class Server:
         """The first of ``routes`` in which an error can be raised; where it comes to none, the last try is kept."""
         for route in routes[:_MOST_TRIES]:
             probe = self._fail(driver, route)
+            if probe.status == 405:  # it answers no GET; to be asked for its methods is what each route answers
+                driver.probes.remove(probe)
+                probe = self._fail(driver, route, "OPTIONS")
             if any(item.get("kind") == "raised" for item in probe.records):
                 return route
             if route is not routes[:_MOST_TRIES][-1]:
                 driver.probes.remove(probe)
         return None
 
-    def _fail(self, driver: Driver, route: Route) -> Probe:
+    def _settled(self, driver: Driver, path: str) -> str:
+        """Where ``path`` leads on this server, as in sites whose first language has no name in its addresses."""
+        first = path
+        for _ in range(_MOST_REDIRECTS if first not in self._places else 0):
+            found = urlsplit(urljoin(f"{self.address}{path}", driver.location(path)))
+            if found.netloc != urlsplit(self.address).netloc or found.path == path:
+                break
+            path = found.path
+        return self._places.setdefault(first, path)
+
+    def _fail(self, driver: Driver, route: Route, method: str = "GET") -> Probe:
         known = driver.canaries
         mine = {name.lower() for name, _ in driver.headers}
         headers = {
@@ -145,24 +165,28 @@ class Server:
         headers = {name: value for name, value in headers.items() if name.lower() not in mine}
         what = f"an error in {'the page' if route.kind in {'page', 'pages'} else 'the route'} {route.path}"
         return driver.probe(
-            "error", f"{self.build.base}{route.address}", what, query={"token": known["token in the query"]},
-            headers={**headers, _FAIL: "sentry-audit {id}"},
+            "error", self._settled(driver, f"{self.build.base}{route.address}"), what, query={"token": known["token in the query"]},
+            headers={**headers, _FAIL: "sentry-audit {id}"}, method=method,
         )  # fmt: skip
 
     def _fire(self, driver: Driver, route: Route) -> Callable[[str], bool]:
+        address = self._settled(driver, f"{self.build.base}{route.address}")
+
         def fire(number: str) -> bool:
             headers = {_FAIL: f"sentry-audit {number}"}
-            return driver.request(f"{self.build.base}{route.address}", headers=headers, timeout=5)[0] >= 500
+            return driver.request(address, headers=headers, timeout=5)[0] >= 500
 
         return fire
 
     def _own(self, driver: Driver) -> None:
-        """Its own pages and routes without parameters, by GET: those that answer 5xx are proofs."""
+        """Its own pages and routes by GET: those that answer 5xx are proofs."""
         end = time.monotonic() + 8
-        for route in [item for item in self.build.routes if item.rendered and "[" not in item.path][:_MOST_ROUTES]:
+        asked = [item for item in self.build.routes if item.rendered and not _LEAVES.search(item.path)]
+        for route in asked[:_MOST_ROUTES]:
             if time.monotonic() > end:
                 return
-            found = driver.probe("own", f"{self.build.base}{route.path}", f"GET {route.path}", how="route", timeout=4)
+            address = self._settled(driver, f"{self.build.base}{route.address}")
+            found = driver.probe("own", address, f"GET {route.path}", how="route", timeout=4)
             if found.status < 500:
                 driver.probes.pop()
 

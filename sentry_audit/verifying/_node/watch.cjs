@@ -183,25 +183,29 @@ const instrumented = (loaded) => {
 };
 const failing = new WeakSet();
 const raised = new Set(); // the page that tells of the error is asked with the same headers
+const fail = (loaded) => {
+  const route = loaded && typeof loaded === "object" && Object.hasOwn(loaded, "routeModule") ? loaded.routeModule : null;
+  if (!route || typeof route !== "object" || failing.has(route)) return;
+  failing.add(route);
+  for (const method of ["handle", "render"]) {
+    const own = route[method];
+    if (typeof own !== "function") continue;
+    route[method] = function (incoming) {
+      const text = wanted(incoming);
+      if (!text || raised.has(text)) return own.apply(this, arguments);
+      raised.add(text);
+      write({ kind: "raised", text, definition: String(route.definition && route.definition.kind) });
+      return Promise.reject(new Error(text));
+    };
+  }
+};
 const load = Module._load;
 Module._load = function (name, parent, isMain) {
   const loaded = load.apply(this, arguments);
   if (INSTRUMENTATION.test(String(name))) instrumented(loaded);
-  const route = loaded && typeof loaded === "object" && Object.hasOwn(loaded, "routeModule") ? loaded.routeModule : null;
-  if (route && typeof route === "object" && !failing.has(route)) {
-    failing.add(route);
-    for (const method of ["handle", "render"]) {
-      const own = route[method];
-      if (typeof own !== "function") continue;
-      route[method] = function (incoming) {
-        const text = wanted(incoming);
-        if (!text || raised.has(text)) return own.apply(this, arguments);
-        raised.add(text);
-        write({ kind: "raised", text, definition: String(route.definition && route.definition.kind) });
-        return Promise.reject(new Error(text));
-      };
-    }
-  }
+  // What waits for something at its top is a promise; ours is called before that of Next.js.
+  if (loaded && typeof loaded === "object" && typeof loaded.then === "function") loaded.then(fail, () => {});
+  else fail(loaded);
   return loaded;
 };
 
