@@ -203,8 +203,8 @@ def test_nothing_leaves_this_machine(site: Path) -> None:
         (
             nextjs.Route("/api/pay", "route", True, "/api/pay"),
             "APP_ROUTE",
-        ),  # takes POST alone, and is a promise when it is loaded
-        (nextjs.Route("/cart", "pages", True, "/cart"), "PAGES"),  # leads elsewhere
+        ),  # takes POST alone
+        (nextjs.Route("/cart", "pages", True, "/cart"), "PAGES"),  # leads elsewhere, to a promise
     ],
 )
 def test_an_error_is_raised_where_a_request_leads(route: nextjs.Route, definition: str, site: Path) -> None:

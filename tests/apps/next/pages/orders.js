@@ -1,7 +1,13 @@
+const first = await Promise.resolve(1);
+
 export async function getServerSideProps() {
-  return { props: { now: Date.now() } };
+  return { props: { now: Date.now(), first } };
 }
 
-export default function Orders({ now }) {
-  return <p>{now}</p>;
+export default function Orders({ now, first }) {
+  return (
+    <p>
+      {first} {now}
+    </p>
+  );
 }
