@@ -75,9 +75,9 @@ class Browsed(Struct, frozen=True, kw_only=True):
     canaries: Mapping[str, str] = field(default_factory=dict)
 
 
-def judge(bundle: Bundle, seen: Browsed, component: str, environment: str) -> list[Proof]:
-    """One proof of each name; in the order of the catalogue."""
-    made = _proofs(bundle, seen, environment)
+def judge(bundle: Bundle, seen: Browsed, component: str, environment: str, no_dsn: str = "") -> list[Proof]:
+    """One proof of each name; in the order of the catalogue. ``no_dsn`` is why a build has no DSN, as far as that is known."""
+    made = _proofs(bundle, seen, environment, no_dsn)
     rest = {name: Proof(name=name, needless=why) for name, why in _ELSEWHERE.items()}
     return [_of(component, made.get(name) or rest[name]) for name in NAMES]
 
@@ -88,8 +88,8 @@ def _of(component: str, proof: Proof) -> Proof:
     return replace(proof, component=component)
 
 
-def _proofs(bundle: Bundle, seen: Browsed, environment: str) -> dict[str, Proof]:
-    first = _init(bundle, seen)
+def _proofs(bundle: Bundle, seen: Browsed, environment: str, no_dsn: str) -> dict[str, Proof]:
+    first = _init(bundle, seen, f" ({no_dsn})" if no_dsn else "")
     names = ("error", "environment", "release", "trace", "no-pii")
     if first.problem:
         none = {name: Proof(name=name, needless="nothing can arrive: see proof-init") for name in names}
@@ -110,7 +110,7 @@ def _proofs(bundle: Bundle, seen: Browsed, environment: str) -> dict[str, Proof]
     }
 
 
-def _init(bundle: Bundle, seen: Browsed) -> Proof:
+def _init(bundle: Bundle, seen: Browsed, why: str) -> Proof:
     def gap(reason: str, text: str, *evidence: Evidence) -> Proof:
         return Proof(name="init", problem=text, reason=reason, evidence=evidence)
 
@@ -132,7 +132,7 @@ def _init(bundle: Bundle, seen: Browsed) -> Proof:
         if bundle.dsns:
             text = "a DSN was built in, and init is never called: what stands in front of it does not hold"
             return gap("disabled", text, *places)
-        return gap("no-dsn", "init is never called, and no DSN was built in: the build was given none")
+        return gap("no-dsn", f"init is never called, and no DSN was built in: the build was given none{why}")
     if client.get("dsn") and client.get("transport") and client.get("enabled") is not False:
         version = f" {client['version']}" if client.get("version") else ""
         return Proof(name="init", shown=True, how=f"browser, SDK{version}", evidence=places)
@@ -140,7 +140,7 @@ def _init(bundle: Bundle, seen: Browsed) -> Proof:
         return gap("disabled", "init has enabled: false in what was built", *places)
     if any(client.get("inits") or ()):
         return gap("second-init", "a later init without a DSN replaces the first", *places)
-    text = "init got no DSN" + ("" if bundle.dsns else ": the build was given none, and it is compiled in")
+    text = "init got no DSN" + ("" if bundle.dsns else f": the build was given none{why}, and it is compiled in")
     return gap("no-dsn", text, *places)
 
 

@@ -12,9 +12,11 @@ import pytest
 
 from sentry_audit.auditing import Request
 from sentry_audit.browsed import Browsed, judge
-from sentry_audit.bundled import scan
+from sentry_audit.bundled import Bundle, scan
+from sentry_audit.facts import TracePropagation
 from sentry_audit.verifying import built
 from sentry_audit.verifying.browsing import browse
+from sentry_audit.verifying.built import apis
 from sentry_audit.verifying.pages import Pages, index, scripts
 from tests.browser import needs_browser
 from tests.npm import NPM, install, needs_npm, shared
@@ -193,6 +195,37 @@ def test_no_real_host_gets_a_byte(tmp_path: Path, sdk: str) -> None:
     seen = opened(page(tmp_path, sdk, INIT + beacon), (API,))
     assert any(item.type == "event" for item in seen.sent)
     assert seen.blocked == ("tracker.example",)
+
+
+@needs_browser
+@needs_npm
+def test_an_address_that_is_none_keeps_nobody_waiting(tmp_path: Path, sdk: str) -> None:
+    seen = opened(page(tmp_path, sdk), ("https://api.shop.example (a%20b)",))
+    assert any(item.type == "event" for item in seen.sent)
+    assert not seen.failure
+
+
+def test_an_address_may_say_where_it_is_from() -> None:
+    facts = [
+        TracePropagation(side="targets", address=address)
+        for address in (
+            "https://api.shop.example/v1 (NEXT_PUBLIC_API_URL)",
+            "https://api.shop.example",
+            "/api",
+            "VITE_API_URL",
+        )
+    ]
+    assert apis(facts) == ("https://api.shop.example",)
+
+
+def test_a_build_without_a_dsn_says_why_the_audit_expects_none() -> None:
+    bundle, client = Bundle(scripts=1, sdk=("a.js",)), {"client": True, "transport": False}
+    found = judge(bundle, Browsed(client=client), "web", "staging", "web/Dockerfile has no ARG NEXT_PUBLIC_SENTRY_DSN")[
+        0
+    ]
+    assert found.problem == (
+        "init got no DSN: the build was given none (web/Dockerfile has no ARG NEXT_PUBLIC_SENTRY_DSN), and it is compiled in"
+    )
 
 
 @needs_browser

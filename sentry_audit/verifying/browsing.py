@@ -5,6 +5,7 @@ What the SDK sends is taken from the browser itself, whatever host it goes to: n
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import time
@@ -136,6 +137,17 @@ class _Visit:
         page.on("pageerror", lambda error: self.errors.append(str(error)))
 
     def _answer(self, route: Any) -> None:
+        from playwright.sync_api import Error
+
+        try:
+            self._answered(route)
+        except (
+            Error
+        ):  # the page has gone, or asks for what is no address: it gets no answer then, and nobody waits for one
+            with contextlib.suppress(Error):
+                route.abort()
+
+    def _answered(self, route: Any) -> None:
         request = route.request
         place = urlsplit(request.url)
         body = request.post_data_buffer if request.method == "POST" else None
@@ -214,7 +226,9 @@ class _Visit:
     def _call(self, api: str) -> Call:
         """Ask an API as the page's own code would."""
         url = f"{api.rstrip('/')}/__sentry_audit__"
-        asked = self.page.evaluate("url => fetch(url).then(() => true, () => false)", url)
+        asked = self.page.evaluate(
+            "url => fetch(url, {signal: AbortSignal.timeout(4000)}).then(() => true, () => false)", url
+        )
         place = urlsplit(url)
         found = self._seen(f"{place.scheme}://{place.netloc}")
         return replace(found, url=found.url if found.known else api, asked=bool(asked), known=True)

@@ -15,7 +15,7 @@ from sentry_audit.browsed import Browsed, judge
 from sentry_audit.bundled import scan
 from sentry_audit.derive.building import Building
 from sentry_audit.errors import NothingAudited, UsageError
-from sentry_audit.facts import DsnArgument, EnvironmentLabel, Image, Release, TracePropagation
+from sentry_audit.facts import DsnArgument, EnvironmentLabel, FrontendVariable, Image, Release, TracePropagation
 from sentry_audit.served import judge as judge_server
 from sentry_audit.served import together
 from sentry_audit.verifying import nextjs, running
@@ -40,7 +40,8 @@ class Page(Struct, frozen=True, kw_only=True):
     """A front end as it was built: ``folder`` is what was given, ``apis`` where its requests go.
 
     ``build`` is what Next.js wrote, for a server that is started with ``variables``; None for files alone. ``notes`` are on
-    files that git ignores; ``asks_itself``: the address of a route of its own stands in its scripts.
+    files that git ignores; ``asks_itself``: the address of a route of its own stands in its scripts;
+    ``no_dsn`` is why the audit says that a build has no DSN.
     """
 
     component: Component
@@ -52,6 +53,7 @@ class Page(Struct, frozen=True, kw_only=True):
     variables: Variables = Variables()
     notes: tuple[str, ...] = ()
     asks_itself: bool = False
+    no_dsn: str = ""
 
 
 def prepare(request: Request, folder: Path, given: Mapping[str, str] | None = None) -> Page:
@@ -81,7 +83,7 @@ def prepare(request: Request, folder: Path, given: Mapping[str, str] | None = No
         request=request, collected=collected, settings=settings, tree=tree, audited=audited, subjects=()
     )
     return Page(
-        component=component, folder=folder, bundle=bundle, apis=_apis(mine), prepared=prepared, build=build,
+        component=component, folder=folder, bundle=bundle, apis=apis(mine), no_dsn=_no_dsn(mine), prepared=prepared, build=build,
         variables=variables, notes=tuple(notes), asks_itself=build is not None and asks_itself(build, texts.values()),
     )  # fmt: skip
 
@@ -160,17 +162,16 @@ def _owner(frontends: Sequence[Frontend], request: Request, folder: Path) -> Com
     return (holding or list(frontends))[-1].fact
 
 
-def _apis(facts: Sequence[Fact]) -> tuple[str, ...]:
+def _no_dsn(facts: Sequence[Fact]) -> str:
+    variables = [fact for fact in facts if isinstance(fact, FrontendVariable) and not fact.at_run_time]
+    return next((fact.problem for fact in variables if fact.problem and not fact.provided), "")
+
+
+def apis(facts: Sequence[Fact]) -> tuple[str, ...]:
     """The origins that the front end's requests go to, as far as its code says."""
-    found: dict[str, None] = {}
-    for fact in facts:
-        if (
-            isinstance(fact, TracePropagation)
-            and fact.side == "targets"
-            and fact.address.startswith(("http://", "https://"))
-        ):
-            found["/".join(fact.address.split("/", 3)[:3])] = None
-    return tuple(found)
+    addresses = [fact.address for fact in facts if isinstance(fact, TracePropagation) and fact.side == "targets"]
+    # An address may say behind it which variable it comes from.
+    return tuple(dict.fromkeys(found[0] for item in addresses if (found := _ORIGIN.match(item)) is not None))
 
 
 def verify(
@@ -186,9 +187,8 @@ def verify(
         seen, served = _opened(page), None
     environment = page.prepared.audited.environment
     of_server = judge_server(served, environment) if served is not None else {}
-    proofs = [
-        together(item, of_server.get(item.name)) for item in judge(page.bundle, seen, page.component.name, environment)
-    ]
+    pages = judge(page.bundle, seen, page.component.name, environment, page.no_dsn)
+    proofs = [together(item, of_server.get(item.name)) for item in pages]
     made = running.report(page.prepared, checks, proofs, [page.component])
     return replace(made, notes=(*made.notes, *_notes(page, seen, served)))
 
@@ -222,8 +222,8 @@ def _served(
         seen = Browsed(failure="it has no SDK")
         if page.bundle.sdk:
             say(f"{page.component.name}: opening its page")
-            apis = (*page.apis, *([server.address] if page.asks_itself else ()))
-            seen = browse(server.page(), apis, build.static)
+            asked = (*page.apis, *([server.address] if page.asks_itself else ()))
+            seen = browse(server.page(), asked, build.static)
         say(f"{page.component.name}: asking its server for errors")
         server.drive(running.proofs_of(checks))
         return seen, server.seen()
@@ -250,6 +250,7 @@ def _notes(page: Page, seen: Browsed, served: Served | None) -> list[str]:
     return found
 
 
+_ORIGIN = re.compile(r"https?://[^/\s]+")
 _NO_PAGE = (
     "there is no index.html in it, and it is no build of Next.js: a page that only its server can give is not opened"
 )
