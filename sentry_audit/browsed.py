@@ -32,7 +32,7 @@ _ELSEWHERE = {
     "websocket": "it serves no WebSocket",
     "background": "a browser has no background tasks of a server",
     "shutdown": "a page has no shutdown",
-    "locked": "paths of front ends are not recorded",
+    "locked": "no sentry-audit.lock is compared with (--locked)",
 }
 
 

@@ -68,6 +68,20 @@ def lasting(stop: Stop | None, server: str) -> Proof:
     return Proof(name="shutdown", problem=problem, reason="lost-at-shutdown")
 
 
+def compared(sent: Sequence[Sent], locked: Sequence[str] | None) -> Proof:
+    """Whether nothing but the paths ``locked`` left; None where they are not compared with."""
+    if locked is None:
+        return Proof(name="locked", needless="no sentry-audit.lock is compared with (--locked)")
+    if not sent:
+        return Proof(name="locked", needless=_NOTHING)
+    new = new_paths(sent, locked)
+    if not new:
+        return Proof(name="locked", shown=True, how="sentry-audit.lock")
+    more = f" and {len(new) - 5} more" if len(new) > 5 else ""
+    problem = f"what leaves the application is not in sentry-audit.lock: {', '.join(new[:5])}{more}"
+    return Proof(name="locked", problem=problem, reason="new-data")
+
+
 class _Judge:
     def __init__(self, seen: Observed, expected: Expected) -> None:
         self.seen = seen
@@ -290,14 +304,7 @@ class _Judge:
         return found
 
     def _locked(self) -> Proof:
-        if self.expected.locked is None:
-            return Proof(name="locked", needless="no sentry-audit.lock is compared with (--locked)")
-        new = new_paths(self.seen.sent, self.expected.locked)
-        if not new:
-            return Proof(name="locked", shown=True, how="sentry-audit.lock")
-        more = f" and {len(new) - 5} more" if len(new) > 5 else ""
-        problem = f"what leaves the application is not in sentry-audit.lock: {', '.join(new[:5])}{more}"
-        return Proof(name="locked", problem=problem, reason="new-data")
+        return compared(self.seen.sent, self.expected.locked)
 
 
 _NOTHING = "no event arrived: see proof-error"

@@ -304,7 +304,7 @@ def test_a_front_end_that_vite_built(tmp_path: Path, site: Path) -> None:
         from sentry_audit.app import selected
 
         made = built.prepare(request, tmp_path / "dist")
-        report = built.verify(made, selected(request, made.prepared.settings))
+        report, _ = built.verify(made, selected(request, made.prepared.settings))
         return {
             item.check: item.status.value for item in report.findings if item.status.value in {"pass", "gap", "unknown"}
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -17,7 +18,7 @@ from sentry_audit.errors import UsageError
 from sentry_audit.facts import Proof
 from sentry_audit.seen import Probe, Stop
 from sentry_audit.served import Served, judge, together
-from sentry_audit.verifying import built, nextjs
+from sentry_audit.verifying import built, locking, nextjs
 from sentry_audit.verifying.built import asks_itself
 from sentry_audit.verifying.running import Wishes
 from sentry_audit.verifying.serving import Server, argv
@@ -72,6 +73,7 @@ class Outcome(Struct):
     """What came of one ``verify --built``."""
 
     report: Report
+    sent: dict[str, tuple[Sent, ...]]
 
     def named(self, status: str) -> dict[str, str]:
         """The message of each proof of that status, by its name."""
@@ -82,11 +84,13 @@ class Outcome(Struct):
         }
 
 
-def verify(folder: Path, where: Path | None = None, **variables: str) -> Outcome:
+def verify(
+    folder: Path, where: Path | None = None, locks: dict[str, tuple[str, ...]] | None = None, **variables: str
+) -> Outcome:
     request = Request(root=folder, environments=("staging",), proofs=True)
     wishes = Wishes(variables=variables)
     page = built.prepare(request, where or folder, wishes.variables)
-    return Outcome(built.verify(page, selected(request, page.prepared.settings), wishes))
+    return Outcome(*built.verify(page, selected(request, page.prepared.settings), wishes, locks=locks))
 
 
 @needs_browser
@@ -97,6 +101,20 @@ def test_a_sound_application_shows_all_that_it_can(site: Path, tmp_path: Path) -
     assert (found.named("gap"), found.named("unknown")) == ({}, {})
     assert set(found.named("pass")) == GREEN
     assert not found.report.notes
+
+
+@needs_browser
+@needs_next
+def test_what_leaves_is_compared_with_what_may_leave(site: Path, tmp_path: Path) -> None:
+    """Only a server that keeps its requests to itself has the paths of the sound one."""
+    folder = root(site, tmp_path)
+    first = verify(folder)
+    assert "locked" not in {**first.named("pass"), **first.named("gap")}
+    known = json.loads(locking.text(first.sent, "staging", {}))["leaves"]["web@staging"]["paths"]
+    assert {item.partition(".")[0] for item in known} == {"event"}
+    locks = {"web@staging": tuple(known)}
+    assert verify(folder, locks=locks).named("pass")["locked"]
+    assert "event.request.cookies.basket" in verify(folder, locks=locks, SHOP_BREAKS="private").named("gap")["locked"]
 
 
 #: What is broken while the server runs, which proof is red then, and in which words.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
@@ -12,10 +12,15 @@ from sentry_audit import completing, flags, plugins, publishing
 from sentry_audit.commands.check import FailOn
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sentry_audit.auditing import Request
     from sentry_audit.model import Report
     from sentry_audit.verifying.running import Prepared, Wishes
     from sentry_audit.verifying.variables import Variables
+    from sentry_audit.wire import Sent
+
+    Locks: TypeAlias = Mapping[str, tuple[str, ...]] | None
 
 
 def verify(
@@ -94,7 +99,7 @@ def verify(
 
     It is executed with the variables that its deployment passes, in a process that reaches nothing outside this machine.
     """
-    from sentry_audit.app import Request, selected
+    from sentry_audit.app import Request
     from sentry_audit.errors import UsageError
     from sentry_audit.model import Severity
     from sentry_audit.reporters.base import exit_code
@@ -111,26 +116,35 @@ def verify(
     wishes = running.Wishes(
         python=python, command=command, variables=_variables(env_file or []), headers=_headers(header or []), timeout=boot_timeout
     )  # fmt: skip
+    locks = locking.read(path) if locked else None
     if built is not None:
-        if record or locked:
-            raise UsageError("--record and --locked are for back ends", "leave --built out")
-        made = _built(request, built, wishes, yes=yes)
-        publishing.write([made], targets, show_passed=show_passed, verbose=False, show_waived=show_waived)
-        raise typer.Exit(exit_code([made]))
-    prepared = running.prepare(request, wishes, locking.read(path) if locked else None)
-    checks = selected(request, prepared.settings)
-    _agree(prepared, wishes, yes=yes)
-    report, seen = running.verify(prepared, checks, wishes, _progress)
+        report, sent = _built(request, built, wishes, locks, yes=yes)
+    else:
+        report, sent = _booted(request, wishes, locks, yes=yes)
     if record:
         before = locking.read(path) if (path / locking.NAME).is_file() else {}
-        written = locking.write(path, locking.text(seen, report.environment, before))
+        written = locking.write(path, locking.text(sent, report.environment, before))
         sys.stderr.write(f"{written} was written: look at it, and commit it\n")
     publishing.write([report], targets, show_passed=show_passed, verbose=False, show_waived=show_waived)
     raise typer.Exit(exit_code([report]))
 
 
-def _built(request: Request, folder: Path, wishes: Wishes, *, yes: bool) -> Report:
-    """What became of a front end that was built into ``folder``, in a browser."""
+def _booted(request: Request, wishes: Wishes, locks: Locks, *, yes: bool) -> tuple[Report, dict[str, tuple[Sent, ...]]]:
+    """What became of the Python components, and what left each."""
+    from sentry_audit.app import selected
+    from sentry_audit.verifying import running
+
+    prepared = running.prepare(request, wishes, locks)
+    checks = selected(request, prepared.settings)
+    _consent(_shown(prepared, wishes), yes=yes)
+    report, seen = running.verify(prepared, checks, wishes, _progress)
+    return report, {name: observed.sent for name, observed in seen.items()}
+
+
+def _built(
+    request: Request, folder: Path, wishes: Wishes, locks: Locks, *, yes: bool
+) -> tuple[Report, dict[str, tuple[Sent, ...]]]:
+    """What became of a front end that was built into ``folder``, in a browser, and what left it."""
     from sentry_audit.app import selected
     from sentry_audit.verifying import built
 
@@ -148,7 +162,7 @@ def _built(request: Request, folder: Path, wishes: Wishes, *, yes: bool) -> Repo
         words = shlex.join(argv(page.build, wishes.command, "PORT"))
         told += f"  its server: {words or page.build.unknown}\n    in {page.build.folder}\n    with {_named(page.variables, wishes)}\n"
     _consent(told, yes=yes)
-    return built.verify(page, checks, wishes, _progress)
+    return built.verify(page, checks, wishes, _progress, locks)
 
 
 def _variables(files: list[Path]) -> dict[str, str]:
@@ -175,11 +189,6 @@ def _headers(words: list[str]) -> tuple[tuple[str, str], ...]:
             raise UsageError(f"{name!r} is no header", "for example: --header 'Authorization: Bearer …'")
         found.append((name.strip(), value.strip()))
     return tuple(found)
-
-
-def _agree(prepared: Prepared, wishes: Wishes, *, yes: bool) -> None:
-    """Say what will be executed, and go on only if that is agreed to."""
-    _consent(_shown(prepared, wishes), yes=yes)
 
 
 def _consent(told: str, *, yes: bool) -> None:

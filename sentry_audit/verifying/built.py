@@ -16,6 +16,7 @@ from sentry_audit.bundled import scan
 from sentry_audit.derive.building import Building
 from sentry_audit.errors import NothingAudited, UsageError
 from sentry_audit.facts import DsnArgument, EnvironmentLabel, FrontendVariable, Image, Release, TracePropagation
+from sentry_audit.proofs import compared
 from sentry_audit.served import judge as judge_server
 from sentry_audit.served import together
 from sentry_audit.verifying import nextjs, running
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from sentry_audit.javascript.packages import Frontend
     from sentry_audit.model import Report
     from sentry_audit.served import Served
+    from sentry_audit.wire import Sent
 
 
 class Page(Struct, frozen=True, kw_only=True):
@@ -179,18 +181,25 @@ def verify(
     checks: Sequence[Check],
     wishes: running.Wishes | None = None,
     say: Callable[[str], None] = lambda _: None,
-) -> Report:
-    """Open what was built in a browser, and judge what came of it; where a server gives the page, likewise of that."""
+    locks: Mapping[str, tuple[str, ...]] | None = None,
+) -> tuple[Report, dict[str, tuple[Sent, ...]]]:
+    """Open what was built in a browser, and judge what came of it; where a server gives the page, likewise of that.
+
+    ``locks`` are the paths that may leave. The report, and the errors that left: what a sampled trace holds is another each time.
+    """
     if page.build is not None:
         seen, served = _served(page, page.build, checks, wishes or running.Wishes(), say)
     else:
         seen, served = _opened(page), None
-    environment = page.prepared.audited.environment
+    environment, name = page.prepared.audited.environment, page.component.name
     of_server = judge_server(served, environment) if served is not None else {}
-    pages = judge(page.bundle, seen, page.component.name, environment, page.no_dsn)
-    proofs = [together(item, of_server.get(item.name)) for item in pages]
+    errors = tuple(item for item in (*seen.sent, *(served.sent if served else ())) if item.type == "event")
+    known = None if locks is None else locks.get(f"{name}@{environment}", ())
+    pages = judge(page.bundle, seen, name, environment, page.no_dsn)
+    proofs = [together(item, of_server.get(item.name)) for item in pages if item.name != "locked"]
+    proofs.append(replace(compared(errors, known), component=name))
     made = running.report(page.prepared, checks, proofs, [page.component])
-    return replace(made, notes=(*made.notes, *_notes(page, seen, served)))
+    return replace(made, notes=(*made.notes, *_notes(page, seen, served))), {name: errors}
 
 
 def _opened(page: Page) -> Browsed:

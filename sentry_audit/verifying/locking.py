@@ -9,10 +9,10 @@ from sentry_audit.errors import UsageError
 from sentry_audit.wire import paths
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from sentry_audit.seen import Observed
+    from sentry_audit.wire import Sent
 
 NAME = "sentry-audit.lock"
 _VERSION = 1
@@ -34,12 +34,12 @@ def read(root: Path) -> dict[str, tuple[str, ...]]:
         raise UsageError(f"{path} is not a file that verify --record wrote", "write it anew: --record") from error
 
 
-def text(seen: Mapping[str, Observed], environment: str, before: Mapping[str, tuple[str, ...]]) -> str:
-    """The file's new text: what was ``seen`` in ``environment``, and what ``before`` says of everything else."""
+def text(sent: Mapping[str, Sequence[Sent]], environment: str, before: Mapping[str, tuple[str, ...]]) -> str:
+    """The file's new text: what was ``sent`` by each component in ``environment``, and what ``before`` says of all else."""
     leaves: dict[str, Any] = {name: {"paths": list(known)} for name, known in before.items()}
-    for name, observed in seen.items():
-        if observed.sent:
-            leaves[f"{name}@{environment}"] = {"paths": list(paths(observed.sent))}
+    for name, items in sent.items():
+        if items:
+            leaves[f"{name}@{environment}"] = {"paths": list(paths(items))}
     data = {"version": _VERSION, "leaves": dict(sorted(leaves.items()))}
     return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
 
