@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sentry_audit import completing
+from sentry_audit import completing, plugins
 from sentry_audit.cloud import CloudOptions
 from sentry_audit.sentry_project import SentryOptions
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sentry_audit.applying.contract import Changer
+    from sentry_audit.model import Severity
 
 Root = Annotated[Path, typer.Argument(help="The repository.", show_default="the current folder")]
 Components = Annotated[
@@ -36,6 +38,44 @@ Environments = Annotated[
         show_default="production",
     ),
 ]
+Environment = Annotated[
+    str | None,
+    typer.Option(
+        "--env",
+        metavar="NAME",
+        autocompletion=completing.environments,
+        help="The environment.",
+        show_default="production",
+    ),
+]
+Evidence = Annotated[
+    Path | None,
+    typer.Option("--evidence", metavar="FILE", help="What collect wrote, in place of asking the cloud."),
+]
+MaxAge = Annotated[str, typer.Option("--max-age", metavar="AGE", help="How old evidence may be: 90m, 24h, 7d.")]
+Format = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--format",
+        autocompletion=completing.formats,
+        metavar="FORMAT[=FILE]",
+        help=f"{', '.join(plugins.names('sentry_audit.reporters'))}; with =FILE into a file; repeatable.",
+        show_default="terminal",
+    ),
+]
+ShowPassed = Annotated[bool, typer.Option("--show-passed", help="Also list what passed and what was skipped.")]
+
+
+class Least(StrEnum):
+    """From which severity on a gap fails the run."""
+
+    high = "high"
+    medium = "medium"
+    low = "low"
+    never = "never"
+
+
+FailOn = Annotated[Least, typer.Option("--fail-on", help="From which severity on a gap fails the run.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Only the repository; no cloud is asked.")]
 Project = Annotated[
     str,
@@ -114,6 +154,22 @@ def more(*examples: str, codes: str, see: str) -> str:
     """What ``--help`` says below the options of a command: examples, exit codes, related commands."""
     rows = "\n".join(f"  {item}" for item in examples)
     return f"\b\nExamples:\n{rows}\n\nExit codes: {codes}\n\nSee also: {see}"
+
+
+def severity(least: Least) -> Severity | None:
+    """From which severity on a gap fails the run, None for none."""
+    from sentry_audit.model import Severity
+
+    return None if least is Least.never else Severity(least.value)
+
+
+def asks_cloud(evidence: Path | None, *, offline: bool) -> bool:
+    """Whether Google Cloud is asked. Raises UsageError for both flags at once."""
+    from sentry_audit.errors import UsageError
+
+    if offline and evidence is not None:
+        raise UsageError("--offline and --evidence exclude each other", "leave --offline out: evidence asks no cloud")
+    return not offline and evidence is None
 
 
 def split(values: list[str] | None) -> tuple[str, ...]:

@@ -36,9 +36,6 @@ _Environments = Annotated[
         show_default="all",
     ),
 ]
-_Evidence = Annotated[
-    Path | None, typer.Option("--evidence", metavar="FILE", help="What collect wrote, in place of asking the cloud.")
-]
 
 
 @COMMAND.command(
@@ -54,7 +51,7 @@ def create(
     output: _Output = None,
     env: _Environments = None,
     offline: flags.Offline = False,
-    evidence: _Evidence = None,
+    evidence: flags.Evidence = None,
     project: flags.Project = "",
     region: flags.Regions = None,
     gcp_endpoint: flags.Endpoint = "",
@@ -90,7 +87,7 @@ def update(
     env: _Environments = None,
     add: Annotated[bool, typer.Option("--add", help="Also put in the gaps that are new.")] = False,
     offline: flags.Offline = False,
-    evidence: _Evidence = None,
+    evidence: flags.Evidence = None,
     project: flags.Project = "",
     region: flags.Regions = None,
     gcp_endpoint: flags.Endpoint = "",
@@ -122,11 +119,8 @@ def _request(
     no_payload: bool,
 ) -> Request:
     from sentry_audit.app import Request
-    from sentry_audit.errors import UsageError
 
-    if offline and evidence is not None:
-        raise UsageError("--offline and --evidence exclude each other", "leave --offline out: evidence asks no cloud")
-    asks = not offline and evidence is None
+    asks = flags.asks_cloud(evidence, offline=offline)
     return Request(
         root=path,
         environments=tuple(env or ()),

@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sentry_audit import completing, flags, plugins, publishing
+from sentry_audit import completing, flags, publishing
 
 if TYPE_CHECKING:
     from sentry_audit.app import Request
     from sentry_audit.fixing import Step
-
-
-class FailOn(StrEnum):
-    """From which severity on a gap fails the run."""
-
-    high = "high"
-    medium = "medium"
-    low = "low"
-    never = "never"
 
 
 def check(
@@ -49,13 +39,8 @@ def check(
         ),
     ] = None,
     offline: flags.Offline = False,
-    evidence: Annotated[
-        Path | None,
-        typer.Option("--evidence", metavar="FILE", help="What collect wrote, in place of asking the cloud."),
-    ] = None,
-    max_age: Annotated[
-        str, typer.Option("--max-age", metavar="AGE", help="How old evidence may be: 90m, 24h, 7d.")
-    ] = "24h",
+    evidence: flags.Evidence = None,
+    max_age: flags.MaxAge = "24h",
     project: flags.Project = "",
     region: flags.Regions = None,
     gcp_endpoint: flags.Endpoint = "",
@@ -66,28 +51,15 @@ def check(
     sentry_url: flags.SentryUrl = "",
     sentry_org: flags.SentryOrganization = "",
     sentry_window: flags.SentryWindow = "30d",
-    output: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--format",
-            autocompletion=completing.formats,
-            metavar="FORMAT[=FILE]",
-            help=f"{', '.join(plugins.names('sentry_audit.reporters'))}; with =FILE into a file; repeatable.",
-            show_default="terminal",
-        ),
-    ] = None,
+    output: flags.Format = None,
     with_fixes: Annotated[
         bool, typer.Option("--with-fixes", help="Plan the fixes of files too, for --format sarif; nothing is changed.")
     ] = False,
-    fail_on: Annotated[
-        FailOn, typer.Option("--fail-on", help="From which severity on a gap fails the run.")
-    ] = FailOn.medium,
+    fail_on: flags.FailOn = flags.Least.medium,
     allow_unknown: Annotated[
         bool, typer.Option("--allow-unknown", help="Do not fail when a check could not be decided.")
     ] = False,
-    show_passed: Annotated[
-        bool, typer.Option("--show-passed", help="Also list what passed and what was skipped.")
-    ] = False,
+    show_passed: flags.ShowPassed = False,
     no_waivers: Annotated[
         bool, typer.Option("--no-waivers", help="Accept nothing: as if there were no waivers and no baseline.")
     ] = False,
@@ -113,14 +85,12 @@ def check(
     from sentry_audit.app import check as audit
     from sentry_audit.errors import UsageError
     from sentry_audit.evidence import seconds
-    from sentry_audit.model import Severity, Status
+    from sentry_audit.model import Status
     from sentry_audit.reporters.base import exit_code
 
-    if offline and evidence is not None:
-        raise UsageError("--offline and --evidence exclude each other", "leave --offline out: evidence asks no cloud")
+    asks = flags.asks_cloud(evidence, offline=offline)
     if no_waivers and baseline is not None:
         raise UsageError("--no-waivers and --baseline exclude each other", "--no-waivers leaves the baseline out too")
-    asks = not offline and evidence is None
     cloud = flags.cloud_options(
         project, flags.split(region), gcp_endpoint, impersonate, quota_project, timeout, no_payload=no_payload
     )
@@ -133,7 +103,7 @@ def check(
         components=flags.split(component),
         select=flags.split(select),
         ignore=flags.split(ignore),
-        fail_on=None if fail_on is FailOn.never else Severity(fail_on.value),
+        fail_on=flags.severity(fail_on),
         allow_unknown=allow_unknown,
         cloud=cloud if asks else None,
         evidence=evidence,

@@ -12,16 +12,7 @@ from sentry_audit import completing, flags, publishing
 
 def fix(
     path: flags.Root = Path(),
-    env: Annotated[
-        str | None,
-        typer.Option(
-            "--env",
-            metavar="NAME",
-            autocompletion=completing.environments,
-            help="The environment.",
-            show_default="production",
-        ),
-    ] = None,
+    env: flags.Environment = None,
     component: flags.Components = None,
     only: Annotated[
         list[str] | None,
@@ -71,13 +62,8 @@ def fix(
     confirm_project: flags.ConfirmProject = None,
     no_waivers: Annotated[bool, typer.Option("--no-waivers", help="Also fix what is waived.")] = False,
     offline: Annotated[bool, typer.Option("--offline", help="Only the repository; no cloud is asked.")] = False,
-    evidence: Annotated[
-        Path | None,
-        typer.Option("--evidence", metavar="FILE", help="What collect wrote, in place of asking the cloud."),
-    ] = None,
-    max_age: Annotated[
-        str, typer.Option("--max-age", metavar="AGE", help="How old evidence may be: 90m, 24h, 7d.")
-    ] = "24h",
+    evidence: flags.Evidence = None,
+    max_age: flags.MaxAge = "24h",
     project: flags.Project = "",
     region: flags.Regions = None,
     gcp_endpoint: flags.Endpoint = "",
@@ -97,14 +83,11 @@ def fix(
     only with --unsafe. What is waived is left as it is, what is in the baseline is fixed.
     """
     from sentry_audit.app import Request
-    from sentry_audit.errors import UsageError
     from sentry_audit.evidence import seconds
     from sentry_audit.repairing import Wishes
     from sentry_audit.repairing import fix as repair
 
-    if offline and evidence is not None:
-        raise UsageError("--offline and --evidence exclude each other", "leave --offline out: evidence asks no cloud")
-    asks = not offline and evidence is None
+    asks = flags.asks_cloud(evidence, offline=offline)
     options = flags.cloud_options(
         project, flags.split(region), gcp_endpoint, impersonate, quota_project, timeout, no_payload=no_payload
     )

@@ -8,28 +8,14 @@ from typing import Annotated
 
 import typer
 
-from sentry_audit import completing, flags, publishing
+from sentry_audit import flags, publishing
 
 
 def trace(
     variable: Annotated[str, typer.Argument(metavar="VARIABLE", help="For example SENTRY_DSN.")],
     path: flags.Root = Path(),
-    env: Annotated[
-        str | None,
-        typer.Option(
-            "--env",
-            metavar="NAME",
-            autocompletion=completing.environments,
-            help="The environment.",
-            show_default="production",
-        ),
-    ] = None,
-    component: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--component", metavar="NAME", autocompletion=completing.components, help="Only this component; repeatable."
-        ),
-    ] = None,
+    env: flags.Environment = None,
+    component: flags.Components = None,
 ) -> None:
     """Follow one variable, link by link, from the code that reads it up to where it breaks."""
     from sentry_audit.app import Request

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from sentry_audit import completing, flags, plugins, publishing
-from sentry_audit.commands.check import FailOn
+from sentry_audit import flags, publishing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,16 +24,7 @@ if TYPE_CHECKING:
 
 def verify(
     path: Annotated[Path, typer.Argument(help="The repository.", show_default="the current folder")] = Path(),
-    env: Annotated[
-        str | None,
-        typer.Option(
-            "--env",
-            metavar="NAME",
-            autocompletion=completing.environments,
-            help="The environment.",
-            show_default="production",
-        ),
-    ] = None,
+    env: flags.Environment = None,
     component: flags.Components = None,
     built: Annotated[
         Path | None,
@@ -74,24 +64,12 @@ def verify(
     ignore: Annotated[
         list[str] | None, typer.Option("--ignore", metavar="IDS", help="Not these proofs; comma-separated.")
     ] = None,
-    output: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--format",
-            metavar="FORMAT[=FILE]",
-            help=f"{', '.join(plugins.names('sentry_audit.reporters'))}; with =FILE into a file; repeatable.",
-            show_default="terminal",
-        ),
-    ] = None,
-    fail_on: Annotated[
-        FailOn, typer.Option("--fail-on", help="From which severity on a gap fails the run.")
-    ] = FailOn.medium,
+    output: flags.Format = None,
+    fail_on: flags.FailOn = flags.Least.medium,
     allow_unknown: Annotated[
         bool, typer.Option("--allow-unknown", help="Do not fail when a proof could not be made.")
     ] = False,
-    show_passed: Annotated[
-        bool, typer.Option("--show-passed", help="Also list what passed and what was skipped.")
-    ] = False,
+    show_passed: flags.ShowPassed = False,
     no_waivers: Annotated[bool, typer.Option("--no-waivers", help="Accept nothing: as if there were none.")] = False,
     show_waived: Annotated[bool, typer.Option("--show-waived", help="Also list what is waived.")] = False,
 ) -> None:
@@ -101,7 +79,6 @@ def verify(
     """
     from sentry_audit.app import Request
     from sentry_audit.errors import UsageError
-    from sentry_audit.model import Severity
     from sentry_audit.reporters.base import exit_code
     from sentry_audit.verifying import locking, running
 
@@ -110,7 +87,7 @@ def verify(
     targets = publishing.targets(output or ["terminal"])
     request = Request(
         root=path, environments=(env,) if env else (), components=flags.split(component), select=flags.split(select),
-        ignore=flags.split(ignore), fail_on=None if fail_on is FailOn.never else Severity(fail_on.value),
+        ignore=flags.split(ignore), fail_on=flags.severity(fail_on),
         allow_unknown=allow_unknown, waivers=not no_waivers, proofs=True,
     )  # fmt: skip
     wishes = running.Wishes(

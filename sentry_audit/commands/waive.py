@@ -39,13 +39,8 @@ def waive(
         typer.Option("--any-content", help="Also gaps of the check that are to come; else only what is seen now."),
     ] = False,
     offline: flags.Offline = False,
-    evidence: Annotated[
-        Path | None,
-        typer.Option("--evidence", metavar="FILE", help="What collect wrote, in place of asking the cloud."),
-    ] = None,
-    max_age: Annotated[
-        str, typer.Option("--max-age", metavar="AGE", help="How old evidence may be: 90m, 24h, 7d.")
-    ] = "24h",
+    evidence: flags.Evidence = None,
+    max_age: flags.MaxAge = "24h",
     project: flags.Project = "",
     region: flags.Regions = None,
     gcp_endpoint: flags.Endpoint = "",
@@ -68,9 +63,7 @@ def waive(
         raise UsageError(
             "a waiver needs a reason and a last day", 'give --reason "…" and --until 2027-01-31, or --until permanent'
         )
-    if offline and evidence is not None:
-        raise UsageError("--offline and --evidence exclude each other", "leave --offline out: evidence asks no cloud")
-    asks = not offline and evidence is None
+    asks = flags.asks_cloud(evidence, offline=offline)
     cloud = flags.cloud_options(
         project, flags.split(region), gcp_endpoint, impersonate, quota_project, timeout, no_payload=no_payload
     )

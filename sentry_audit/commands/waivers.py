@@ -44,10 +44,7 @@ def prune(
     path: flags.Root = Path(),
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     offline: flags.Offline = False,
-    evidence: Annotated[
-        Path | None,
-        typer.Option("--evidence", metavar="FILE", help="What collect wrote, in place of asking the cloud."),
-    ] = None,
+    evidence: flags.Evidence = None,
     project: flags.Project = "",
     region: flags.Regions = None,
     gcp_endpoint: flags.Endpoint = "",
@@ -67,9 +64,7 @@ def prune(
     from sentry_audit.waiving import prune as take_out
     from sentry_audit.waiving import pruning
 
-    if offline and evidence is not None:
-        raise UsageError("--offline and --evidence exclude each other", "leave --offline out: evidence asks no cloud")
-    asks = not offline and evidence is None
+    asks = flags.asks_cloud(evidence, offline=offline)
     cloud = flags.cloud_options(
         project, flags.split(region), gcp_endpoint, impersonate, quota_project, timeout, no_payload=no_payload
     )
