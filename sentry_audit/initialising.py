@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from difflib import unified_diff
 from typing import TYPE_CHECKING
 
@@ -83,16 +82,12 @@ def _text(root: Path) -> str | None:
 
 def _write(root: Path, name: str, text: str) -> tuple[str, ...]:
     """Make the file ``name`` hold ``text``, whole or not at all; nothing if it does already."""
-    from sentry_audit.applying.places import locate, read
-    from sentry_audit.applying.writing import digest, new_mode, put
+    from sentry_audit.applying.single import contents, write
 
-    base = os.path.realpath(root)
-    target = locate(base, name)
-    before, data = read(base, target), text.encode()
+    before, data = contents(root, name), text.encode()
     if before == data:
         return ()
-    mode = new_mode(base, target, script=False)
-    put(base, target, data, before=digest(before), mode=mode, part=f".{name}.{os.getpid()}.part")
+    write(root, name, data, before)
     return (name,)
 
 

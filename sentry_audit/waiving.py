@@ -13,6 +13,9 @@ from msgspec.structs import replace
 
 from sentry_audit.accepting import load_baseline, refuse_unknown, today
 from sentry_audit.app import accounted, check, ids
+from sentry_audit.applying.single import contents, write
+from sentry_audit.applying.texts import encoded
+from sentry_audit.applying.texts import text as decoded
 from sentry_audit.auditing import environments_of, open_tree
 from sentry_audit.deployment.environments import canonical
 from sentry_audit.errors import NothingAudited, Stale, UsageError, nearest
@@ -139,8 +142,8 @@ def _add(root: Path, entry: editing.Entry) -> str:
     """Write ``entry`` into the settings; gives the file's name."""
     base = os.path.realpath(root)
     name = _settings_file(base)
-    data = _bytes(base, name)
-    text = _text(name, data)
+    data = contents(base, name)
+    text = decoded(name, data) or ""
     try:
         after = editing.toml_added(text, entry) if name == PROJECT else editing.added(text, entry)
     except editing.CannotEdit:
@@ -148,41 +151,18 @@ def _add(root: Path, entry: editing.Entry) -> str:
         raise UsageError(
             f"{name} is written in a way that nothing can be added to safely", f"add it yourself:\nwaivers:\n{rows}"
         ) from None
-    _write(base, name, data, after)
+    write(base, name, encoded(name, data, after), data)
     return name
 
 
 def _settings_file(base: str) -> str:
     """The file that ``settings.load`` reads; sentry-audit.yaml where there is none."""
-    text = "" if Path(base, FILE).exists() else _text(PROJECT, _bytes(base, PROJECT))
+    text = "" if Path(base, FILE).exists() else (decoded(PROJECT, contents(base, PROJECT)) or "")
     if TABLE not in text:
         return FILE
     import tomllib
 
     return PROJECT if "sentry-audit" in tomllib.loads(text).get("tool", {}) else FILE
-
-
-def _bytes(base: str, name: str) -> bytes | None:
-    from sentry_audit.applying.places import locate, read
-
-    return read(base, locate(base, name))
-
-
-def _text(name: str, data: bytes | None) -> str:
-    from sentry_audit.applying.texts import text
-
-    return text(name, data) or ""
-
-
-def _write(base: str, name: str, before: bytes | None, after: str) -> None:
-    from sentry_audit.applying.places import locate
-    from sentry_audit.applying.texts import encoded
-    from sentry_audit.applying.writing import digest, new_mode, put
-
-    target = locate(base, name)
-    part = f".{target.rpartition('/')[2]}.{os.getpid()}.part"
-    data = encoded(name, before, after)
-    put(base, target, data, before=digest(before), mode=new_mode(base, target, script=False), part=part)
 
 
 # --- prune --------------------------------------------------------------------------------------
@@ -214,7 +194,7 @@ def pruning(request: Request, progress: Progress = None) -> Pruning:
     left: list[str] = []
     for path in dict.fromkeys(item.written.waiver.place.path or "" for item in unused):
         mine = [item.written for item in unused if item.written.waiver.place.path == path]
-        text = _text(path, _bytes(base, path))
+        text = decoded(path, contents(base, path)) or ""
         try:
             changes.append(FileChange(path=path, before=text, after=_without(text, path, mine, ledger)))
         except editing.CannotEdit:
@@ -236,10 +216,10 @@ def prune(request: Request, found: Pruning) -> None:
     """Write the files of ``found``. Raises Stale for one that has changed since."""
     base = os.path.realpath(request.root)
     for change in found.changes:
-        data = _bytes(base, change.path)
-        if _text(change.path, data) != change.before:
+        data = contents(base, change.path)
+        if (decoded(change.path, data) or "") != change.before:
             raise Stale(f"{change.path} was changed by somebody else meanwhile", "it is left as it is; prune again")
-        _write(base, change.path, data, change.after or "")
+        write(base, change.path, encoded(change.path, data, change.after or ""), data)
 
 
 # --- baseline -----------------------------------------------------------------------------------

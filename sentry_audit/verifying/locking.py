@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from sentry_audit.applying import single
 from sentry_audit.errors import UsageError
 from sentry_audit.wire import paths
 
@@ -45,9 +46,6 @@ def text(sent: Mapping[str, Sequence[Sent]], environment: str, before: Mapping[s
 
 
 def write(root: Path, new: str) -> Path:
-    """Write the file, whole or not at all."""
-    path = root / NAME
-    beside = path.with_name(NAME + ".new")
-    beside.write_text(new, encoding="utf-8")
-    beside.replace(path)
-    return path
+    """Write the file, whole or not at all. Raises Stale, OSError."""
+    single.write(root, NAME, new.encode(), single.contents(root, NAME))
+    return root / NAME
