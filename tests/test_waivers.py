@@ -18,6 +18,7 @@ from sentry_audit.facts import Component
 from sentry_audit.fingerprints import fingerprint
 from sentry_audit.model import ComponentReport, Evidence, Finding, Link, Report, Severity, Status, Waiver
 from sentry_audit.reporters.base import RenderOptions, Reporter
+from sentry_audit.reporters.waived import render_written
 from sentry_audit.settings import load, parse
 from sentry_audit.waivers.inline import read
 from sentry_audit.waivers.judging import Ledger
@@ -55,6 +56,13 @@ def waiver(**changes: Any) -> Written:
 def judged(*written: Written, finding: Finding = GAP) -> Finding:
     [found] = Ledger(written, TODAY).apply([finding], finding.environment)
     return found
+
+
+def test_the_list_says_since_when_a_waiver_has_expired() -> None:
+    written = [waiver(until="2026-11-25"), waiver(until="2026-11-20")]
+    told = render_written(written, (), TODAY, RenderOptions(width=100))
+    assert "expired 1 day ago" in told
+    assert "expired 6 days ago" in told
 
 
 # --- what a waiver covers -----------------------------------------------------------------------

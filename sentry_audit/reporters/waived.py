@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sentry_audit.model import Status
+from sentry_audit.reporters._wording import number
 from sentry_audit.reporters.page import GLYPHS, STYLES, Page, diff_style
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def render_given(file: str, findings: Sequence[Finding], until: str, options: Re
     """What ``waive`` did: each gap that is accepted from now on."""
     page = Page(options)
     when = "for good" if until == "permanent" else f"until {until}"
-    are = "1 gap is" if len(findings) == 1 else f"{len(findings)} gaps are"
+    are = f"{number(len(findings), 'gap')} {'is' if len(findings) == 1 else 'are'}"
     page.row([(f"{are} waived {when}, in {file}:", "bold")])
     for item in findings:
         where = f"{item.check} · {item.component} · {item.environment}"
@@ -73,7 +74,7 @@ def render_written(written: Sequence[Written], complaints: Sequence[str], today:
     page = Page(options)
     for item in written:
         days = item.days_left(today)
-        late = f"  expired {-days} days ago" if days is not None and days < 0 else ""
+        late = f"  expired {number(-days, 'day')} ago" if days is not None and days < 0 else ""
         page.row([(", ".join(item.checks), "bold"), (late, STYLES[Status.GAP])])
         page.row([(item.waiver.reason, "")], [("reason: ", "bold")], indent=2)
         page.row([(_terms(item.waiver), "dim")], indent=2)
