@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -340,3 +342,33 @@ def test_a_factory_without_a_start_command_is_found_and_booted(tmp_path: Path) -
     assert not found.red
     assert {"init", "error", "handled-error"} <= found.shown
     assert found.proofs["shutdown"].shown or found.proofs["shutdown"].reason == "no-server"
+
+
+def test_what_was_started_ends_with_verify(tmp_path: Path) -> None:
+    """A pipeline that is cancelled sends SIGTERM: nothing of the application runs on."""
+    root = copied("flask", tmp_path)
+    (root / "Procfile").write_text("web: python slow.py shop:app\n")
+    (root / "slow.py").write_text("import os, time\nopen('pid', 'w').write(str(os.getpid()))\ntime.sleep(60)\n")
+    argv = [sys.executable, "-m", "sentry_audit", "verify", str(root), "--yes", "--command", "python slow.py"]
+    verifying = subprocess.Popen(
+        [*argv, "--python", sys.executable], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    end = time.monotonic() + 20
+    while not (root / "pid").exists() or not (root / "pid").read_text():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    started = int((root / "pid").read_text())
+    verifying.terminate()
+    assert verifying.wait(10) == -signal.SIGTERM
+    while _runs(started):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def _runs(number: int) -> bool:
+    """Whether a process runs; one that is dead and not yet taken from the list does not."""
+    try:
+        os.kill(number, 0)
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (ProcessLookupError, FileNotFoundError):
+        return False

@@ -81,6 +81,7 @@ def verify(
     from sentry_audit.errors import UsageError
     from sentry_audit.reporters.base import exit_code
     from sentry_audit.verifying import locking, running
+    from sentry_audit.verifying.booting import ended_together
 
     if record and locked:
         raise UsageError("--record and --locked exclude each other", "record first, compare later")
@@ -94,10 +95,11 @@ def verify(
         python=python, command=command, variables=_variables(env_file or []), headers=_headers(header or []), timeout=boot_timeout
     )  # fmt: skip
     locks = locking.read(path) if locked else None
-    if built is not None:
-        report, sent = _built(request, built, wishes, locks, yes=yes)
-    else:
-        report, sent = _booted(request, wishes, locks, yes=yes)
+    with ended_together():
+        if built is not None:
+            report, sent = _built(request, built, wishes, locks, yes=yes)
+        else:
+            report, sent = _booted(request, wishes, locks, yes=yes)
     if record:
         before = locking.read(path) if (path / locking.NAME).is_file() else {}
         written = locking.write(path, locking.text(sent, report.environment, before))

@@ -6,6 +6,7 @@ import collections
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 HOOK = str(Path(__file__).parent / "_hook")
 _LINES = 20
@@ -29,8 +30,31 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
+#: What runs; whoever ends verify ends it too.
+_running: set[Process] = set()
+
+
+@contextlib.contextmanager
+def ended_together() -> Iterator[None]:
+    """End what was started when verify itself is told to end (SIGTERM, SIGHUP), as a pipeline that is cancelled does."""
+
+    def end(number: int, _: object) -> None:
+        for process in tuple(_running):
+            process.slay()
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    kinds = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = [signal.signal(kind, end) for kind in kinds]
+    try:
+        yield
+    finally:
+        for kind, old in zip(kinds, before, strict=True):
+            signal.signal(kind, old)
+
+
 class Process:
-    """``argv`` in ``folder``, a process group of its own; what its hook writes goes to the file ``records``."""
+    """``argv`` in ``folder``, a process group of its own; what its hook writes goes to the file ``records``, in a folder of its own."""
 
     def __init__(self, argv: Sequence[str], folder: Path, environment: Mapping[str, str], records: Path) -> None:
         self.path = records
@@ -47,6 +71,7 @@ class Process:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+        _running.add(self)
         self._reader = threading.Thread(target=self._follow, name="output", daemon=True)
         self._reader.start()
 
@@ -115,10 +140,19 @@ class Process:
         self.kill()
         return self.code
 
-    def kill(self) -> None:
-        """End whatever is left of its group."""
+    def slay(self) -> None:
+        """End whatever is left of its group, and what was written down of it, without waiting for anything."""
+        self._kill_group()
+        shutil.rmtree(self.path.parent, ignore_errors=True)
+
+    def _kill_group(self) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.child.pid, signal.SIGKILL)
+
+    def kill(self) -> None:
+        """End whatever is left of its group."""
+        _running.discard(self)
+        self._kill_group()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.child.wait(5)
         self._reader.join(2)
