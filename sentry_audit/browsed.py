@@ -75,9 +75,17 @@ class Browsed(Struct, frozen=True, kw_only=True):
     canaries: Mapping[str, str] = field(default_factory=dict)
 
 
-def judge(bundle: Bundle, seen: Browsed, component: str, environment: str, no_dsn: str = "") -> list[Proof]:
-    """One proof of each name; in the order of the catalogue. ``no_dsn`` is why a build has no DSN, as far as that is known."""
-    made = _proofs(bundle, seen, environment, no_dsn)
+class Known(Struct, frozen=True, kw_only=True):
+    """What the audit says of the front end's code: why a build has no DSN or no init, and what ``condition`` init has."""
+
+    no_dsn: str = ""
+    no_init: str = ""
+    condition: str = ""
+
+
+def judge(bundle: Bundle, seen: Browsed, component: str, environment: str, known: Known | None = None) -> list[Proof]:
+    """One proof of each name; in the order of the catalogue. ``known`` helps to say why."""
+    made = _proofs(bundle, seen, environment, known or Known())
     rest = {name: Proof(name=name, needless=why) for name, why in _ELSEWHERE.items()}
     return [_of(component, made.get(name) or rest[name]) for name in NAMES]
 
@@ -88,8 +96,8 @@ def _of(component: str, proof: Proof) -> Proof:
     return replace(proof, component=component)
 
 
-def _proofs(bundle: Bundle, seen: Browsed, environment: str, no_dsn: str) -> dict[str, Proof]:
-    first = _init(bundle, seen, f" ({no_dsn})" if no_dsn else "")
+def _proofs(bundle: Bundle, seen: Browsed, environment: str, known: Known) -> dict[str, Proof]:
+    first = _init(bundle, seen, known)
     names = ("error", "environment", "release", "trace", "no-pii")
     if first.problem:
         none = {name: Proof(name=name, needless="nothing can arrive: see proof-init") for name in names}
@@ -110,7 +118,7 @@ def _proofs(bundle: Bundle, seen: Browsed, environment: str, no_dsn: str) -> dic
     }
 
 
-def _init(bundle: Bundle, seen: Browsed, why: str) -> Proof:
+def _init(bundle: Bundle, seen: Browsed, known: Known) -> Proof:
     def gap(reason: str, text: str, *evidence: Evidence) -> Proof:
         return Proof(name="init", problem=text, reason=reason, evidence=evidence)
 
@@ -127,12 +135,17 @@ def _init(bundle: Bundle, seen: Browsed, why: str) -> Proof:
     if seen.failure:
         return Proof(name="init", unknown=seen.failure, reason="not-opened", hint=seen.remedy)
     client = seen.client
+    why = f" ({known.no_dsn})" if known.no_dsn else ""
     places = tuple(Evidence(path, saw=value.shown) for path, value in bundle.dsns[:3])
     if not client.get("client"):
         if bundle.dsns:
-            text = "a DSN was built in, and init is never called: what stands in front of it does not hold"
+            condition = f": {known.condition}" if known.condition else ""
+            text = f"a DSN was built in, and init is never called: what stands in front of it does not hold{condition}"
             return gap("disabled", text, *places)
-        return gap("no-dsn", f"init is never called, and no DSN was built in: the build was given none{why}")
+        if known.no_init:
+            return gap("no-init", f"init is never called: {known.no_init}")
+        nothing = f"the build was given none{why}" if why else "the build was given none, or nothing in it calls init"
+        return gap("no-dsn", f"init is never called, and no DSN was built in: {nothing}")
     if client.get("dsn") and client.get("transport") and client.get("enabled") is not False:
         version = f" {client['version']}" if client.get("version") else ""
         return Proof(name="init", shown=True, how=f"browser, SDK{version}", evidence=places)

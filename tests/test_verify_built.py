@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sentry_audit.auditing import Request
-from sentry_audit.browsed import Browsed, judge
-from sentry_audit.bundled import Bundle, scan
+from sentry_audit.browsed import Browsed, Known, judge
+from sentry_audit.bundled import scan
 from sentry_audit.facts import TracePropagation
 from sentry_audit.verifying import built
 from sentry_audit.verifying.browsing import browse
@@ -218,14 +218,21 @@ def test_an_address_may_say_where_it_is_from() -> None:
     assert apis(facts) == ("https://api.shop.example",)
 
 
-def test_a_build_without_a_dsn_says_why_the_audit_expects_none() -> None:
-    bundle, client = Bundle(scripts=1, sdk=("a.js",)), {"client": True, "transport": False}
-    found = judge(bundle, Browsed(client=client), "web", "staging", "web/Dockerfile has no ARG NEXT_PUBLIC_SENTRY_DSN")[
-        0
-    ]
-    assert found.problem == (
-        "init got no DSN: the build was given none (web/Dockerfile has no ARG NEXT_PUBLIC_SENTRY_DSN), and it is compiled in"
-    )
+@pytest.mark.parametrize(
+    ("known", "client", "dsn", "problem"),
+    [
+        (Known(no_dsn="no ARG"), True, "", "init got no DSN: the build was given none (no ARG), and it is compiled in"),
+        (Known(no_dsn="no ARG"), False, "", "init is never called, and no DSN was built in: the build was given none (no ARG)"),
+        (Known(no_init="Turbopack ignores it"), False, "", "init is never called: Turbopack ignores it"),
+        (Known(), False, "", "init is never called, and no DSN was built in: the build was given none, or nothing in it calls init"),
+        (Known(condition="dsn.includes('@sentry.io')"), False, DSN,
+         "a DSN was built in, and init is never called: what stands in front of it does not hold: dsn.includes('@sentry.io')"),
+    ],
+)  # fmt: skip
+def test_what_the_audit_knows_says_why(known: Known, client: bool, dsn: str, problem: str) -> None:
+    bundle = scan({"a.js": f"__SENTRY__ '{dsn}'"})
+    found = judge(bundle, Browsed(client={"client": client, "transport": False}), "web", "staging", known)[0]
+    assert found.problem == problem
 
 
 @needs_browser

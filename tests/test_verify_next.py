@@ -326,6 +326,13 @@ def test_an_export_has_no_server(tmp_path: Path) -> None:
     assert nextjs.read(manifests(tmp_path, ', "output": "export"')) is None
 
 
+def test_a_build_that_did_not_end_is_none(tmp_path: Path) -> None:
+    manifests(tmp_path)
+    (tmp_path / ".next/BUILD_ID").unlink()
+    with pytest.raises(UsageError, match="next build did not end"):
+        nextjs.read(tmp_path)
+
+
 def test_a_broken_manifest_is_named(tmp_path: Path) -> None:
     manifests(tmp_path)
     (tmp_path / ".next/prerender-manifest.json").write_text("{")

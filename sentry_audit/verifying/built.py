@@ -11,11 +11,21 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from sentry_audit import auditing, dsn
-from sentry_audit.browsed import Browsed, judge
+from sentry_audit.browsed import Browsed, Known, judge
 from sentry_audit.bundled import scan
 from sentry_audit.derive.building import Building
 from sentry_audit.errors import NothingAudited, UsageError
-from sentry_audit.facts import DsnArgument, EnvironmentLabel, FrontendVariable, Image, Release, TracePropagation
+from sentry_audit.facts import (
+    DsnArgument,
+    DsnGuard,
+    EnvironmentLabel,
+    FrontendEnabled,
+    FrontendSetup,
+    FrontendVariable,
+    Image,
+    Release,
+    TracePropagation,
+)
 from sentry_audit.proofs import compared
 from sentry_audit.served import judge as judge_server
 from sentry_audit.served import together
@@ -43,7 +53,7 @@ class Page(Struct, frozen=True, kw_only=True):
 
     ``build`` is what Next.js wrote, for a server that is started with ``variables``; None for files alone. ``notes`` are on
     files that git ignores; ``asks_itself``: the address of a route of its own stands in its scripts;
-    ``no_dsn`` is why the audit says that a build has no DSN.
+    ``known`` is what the audit says of it.
     """
 
     component: Component
@@ -55,7 +65,7 @@ class Page(Struct, frozen=True, kw_only=True):
     variables: Variables = Variables()
     notes: tuple[str, ...] = ()
     asks_itself: bool = False
-    no_dsn: str = ""
+    known: Known = Known()
 
 
 def prepare(request: Request, folder: Path, given: Mapping[str, str] | None = None) -> Page:
@@ -85,7 +95,7 @@ def prepare(request: Request, folder: Path, given: Mapping[str, str] | None = No
         request=request, collected=collected, settings=settings, tree=tree, audited=audited, subjects=()
     )
     return Page(
-        component=component, folder=folder, bundle=bundle, apis=apis(mine), no_dsn=_no_dsn(mine), prepared=prepared, build=build,
+        component=component, folder=folder, bundle=bundle, apis=apis(mine), known=_known(mine), prepared=prepared, build=build,
         variables=variables, notes=tuple(notes), asks_itself=build is not None and asks_itself(build, texts.values()),
     )  # fmt: skip
 
@@ -164,9 +174,19 @@ def _owner(frontends: Sequence[Frontend], request: Request, folder: Path) -> Com
     return (holding or list(frontends))[-1].fact
 
 
-def _no_dsn(facts: Sequence[Fact]) -> str:
-    variables = [fact for fact in facts if isinstance(fact, FrontendVariable) and not fact.at_run_time]
-    return next((fact.problem for fact in variables if fact.problem and not fact.provided), "")
+def _known(facts: Sequence[Fact]) -> Known:
+    """What the audit says of why a page may have no DSN, or no init."""
+    no_dsn = no_init = condition = ""
+    for fact in facts:
+        if isinstance(fact, FrontendVariable) and not fact.at_run_time and not fact.provided:
+            no_dsn = no_dsn or fact.problem
+        elif isinstance(fact, FrontendSetup) and (fact.ignored or not fact.loaded):
+            no_init = no_init or fact.why_not
+        elif isinstance(fact, DsnGuard) and not fact.keeps_real:
+            condition = condition or fact.expression
+        elif isinstance(fact, FrontendEnabled) and not fact.enabled:
+            condition = condition or fact.condition
+    return Known(no_dsn=no_dsn, no_init=no_init, condition=condition)
 
 
 def apis(facts: Sequence[Fact]) -> tuple[str, ...]:
@@ -195,7 +215,7 @@ def verify(
     of_server = judge_server(served, environment) if served is not None else {}
     errors = tuple(item for item in (*seen.sent, *(served.sent if served else ())) if item.type == "event")
     known = None if locks is None else locks.get(f"{name}@{environment}", ())
-    pages = judge(page.bundle, seen, name, environment, page.no_dsn)
+    pages = judge(page.bundle, seen, name, environment, page.known)
     proofs = [together(item, of_server.get(item.name)) for item in pages if item.name != "locked"]
     proofs.append(replace(compared(errors, known), component=name))
     made = running.report(page.prepared, checks, proofs, [page.component])

@@ -98,7 +98,13 @@ def read(folder: Path) -> Build | None:
 
 def _dist(folder: Path) -> Path | None:
     places = [folder, folder / ".next", *sorted(path.parent for path in folder.glob(f"*/{_MANIFEST}"))]
-    return next((item for item in places if (item / _MANIFEST).is_file() and (item / "BUILD_ID").is_file()), None)
+    found = next((item for item in places if (item / _MANIFEST).is_file() and (item / "BUILD_ID").is_file()), None)
+    if (
+        found is None
+        and (begun := next((item for item in places if item.name == ".next" and item.is_dir()), None)) is not None
+    ):
+        raise UsageError(f"{begun} has no whole build: next build did not end, or it is of next dev", "run next build")
+    return found
 
 
 def _json(path: Path) -> dict[str, Any]:
