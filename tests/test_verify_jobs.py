@@ -76,6 +76,12 @@ def test_a_job_that_does_not_end_is_interrupted(tmp_path: Path) -> None:
     assert probe.what == "an error that nothing catches, after 2 seconds of the job"
 
 
+def test_a_job_that_is_slow_to_come_to_its_init_is_not_interrupted_before_it(tmp_path: Path) -> None:
+    root = copied("job", tmp_path, {"nightly.py": ("import sentry_sdk", "import time; time.sleep(2)\nimport sentry_sdk")})
+    found = prove(root, component="app", wishes=Wishes(python=sys.executable, timeout=0.5))
+    assert found.shown == GREEN
+
+
 @pytest.mark.parametrize(
     ("new", "told"),
     [

@@ -1,22 +1,29 @@
 """Runs a job to its end, and raises an error there: ``python -m sentry_audit_job script.py …`` or ``… -m module …``.
 
 The error goes the way of any that the job does not catch: through ``sys.excepthook``, and what the SDK does at exit. A job
-that does not end within ``job_seconds`` is interrupted by it. Only the standard library; Python 3.8.
+that does not end within ``job_seconds`` is interrupted by it, if it came to its init by then, and else a little later: a
+machine may be slow to import. Only the standard library; Python 3.8.
 """
 
 import os
 import runpy
 import signal
 import sys
+import time
 
 import sentry_audit_harness as harness
-from sentry_audit_hook import CONFIG, hidden, record
+from sentry_audit_hook import CONFIG, hidden, record, recorded
 
 #: Seconds between the first interruption and the next ones, for jobs that swallow it.
 _AGAIN = 1.0
+#: Seconds more for a job that did not come to its init yet.
+_LONGER = 8.0
+_start = time.monotonic()
 
 
 def _interrupt(*_):
+    if "init" not in recorded and time.monotonic() < _start + CONFIG["job_seconds"] + _LONGER:
+        return
     record("job-interrupted")
     harness.boom(CONFIG["job"])
 

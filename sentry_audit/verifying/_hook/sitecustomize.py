@@ -26,6 +26,8 @@ _PROBE = re.compile(r"sentry-audit ([0-9a-f]{16})")
 _KEY = re.compile(r"(https?://)[^@/\s]+@")
 #: What is done with a module once it has run, by its name; the harness adds to it.
 AFTER = {}
+#: The kinds of what was recorded.
+recorded = set()
 _inside = threading.local()
 #: Files of variables that the application opened itself.
 _dotenvs = []
@@ -33,6 +35,7 @@ _dotenvs = []
 
 def record(kind, **fields):
     """Write one line; a verdict must not depend on it, so it never fails."""
+    recorded.add(kind)
     path = CONFIG.get("records")
     if not path:
         return
