@@ -77,7 +77,9 @@ def test_a_job_that_does_not_end_is_interrupted(tmp_path: Path) -> None:
 
 
 def test_a_job_that_is_slow_to_come_to_its_init_is_not_interrupted_before_it(tmp_path: Path) -> None:
-    root = copied("job", tmp_path, {"nightly.py": ("import sentry_sdk", "import time; time.sleep(2)\nimport sentry_sdk")})
+    root = copied(
+        "job", tmp_path, {"nightly.py": ("import sentry_sdk", "import time; time.sleep(2)\nimport sentry_sdk")}
+    )
     found = prove(root, component="app", wishes=Wishes(python=sys.executable, timeout=0.5))
     assert found.shown == GREEN
 
