@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 #: Keys below these are names that the code chose for itself, or that change with what is installed.
 _OPEN = frozenset({"vars", "modules", "measurements"})
 _NUMBER = re.compile(r"^\d+$")
+#: What of an event may hold personal data; the rest, such as its fingerprint, tells events apart.
+PERSONAL = re.compile(
+    r"request|user|message|value|breadcrumbs|extra|contexts|server_name|headers|cookies|data|query_string|url|email|ip_address",
+    re.IGNORECASE,
+)
 
 
 class Sent(Struct, frozen=True):

@@ -25,6 +25,8 @@ def test_an_import_stands_beside_its_package_where_imports_have_no_order(tmp_pat
     )
     found = fixed(tmp_path, {"requirements.txt": SDK, "main.py": code}, "privacy-scrubbing")
     assert found["main.py"].startswith(
+        "import re\n"
+        "from typing import Any\n\n"
         "from sentry_sdk.integrations.fastapi import FastApiIntegration\n"
         "from sentry_sdk.scrubber import EventScrubber\n"
         "from sentry_sdk.types import Event\n"

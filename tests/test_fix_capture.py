@@ -366,8 +366,8 @@ def test_a_process_flushes_before_it_ends_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "check", "expected"),
     [
-        ("", "privacy-scrubbing", "sentry_sdk.init(event_scrubber=EventScrubber(recursive=True))"),
-        ("\n    dsn=None  # off\n", "privacy-scrubbing", "    dsn=None,  # off\n    event_scrubber=EventScrubber(recursive=True),\n)"),
+        ("", "privacy-scrubbing", "    include_local_variables=False,\n    before_send=scrub,"),
+        ("\n    dsn=None  # off\n", "privacy-scrubbing", "    dsn=None,  # off\n    event_scrubber=EventScrubber("),
         ("send_default_pii=True", "privacy-default-pii", "sentry_sdk.init()"),
         ("\n    dsn=None,\n    send_default_pii=True,  # all\n", "privacy-default-pii", "init(\n    dsn=None,\n)"),
         ("send_default_pii=True, debug=False", "privacy-default-pii", "sentry_sdk.init(debug=False)"),

@@ -29,16 +29,45 @@ JUDGED_NOW = (
     "deploy-environment-declared",
 )
 
-MODULE = '''\
-"""Sentry: errors and traces of this application."""
+MODULE = r'''"""Sentry: errors and traces of this application."""
 
 import os
+import re
 from typing import Any
 
 import sentry_sdk
 from sentry_sdk.scrubber import EventScrubber
 
 HEALTH_CHECKS = ("/health",)
+#: E-mail addresses, what follows the question mark of an address, and telephone numbers.
+PRIVATE_TEXT = re.compile(
+    r"(?<![\w.+-])[\w.+-]+(?:@|%40)[\w.-]+\.[A-Za-z]{2,}"
+    r"|(?<=\?)[\w.%\[\]-]+=\S*"
+    r"|\+\d[\d ()./-]{6,}\d"
+)
+
+
+def scrub(event: Any, _hint: Any) -> Any:
+    """Take out what may be personal: bodies, cookies, query strings, addresses and numbers in texts."""
+    request = event.get("request") or {}
+    for key in ("data", "cookies", "query_string"):
+        request.pop(key, None)
+    texts = ("transaction", "message", "logentry", "exception", "breadcrumbs", "extra", "contexts", "spans")
+    for key in ("request", *texts):
+        if key in event:
+            event[key] = scrub_value(event[key])
+    return event
+
+
+def scrub_value(value: Any) -> Any:
+    """The value without texts that may be personal."""
+    if isinstance(value, str):
+        return PRIVATE_TEXT.sub("[Filtered]", value)
+    if isinstance(value, dict):
+        return {key: scrub_value(item) for key, item in value.items() if key not in ("http.query", "url.query")}
+    if isinstance(value, (list, tuple)):
+        return [scrub_value(item) for item in value]
+    return value
 
 
 def _traces_sampler(context: dict[str, Any]) -> float:
@@ -57,7 +86,10 @@ def init_sentry() -> None:
         environment=os.environ.get("SENTRY_ENVIRONMENT"),
         release=os.environ.get("SENTRY_RELEASE"),
         traces_sampler=_traces_sampler,
+        include_local_variables=False,
         event_scrubber=EventScrubber(recursive=True),
+        before_send=scrub,
+        before_send_transaction=scrub,
     )
 '''
 

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from sentry_audit.python.analysis import Analysed
     from sentry_audit.python.program import Files
 
-#: Options of init that can leave transactions out.
-SAMPLED = frozenset({"traces_sampler", "before_send_transaction", "ignore_transactions", "ignore_spans"})
 _NAMES = (
     "health|healthy|healthz|healthcheck|health-check|livez|ready|readyz|liveness|readiness|ping|_ah/health"
     "|__heartbeat__|__lbheartbeat__"
@@ -122,8 +120,9 @@ def health_checks(analysed: Analysed) -> list[Fact]:
     found = probe_paths(analysed.resolver.program.files, analysed.closure)
     if not found:
         return []
-    options = {name for item in analysed.reached for name in item.init.options}
-    filtered = bool(options & SAMPLED)
+    from sentry_audit.python.hooks import leaves_out
+
+    filtered = any(leaves_out(item.init.options, analysed.resolver) for item in analysed.reached)
     return [
         HealthChecks(component=analysed.name, probes=tuple(found), traced=not filtered, evidence=tuple(found.values()))
     ]

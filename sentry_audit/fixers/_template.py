@@ -1,7 +1,7 @@
 """The text of a new module that initialises the SDK, in a project's style.
 
 What it passes follows docs.sentry.io/platforms/python and the measured defaults of sentry-sdk 2: the environment decides the
-DSN, the labels and the rate; the scrubber goes into nested values, which the default one does not; probes are not traced.
+DSN, the labels and the rate; nothing personal is sent (``scrub_template``); probes are not traced.
 """
 
 from __future__ import annotations
@@ -9,6 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+
+from sentry_audit.fixers.scrub_template import name_of, scrub_lines
+from sentry_audit.python.privacy import HOOKS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,17 +62,17 @@ def module_text(style: Style, values: Values, probes: Sequence[str], scope: str)
     """
     quote, unit = style.quote, style.unit
     sampled = bool(probes)
-    typing = ["from typing import Any"] if sampled and style.typed else []
-    standard = [*values.imports, *typing]
-    rows = ['"""Sentry: errors and traces of this application."""', "", *standard, *([""] if standard else [])]
+    standard = [*values.imports, "import re", *(["from typing import Any"] if style.typed else [])]
+    rows = ['"""Sentry: errors and traces of this application."""', "", *standard, ""]
     rows += ["import sentry_sdk", "from sentry_sdk.scrubber import EventScrubber", ""]
     rows += [*values.own_imports, *([""] if values.own_imports else [])]
     if sampled:
         listed = ", ".join(f"{quote}{probe}{quote}" for probe in probes)
-        rows += [f"HEALTH_CHECKS = ({listed},)" if len(probes) == 1 else f"HEALTH_CHECKS = ({listed})", "", ""]
+        rows += [f"HEALTH_CHECKS = ({listed},)" if len(probes) == 1 else f"HEALTH_CHECKS = ({listed})"]
+    name = name_of(())
+    rows += [*scrub_lines(name, (), unit=unit, typed=style.typed, quote=quote), "", ""]
+    if sampled:
         rows += _sampler(style, values.rate, scope)
-    else:
-        rows += [""]
     rows += [
         f"def init_sentry(){' -> None' if style.typed else ''}:",
         f'{unit}"""Initialise the SDK; without a DSN it stays off."""',
@@ -78,7 +81,9 @@ def module_text(style: Style, values: Values, probes: Sequence[str], scope: str)
         f"{unit}{unit}environment={values.environment},",
         f"{unit}{unit}release={values.release},",
         f"{unit}{unit}traces_sampler=_traces_sampler," if sampled else f"{unit}{unit}traces_sample_rate={values.rate},",
+        f"{unit}{unit}include_local_variables=False,",
         f"{unit}{unit}event_scrubber=EventScrubber(recursive=True),",
+        *(f"{unit}{unit}{option}={name}," for option in HOOKS),
         f"{unit})",
     ]
     return style.line_end.join([*rows, ""])

@@ -10,7 +10,6 @@ from sentry_audit.fixers.common import changed, init_calls, not_python, python_f
 from sentry_audit.fixers.listing import list_integrations
 from sentry_audit.fixers.people import set_user
 from sentry_audit.fixers.pycalls import add_arguments, argument, remove_argument, replace_value
-from sentry_audit.fixers.pyimports import add_import
 from sentry_audit.fixing import Refusal
 from sentry_audit.python.integrations import LLMS, PACKAGE
 from sentry_audit.sdk_table import key
@@ -43,39 +42,6 @@ def one_init(case: Case) -> tuple[InitCall, Source] | Refusal:
         return Refusal(reason=_NO_INIT if not found else "several calls of sentry_sdk.init are reached")
     source = source_of(case, chosen.module.path)
     return (chosen, source) if source is not None else Refusal(reason=_NO_INIT)
-
-
-def scrub(case: Case) -> Change | Refusal:
-    """Let the SDK's scrubber go into nested values."""
-    found = one_init(case)
-    if isinstance(found, Refusal):
-        return found
-    init, source = found
-    more = recursive_scrubber(case, source, init)
-    if isinstance(more, Refusal):
-        return more
-    add_arguments(source, init.call, more)
-    where = f"sentry_sdk.init in {init.module.path}"
-    return changed(f"will scrub nested values too, with EventScrubber in {where}", [source], safety="safe")
-
-
-def recursive_scrubber(case: Case, source: Source, init: InitCall) -> list[str] | Refusal:
-    """What init is still to be given so that nested values are scrubbed; or why that cannot be."""
-    version = version_of(case)
-    if not case.table.has_option("event_scrubber", version) or key(version) < (1, 41):
-        return Refusal(reason=f"sentry-sdk {version} has no recursive EventScrubber: scrub in before_send")
-    if "data_collection" in init.options and key(version) >= (2, 70):
-        return Refusal(reason="data_collection switches the scrubber off: see privacy-scrubber-active")
-    if init.open:
-        return Refusal(reason=f"{init.module.path}: init is given options that were not followed")
-    given = argument(init.call, "event_scrubber")
-    if given is not None and isinstance(given.value, ast.Call):
-        add_arguments(source, given.value, ["recursive=True"])
-        return []
-    if "event_scrubber" in init.options:
-        return Refusal(reason="the event_scrubber is made elsewhere: give it recursive=True")
-    name = add_import(source, case.program, "sentry_sdk.scrubber", "EventScrubber", init.call)
-    return [f"event_scrubber={name}(recursive=True)"]
 
 
 def keep_personal(case: Case) -> Change | Refusal:
@@ -155,7 +121,6 @@ def _models(case: Case) -> list[str]:
 
 
 FIXERS: dict[str, Fixer] = {
-    "privacy-scrubbing": scrub,
     "privacy-default-pii": keep_personal,
     "privacy-scrubber-active": restore_scrubber,
     "llm-prompts-private": keep_prompts,

@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from sentry_audit.fixers.pysource import Source
 
@@ -80,18 +80,35 @@ def _closed(source: Source, item: ast.expr | ast.keyword) -> int:
 
 def replace_value(source: Source, call: ast.Call, keyword: ast.keyword, text: str, more: Sequence[str] = ()) -> None:
     """Give the argument ``keyword`` of ``call`` another value, and ``call`` the arguments ``more``."""
+    replace_values(source, call, [(keyword, text)], more)
+
+
+def replace_values(
+    source: Source, call: ast.Call, texts: Sequence[tuple[ast.keyword, str]], more: Sequence[str] = ()
+) -> None:
+    """The same for several arguments: whatever is changed of one call is changed at once, as its layout may change."""
     line = source.line(call.lineno)
-    longer = len(text) - len(source.source(keyword.value)) + sum(len(each) + 2 for each in more)
+    longer = sum(len(text) - len(source.source(keyword.value)) for keyword, text in texts)
+    longer += sum(len(each) + 2 for each in more)
     if call.lineno == call.end_lineno and len(line) + longer > source.length:
         given: list[ast.expr | ast.keyword] = [*call.args, *call.keywords]
+        new = {id(keyword): f"{keyword.arg}={text}" for keyword, text in texts}
         rows = [
-            f"{keyword.arg}={text}" if item is keyword else source.text[source.start(item) : _closed(source, item)]
+            new.get(id(item)) or source.text[source.start(item) : _closed(source, item)]
             for item in sorted(given, key=lambda item: (item.lineno, item.col_offset))
         ]
         _explode(source, call, [*rows, *more])
         return
-    source.replace(source.start(keyword.value), source.end(keyword.value), text)
+    for keyword, text in texts:
+        source.replace(source.start(keyword.value), source.end(keyword.value), text)
     add_arguments(source, call, more)
+
+
+def set_arguments(source: Source, call: ast.Call, texts: Mapping[str, str]) -> None:
+    """Give ``call`` the arguments ``texts``, by their names: those that it has get another value."""
+    given = [(keyword, text) for name, text in texts.items() if (keyword := argument(call, name)) is not None]
+    have = {keyword.arg for keyword, _ in given}
+    replace_values(source, call, given, [f"{name}={text}" for name, text in texts.items() if name not in have])
 
 
 def _explode(source: Source, call: ast.Call, rows: Sequence[str]) -> None:

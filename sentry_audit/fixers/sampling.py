@@ -11,16 +11,19 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from sentry_audit.derive.repository import PROBE_TOKENS, SAMPLED, probes_in
+from sentry_audit.derive.repository import PROBE_TOKENS, probes_in
 from sentry_audit.facts import Dependency, HealthChecks, Tracing
+from sentry_audit.fixers._code import analysed
 from sentry_audit.fixers._style import reader
 from sentry_audit.fixers.common import changed, python_files, version_of
 from sentry_audit.fixers.configuring import field_for_rate
 from sentry_audit.fixers.listing import list_integrations
-from sentry_audit.fixers.privacy import one_init, recursive_scrubber
+from sentry_audit.fixers.privacy import one_init
 from sentry_audit.fixers.pycalls import add_arguments, argument, replace_value
 from sentry_audit.fixers.pyimports import add_import, sdk
+from sentry_audit.fixers.scrubbing import scrub_hooks
 from sentry_audit.fixing import Refusal
+from sentry_audit.python.hooks import leaves_out
 from sentry_audit.python.integrations import LLMS, PACKAGE
 from sentry_audit.python.options import DATABASES
 from sentry_audit.sdk_table import key
@@ -81,8 +84,8 @@ def _along(case: Case, source: Source, init: InitCall) -> list[str]:
     version = version_of(case)
     extra: list[str] = []
     if "before_send" in init.options and "before_send_transaction" not in init.options:
-        scrubber = recursive_scrubber(case, source, init) if "event_scrubber" not in init.options else []
-        extra += scrubber if isinstance(scrubber, list) else []
+        hooks = scrub_hooks(case, source, init, ("before_send_transaction",))
+        extra += [f"{option}={name}" for option, name in hooks.items()] if isinstance(hooks, dict) else []
     used = {fact.name for fact in case.scanned if isinstance(fact, Dependency) and case.component.holds(fact.path)}
     names = [PACKAGE + name for library, name in {**DATABASES, **LLMS}.items() if library in used]
     silent = [
@@ -95,7 +98,7 @@ def _along(case: Case, source: Source, init: InitCall) -> list[str]:
     probes = dict.fromkeys(
         probe for path in python_files(case, PROBE_TOKENS) for probe, _ in probes_in(case.files.text(path) or "")
     )
-    if probes and not set(init.options) & SAMPLED and key(version) >= (2, 0):
+    if probes and not leaves_out(init.options, analysed(case).resolver) and key(version) >= (2, 0):
         sampler = _sampler(case, source, init, tuple(probes))
         extra += [sampler] if isinstance(sampler, str) else []
     return extra

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from sentry_audit import wire
 from sentry_audit.facts import Privacy
 from sentry_audit.javascript.hooks import function_of
 from sentry_audit.javascript.syntax import entries, line_of, text_of, walk
@@ -19,11 +20,6 @@ if TYPE_CHECKING:
     from sentry_audit.javascript.analysis import Analysis
     from sentry_audit.javascript.inits import Init
 
-#: What of an event may hold personal data; the rest, such as its fingerprint, tells events apart.
-_PERSONAL = re.compile(
-    r"request|user|message|value|breadcrumbs|extra|contexts|server_name|headers|cookies|data|query_string|url|email|ip_address",
-    re.IGNORECASE,
-)
 #: Options of replay that show what users typed and saw, when they are false.
 MASKS = ("maskAllText", "maskAllInputs", "blockAllMedia")
 #: What of ``dataCollection`` is about users, in the words of a finding.
@@ -153,7 +149,7 @@ def changes(hook: Any) -> bool:
         if node.type in {"assignment_expression", "augmented_assignment_expression"}:
             left = node.child_by_field_name("left")
             if left is not None and left.type in {"member_expression", "subscript_expression"}:
-                if _PERSONAL.search(text_of(left).partition(".")[2]):
+                if wire.PERSONAL.search(text_of(left).partition(".")[2]):
                     return True
         if node.type == "unary_expression" and text_of(node).startswith("delete "):
             return True
