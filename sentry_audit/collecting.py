@@ -85,8 +85,10 @@ def collect(tree: Tree, root: Path, settings: Settings) -> Collected:
             problems += unseen
     frontends, unread = discover_frontends(tree)
     if settings.components:
-        named = {item.path for item in settings.components}
+        named = {item.path: item.name for item in settings.components}
         frontends = [item for item in frontends if item.fact.path in named]
+        for item in frontends:
+            item.call(named[item.fact.path])
     problems += unread
     if frontends:
         from sentry_audit.derive.dotenvs import read_by_builds
@@ -111,8 +113,22 @@ def collect(tree: Tree, root: Path, settings: Settings) -> Collected:
     facts = rebased(facts, tree.paths)
     named_services = _python(settings, frontends)
     services = discover(program, facts, named_services) if named_services or not settings.components else []
+    _tell_apart(frontends, {service.fact.name for service in services})
     notes = [*settings.notes, *(f"{path} is a repository of its own: audit it on its own" for path in tree.submodules)]
     return Collected(root, tree, program, services, facts, frontends, problems, notes + tree.notes)
+
+
+def _tell_apart(frontends: Sequence[Frontend], services: set[str]) -> None:
+    """Call front ends that have the name of a Python component by their folders: a name is what facts are found by."""
+    for item in frontends:
+        name = item.fact.name
+        if name in services:
+            others = services | {each.fact.name for each in frontends}
+            name = item.folder.replace("/", "-")
+            name = name if name and name not in others else f"{item.fact.name}-web"
+            while name in others:
+                name += "-2"
+            item.call(name)
 
 
 def _python(settings: Settings, frontends: Sequence[Frontend]) -> list[Component]:

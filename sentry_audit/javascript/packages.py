@@ -9,6 +9,7 @@ from posixpath import basename, dirname, join
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from sentry_audit.facts import Component
 from sentry_audit.model import Evidence, Problem
@@ -77,6 +78,10 @@ class Frontend(Struct, dict=True):
     framework: str
     sdk: str
     manifests: Mapping[str, Manifest] = field(default_factory=dict)
+
+    def call(self, name: str) -> None:
+        """Give the component another name."""
+        self.fact = replace(self.fact, name=name, component=name)
 
     @cached_property
     def folder(self) -> str:
@@ -210,13 +215,10 @@ def _frontend(manifest: Manifest, framework: str, sdk: str, reason: str, manifes
 
 def _named(found: list[Frontend]) -> list[Frontend]:
     """The front ends with names that tell them apart."""
-    from msgspec.structs import replace
-
     names = [item.fact.name for item in found]
     for item in found:
         if names.count(item.fact.name) > 1 and item.folder:
-            name = item.folder.replace("/", "-")
-            item.fact = replace(item.fact, name=name, component=name)
+            item.call(item.folder.replace("/", "-"))
     return found
 
 
