@@ -39,21 +39,31 @@ import sentry_sdk
 from sentry_sdk.scrubber import EventScrubber
 
 HEALTH_CHECKS = ("/health",)
-#: E-mail addresses, what follows the question mark of an address, and telephone numbers.
+#: E-mail addresses, what follows the question mark of an address, telephones.
 PRIVATE_TEXT = re.compile(
     r"(?<![\w.+-])[\w.+-]+(?:@|%40)[\w.-]+\.[A-Za-z]{2,}"
     r"|(?<=\?)[\w.%\[\]-]+=\S*"
     r"|\+\d[\d ()./-]{6,}\d"
 )
+PRIVATE_KEYS = {"http.query", "url.query"}
 
 
 def scrub(event: Any, _hint: Any) -> Any:
-    """Take out what may be personal: bodies, cookies, query strings, addresses and numbers in texts."""
+    """Take what may be personal out of an event."""
     request = event.get("request") or {}
     for key in ("data", "cookies", "query_string"):
         request.pop(key, None)
-    texts = ("transaction", "message", "logentry", "exception", "breadcrumbs", "extra", "contexts", "spans")
-    for key in ("request", *texts):
+    for key in (
+        "request",
+        "transaction",
+        "message",
+        "logentry",
+        "exception",
+        "breadcrumbs",
+        "extra",
+        "contexts",
+        "spans",
+    ):
         if key in event:
             event[key] = scrub_value(event[key])
     return event
@@ -64,7 +74,8 @@ def scrub_value(value: Any) -> Any:
     if isinstance(value, str):
         return PRIVATE_TEXT.sub("[Filtered]", value)
     if isinstance(value, dict):
-        return {key: scrub_value(item) for key, item in value.items() if key not in ("http.query", "url.query")}
+        kept = [key for key in value if key not in PRIVATE_KEYS]
+        return {key: scrub_value(value[key]) for key in kept}
     if isinstance(value, (list, tuple)):
         return [scrub_value(item) for item in value]
     return value

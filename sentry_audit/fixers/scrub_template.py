@@ -14,23 +14,34 @@ if TYPE_CHECKING:
 
 _NAMES = ("scrub", "scrub_event", "without_private")
 _HELPERS = ("scrub_value", "scrub_private_value")
+_KEYS = ("PRIVATE_KEYS", "_PRIVATE_KEYS", "SENTRY_PRIVATE_KEYS")
 _PATTERNS = ("PRIVATE_TEXT", "_PRIVATE_TEXT", "SENTRY_PRIVATE_TEXT")
 _LINES = '''\
-#: E-mail addresses, what follows the question mark of an address, and telephone numbers.
+#: E-mail addresses, what follows the question mark of an address, telephones.
 {pattern} = re.compile(
     r"(?<![\\w.+-])[\\w.+-]+(?:@|%40)[\\w.-]+\\.[A-Za-z]{{2,}}"
     r"|(?<=\\?)[\\w.%\\[\\]-]+=\\S*"
     r"|\\+\\d[\\d ()./-]{{6,}}\\d"
 )
+{keys} = {{"http.query", "url.query"}}
 
 
 def {name}(event{any}, _hint{any}){result}:
-    """Take out what may be personal: bodies, cookies, query strings, addresses and numbers in texts."""
+    """Take what may be personal out of an event."""
     request = event.get("request") or {{}}
     for key in ("data", "cookies", "query_string"):
         request.pop(key, None)
-    texts = ("transaction", "message", "logentry", "exception", "breadcrumbs", "extra", "contexts", "spans")
-    for key in ("request", *texts):
+    for key in (
+        "request",
+        "transaction",
+        "message",
+        "logentry",
+        "exception",
+        "breadcrumbs",
+        "extra",
+        "contexts",
+        "spans",
+    ):
         if key in event:
             event[key] = {helper}(event[key])
     return event
@@ -41,7 +52,8 @@ def {helper}(value{any}){result}:
     if isinstance(value, str):
         return {pattern}.sub("[Filtered]", value)
     if isinstance(value, dict):
-        return {{key: {helper}(item) for key, item in value.items() if key not in ("http.query", "url.query")}}
+        kept = [key for key in value if key not in {keys}]
+        return {{key: {helper}(value[key]) for key in kept}}
     if isinstance(value, (list, tuple)):
         return [{helper}(item) for item in value]
     return value'''
@@ -58,13 +70,13 @@ def _free(names: tuple[str, ...], taken: Collection[str]) -> str:
 
 
 def scrub_lines(name: str, taken: Collection[str], *, unit: str, typed: bool, quote: str) -> list[str]:
-    """The pattern, the function ``name`` and its helper; they need ``re``, and ``typing.Any`` where they are typed.
+    """The pattern, the keys, the function ``name`` and its helper; they need ``re``, and ``typing.Any`` where they are typed.
 
     Each part of the pattern looks at a text once, however long it is: whoever writes the text must not slow it down.
     """
-    helper, pattern = _free(_HELPERS, taken), _free(_PATTERNS, taken)
+    helper, pattern, keys = (_free(names, taken) for names in (_HELPERS, _PATTERNS, _KEYS))
     any_, result = (": Any", " -> Any") if typed else ("", "")
-    text = _LINES.format(name=name, helper=helper, pattern=pattern, any=any_, result=result)
+    text = _LINES.format(name=name, helper=helper, pattern=pattern, keys=keys, any=any_, result=result)
     return [_laid_out(line, unit, quote) for line in text.split("\n")]
 
 

@@ -58,7 +58,9 @@ def scrub(case: Case) -> Change | Refusal:
 def _refused(case: Case, init: InitCall, version: str) -> str:
     """Why nothing is written, ``""`` if something may be."""
     if key(version)[0] not in {1, 2} or not case.table.has_option("before_send_transaction", version):
-        return f"for sentry-sdk {version} nothing is written"
+        return (
+            f"sentry-sdk {version} has no before_send_transaction: requests that are traced would be sent as they are"
+        )
     if "data_collection" in init.options and key(version) >= (2, 70):
         return "data_collection switches the scrubber off: see privacy-scrubber-active"
     return f"{init.module.path}: init is given options that were not followed" if init.open else ""
