@@ -34,7 +34,8 @@ def worse(
             continue
         was = old.get(key, Counter())
         fresh = not any(was[status] for status in _BAD)
-        if revealing and fresh and was[Status.SKIPPED] and not was[Status.PASS] and item.status is not Status.ERROR:
+        judged = was[Status.SKIPPED] > new[key][Status.SKIPPED] or (was[Status.SKIPPED] and not was[Status.PASS])
+        if revealing and fresh and judged and item.status is not Status.ERROR:
             continue
         more = item.status is Status.GAP and 0 < was[Status.GAP] < new[key][Status.GAP]
         if fresh or more or (item.status is Status.ERROR and not was[Status.ERROR]):

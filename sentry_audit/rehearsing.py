@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 
 #: Where these break, nothing after them runs: closing their gaps shows what could not be judged before.
 _REVEALING = frozenset({Link.SDK, Link.INIT, Link.DSN})
+#: The same for the server of a Next.js application, whose init instrumentation runs.
+_REVEALING_CHECKS = frozenset({"frontend-request-errors-captured"})
 
 
 class Planned(Struct, frozen=True):
@@ -92,7 +94,7 @@ def plan(
         unproven=unproven,
         cloud_checks=_judging(stage.checks, _cloud_kinds()),
         deployed_later=_judging(stage.checks, {"deploy_drift"}),
-        revealing=frozenset(item.id for item in stage.checks if item.link in _REVEALING),
+        revealing=_REVEALING_CHECKS | {item.id for item in stage.checks if item.link in _REVEALING},
     )
     formatter = Formatters(stage.tree) if formatted else None
     found = planned(stage, fixers() if known is None else known, scope, stage.environment, __version__, formatter)

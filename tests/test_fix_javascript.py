@@ -275,6 +275,8 @@ def test_a_boundary_that_nothing_renders_is_left_to_a_person(tmp_path: Path) -> 
 
 LAYOUT = "export default function Layout({ children }) {\n  return <html>{children}</html>;\n}\n"
 REQUESTS = "frontend-request-errors-captured"
+#: What the init of a server is judged by as soon as something runs it.
+SERVED = frozenset({"privacy-scrubbing"})
 
 
 def test_instrumentation_is_made_beside_the_folder_of_the_app(tmp_path: Path) -> None:
@@ -284,7 +286,7 @@ def test_instrumentation_is_made_beside_the_folder_of_the_app(tmp_path: Path) ->
         "src/app/layout.tsx": LAYOUT,
         "src/instrumentation-client.ts": INIT,
     }
-    changed = fixed(tmp_path, files, nextjs.request_errors, REQUESTS)
+    changed = fixed(tmp_path, files, nextjs.request_errors, REQUESTS, judged_now=SERVED)
     assert changed == {
         "src/instrumentation.ts": "import * as Sentry from '@sentry/nextjs';\n\nexport function register() {\n  Sentry.init({\n"
         "    dsn: process.env.NEXT_PUBLIC_SENTRY_DSN,\n  });\n}\n\nexport const onRequestError = Sentry.captureRequestError;\n"
@@ -296,7 +298,7 @@ def test_instrumentation_loads_the_configurations_that_are_there(tmp_path: Path)
         "package.json": NEXT, "app/layout.jsx": LAYOUT, "instrumentation-client.js": INIT,
         "sentry.server.config.js": INIT, "sentry.edge.config.js": INIT,
     }  # fmt: skip
-    changed = fixed(tmp_path, files, nextjs.request_errors, REQUESTS)
+    changed = fixed(tmp_path, files, nextjs.request_errors, REQUESTS, judged_now=SERVED)
     assert changed == {
         "instrumentation.js": "import * as Sentry from '@sentry/nextjs';\n\nexport async function register() {\n"
         "  if (process.env.NEXT_RUNTIME === 'nodejs') {\n    await import('./sentry.server.config');\n  }\n"
@@ -892,7 +894,7 @@ EXAMPLE = Path(__file__).parent.parent / "examples" / "shop"
 FIXED = {
     "frontend-dsn-guard": dsn_guards.fix, CAPTURES: boundaries.capture, REQUESTS: nextjs.request_errors,
     "frontend-global-error-present": nextjs.global_error, "sampling-per-environment": browser_options.sampling,
-    "source-maps": bundles.source_maps, "release-set": browser_options.release,
+    "source-maps": bundles.source_maps, "release-set": browser_options.release, "privacy-scrubbing": js_scrubbing.scrub,
 }  # fmt: skip
 #: What the front end's image and its pipeline give the build, once they do.
 IMAGE = """\

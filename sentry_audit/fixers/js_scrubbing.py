@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from sentry_audit.facts import Privacy
 from sentry_audit.fixers.js_entries import remove_entries
 from sentry_audit.fixers.js_web import NotClear, Patch, analysis_of, answered, bad_of, init_at, refusing
-from sentry_audit.javascript.privacy import MASKS, misses_transactions
+from sentry_audit.javascript.privacy import MASKS, REQUESTS, misses_transactions
 from sentry_audit.javascript.syntax import entries, line_of, options_of, text_of, walk
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ _REMARKS = re.compile(r"mask|block|replay|text|media|input|show|visible|readable
 
 @refusing
 def scrub(case: Case) -> Change:
-    """Give replays their masks back, or scrub transactions as errors are scrubbed."""
+    """Give replays their masks back, scrub transactions as errors are scrubbed, or what a server sends of requests."""
+    from sentry_audit.fixers.js_requests import scrub_requests
     from sentry_audit.fixers.js_transactions import scrub_transactions
 
     analysis = analysis_of(case)
@@ -37,7 +38,10 @@ def scrub(case: Case) -> Change:
         if fact.unscrubbed.startswith("replays"):
             _mask(patch, item, fact.evidence[-1].line)
             told["mask what users see and type in replays"] = None
-        if misses_transactions(analysis, item, (options_of(item.call) or ({}, True))[0]):
+        if fact.unscrubbed.startswith(REQUESTS):
+            scrub_requests(analysis, patch, item)
+            told["take what may be personal out of what the server sends"] = None
+        elif misses_transactions(analysis, item, (options_of(item.call) or ({}, True))[0]):
             scrub_transactions(analysis, patch, item)
             told["scrub transactions as errors are scrubbed"] = None
     where = ", ".join(patches)
@@ -47,7 +51,7 @@ def scrub(case: Case) -> Change:
 
 def _mask(patch: Patch, item: Init, line: int | None) -> None:
     """Take out ``maskAllText: false`` and its like: masks are on where nothing is said."""
-    calls = [node for node in walk(item.call) if node.type in {"call_expression", "new_expression"}]
+    calls = [node for node in walk(item.given) if node.type in {"call_expression", "new_expression"}]
     for call in calls:
         listed = call.child_by_field_name("arguments")
         first = listed.named_children[0] if listed is not None and listed.named_children else None

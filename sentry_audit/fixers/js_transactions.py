@@ -100,7 +100,7 @@ def _shared(patch: Patch, item: Init, function: Any) -> None:
         imports = Imports(patch)
         kind = f": {imports.type_of(item.package, 'Event')}"
         imports.flush()
-    outer, inner = _statement(item.call), patch.indent_of(statements[0])
+    outer, inner = statement_of(item.call), patch.indent_of(statements[0])
     base = patch.indent_of(outer)
     rows = _rows(patch, moved, event, inner, base + style.indent)
     text = f"function {name}({event}{kind}) {{{style.end}{rows}{style.end}{base}}}{style.end * 2}{base}"
@@ -173,7 +173,7 @@ def _first(node: Any) -> Any:
     return node
 
 
-def _statement(call: Any) -> Any:
+def statement_of(call: Any) -> Any:
     """The outermost statement around the init that stands in a block or a file, with the remarks above it."""
     node = call
     while node.parent is not None and node.parent.type != "program":

@@ -13,7 +13,7 @@ from sentry_audit.fixing import Change, Edit, Refusal
 from sentry_audit.javascript.analysis import Analysis
 from sentry_audit.javascript.names import COMPONENTS, SUFFIXES
 from sentry_audit.javascript.packages import discover
-from sentry_audit.javascript.syntax import Source, string_of, text_of, walk
+from sentry_audit.javascript.syntax import Source, options_object, string_of, text_of, walk
 from sentry_audit.javascript.variables import PREFIXES
 
 if TYPE_CHECKING:
@@ -243,22 +243,23 @@ def init_at(analysis: Analysis, fact: Fact) -> Init:
     """The init that a fact speaks of. Raises NotClear if it was not found again."""
     places = {(item.path, item.line) for item in fact.evidence}
     inits = analysis.loaded or analysis.inits
-    for item in inits:
-        first, last = item.call.start_point[0] + 1, item.call.end_point[0] + 1
-        if any(path == item.source.path and line and first <= line <= last for path, line in places):
+    for item in (*inits, *(item for item, _ in analysis.served)):
+        nodes = [item.call, item.given]
+        rows = [(node.start_point[0] + 1, node.end_point[0] + 1) for node in nodes]
+        lines = [line for path, line in places if path == item.source.path and line]
+        if any(first <= line <= last for line in lines for first, last in rows):
             return item
-    if len(inits) == 1:
+    if len(inits) == 1 and not analysis.served:
         return inits[0]
     raise NotClear("the init that is meant was not found again")
 
 
 def options_node(item: Init) -> Any:
     """The object that init is given. Raises NotClear if it is none."""
-    arguments = item.call.child_by_field_name("arguments")
-    first = next((node for node in arguments.named_children if node.type != "comment"), None)
-    if first is None or first.type != "object":
+    node = options_object(item.call)
+    if node is None:
         raise NotClear(f"the options of init at {item.evidence} are no object that could be edited")
-    return first
+    return node
 
 
 def pair_of(node: Any, key: str) -> Any:

@@ -17,6 +17,7 @@ from sentry_audit.javascript.loading import Loading
 from sentry_audit.javascript.names import CODE, is_generated, is_test
 from sentry_audit.javascript.options import option_facts
 from sentry_audit.javascript.packages import OF_INIT
+from sentry_audit.javascript.privacy import served_privacy
 from sentry_audit.javascript.release import releases
 from sentry_audit.javascript.sdk import frontend_sdk
 from sentry_audit.javascript.syntax import Source, options_of
@@ -170,6 +171,11 @@ class Analysis:
         return [item for item in self.inits if inits.never_loaded(self, item) is None]
 
     @cached_property
+    def served(self) -> list[tuple[Init, bool]]:
+        """The inits of its server, and whether each is run."""
+        return inits.served(self)
+
+    @cached_property
     def plugins(self) -> list[Plugin]:
         """Sentry's plugins in the configuration of the bundler."""
         return bundlers.plugins(self)
@@ -193,4 +199,5 @@ class Analysis:
             if item in self.loaded:
                 self.labels.append(label(self, item, *read))
                 self.gates.append(gates(item, read[0]))
+        found += [served_privacy(self, item, runs=runs) for item, runs in self.served]
         return found

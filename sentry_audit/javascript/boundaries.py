@@ -33,7 +33,7 @@ _ELEMENTS = frozenset({"jsx_self_closing_element", "jsx_opening_element"})
 
 def boundaries(analysis: Analysis) -> list[Fact]:
     """One fact per boundary that is rendered; boundaries of files that nothing loads are no evidence."""
-    texts = [text_of(item.call) for item in analysis.loaded]
+    texts = [text_of(item.given) for item in analysis.loaded]
     captures = Captures(analysis, console=any(map(_CONSOLE.search, texts)))
     found = [*_react(analysis, captures), *frameworks.boundaries(analysis, captures)]
     cover = _cover(analysis, captures)

@@ -12,7 +12,15 @@ from sentry_audit.facts import FrontendSetup
 from sentry_audit.javascript.loading import DYNAMIC
 from sentry_audit.javascript.names import COMPONENTS, is_generated
 from sentry_audit.javascript.packages import is_browser_sdk
-from sentry_audit.javascript.syntax import class_of, enclosing_functions, line_of, name_of, text_of, walk
+from sentry_audit.javascript.syntax import (
+    class_of,
+    enclosing_functions,
+    line_of,
+    name_of,
+    options_object,
+    text_of,
+    walk,
+)
 from sentry_audit.model import Evidence
 from sentry_audit.python.paths import deployed
 
@@ -23,6 +31,8 @@ if TYPE_CHECKING:
     from sentry_audit.javascript.syntax import Source
 
 _SERVER = re.compile(r"(^|/)(sentry\.edge\.config|instrumentation|[\w.-]+\.(server|edge|node)(\.config)?)\.\w+$")
+_STARTS = re.compile(r"(^|/)instrumentation(\.node)?\.\w+$")
+_SERVED = re.compile(r"(^|/)(instrumentation(\.node)?|sentry\.(server|edge)\.config)\.\w+$")
 _INSTRUMENTATION = re.compile(r"(^|/)instrumentation-client\.\w+$")
 _CLIENT_CONFIG = re.compile(r"(^|/)sentry\.client\.config\.\w+$")
 _LOADERS = ("js.sentry-cdn.com", "@sentry/nuxt/module", "sentryAstro", "Sentry.onLoad", "browser.sentry-cdn.com")
@@ -40,6 +50,11 @@ class Init(Struct, frozen=True):
     package: str
 
     @property
+    def given(self) -> Any:
+        """The object of its options, which may stand apart from the call; the call where there is none."""
+        return options_object(self.call) or self.call
+
+    @property
     def evidence(self) -> Evidence:
         """Where it stands."""
         return Evidence(self.source.path, line_of(self.call), None, None, text_of(self.call).partition("\n")[0][:80])
@@ -53,6 +68,27 @@ class Init(Struct, frozen=True):
 def find(analysis: Analysis) -> list[Init]:
     """The inits for browsers in the files of a front end and of the packages that it uses."""
     return [item for item in _everywhere(analysis) if not _is_of_server(analysis, item.source.path)]
+
+
+def served(analysis: Analysis) -> list[tuple[Init, bool]]:
+    """The inits of the server of a Next.js front end, each with whether its instrumentation runs it.
+
+    Before 8 the SDK loaded its files for servers by itself (docs.sentry.io/platforms/javascript/guides/nextjs).
+    """
+    if analysis.frontend.framework != "nextjs" or analysis.is_static:
+        return []
+    # Node.js and the edge may be given the same options: the first of them speaks for both.
+    found = {(item.source.path, item.given.start_byte): item for item in reversed(list(_of_server(analysis)))}
+    told = " ".join(analysis.files.text(path) or "" for path in analysis.mentioning if _STARTS.search(path))
+    old = (analysis.major("@sentry/nextjs") or 8) < 8
+    return [
+        (item, old or bool(_STARTS.search(path)) or basename(path).rpartition(".")[0] in told)
+        for (path, _), item in reversed(found.items())
+    ]
+
+
+def _of_server(analysis: Analysis) -> Iterator[Init]:
+    return (item for item in _everywhere(analysis) if _SERVED.search(item.source.path))
 
 
 def _is_of_server(analysis: Analysis, path: str) -> bool:

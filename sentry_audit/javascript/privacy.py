@@ -8,10 +8,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from sentry_audit import wire
 from sentry_audit.facts import Privacy
 from sentry_audit.javascript.hooks import function_of
-from sentry_audit.javascript.syntax import entries, line_of, text_of, walk
+from sentry_audit.javascript.syntax import entries, line_of, options_of, text_of, walk
 from sentry_audit.model import Evidence
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 #: Options of replay that show what users typed and saw, when they are false.
 MASKS = ("maskAllText", "maskAllInputs", "blockAllMedia")
+#: How a finding about the requests to a server begins.
+REQUESTS = "the server sends "
 #: What of ``dataCollection`` is about users, in the words of a finding.
 PERSONAL = {"userInfo": "who the user is", "cookies": "cookies", "httpBodies": "bodies"}
 
@@ -48,6 +52,28 @@ def privacy(analysis: Analysis, item: Init, options: Mapping[str, Any], spread: 
         scrubbed=scrubbed,
         evidence=tuple(place for place in places if place is not None) or (item.evidence,),
     )
+
+
+def served_privacy(analysis: Analysis, item: Init, *, runs: bool) -> Privacy:
+    """The same for the init of a server of Next.js, whose SDK sends headers and paths of requests as they are."""
+    read = options_of(item.call)
+    if not runs:
+        return Privacy(needless=f"nothing loads {item.source.path}", evidence=(item.evidence,))
+    if read is None:
+        return Privacy(unknown="the options of init were not followed", evidence=(item.evidence,))
+    options, spread = read
+    told = privacy(analysis, item, options, spread)
+    if spread or told.unscrubbed or "sentry.edge.config" in item.source.path:
+        return told
+    hook = options.get("beforeSend")
+    if hook is not None and (_scrubs(analysis, item, options) or function_of(analysis, hook, item.source) is None):
+        return replace(told, scrubbable=True, scrubbing=True, scrubbed="beforeSend scrubs errors")
+    strict = told.scrubber_active and knows_collection(analysis, item) and "dataCollection" in options
+    sent = "query strings" if strict else "headers (Authorization, cookies) and query strings"
+    takes = ", and beforeSend takes nothing out" if hook is not None else ""
+    unscrubbed = f"{REQUESTS}{sent} of requests as they are{takes}"
+    places = tuple(dict.fromkeys((*told.evidence, item.evidence)))
+    return replace(told, scrubbable=True, scrubbing=False, unscrubbed=unscrubbed, scrubbed="", evidence=places)
 
 
 def collection_of(item: Init, options: Mapping[str, Any]) -> Any:
@@ -160,7 +186,7 @@ def _unmasked(item: Init, options: Mapping[str, Any], spread: bool) -> tuple[lis
     """The masks of session replay that are switched off, where replays are sampled, or other options may do so."""
     if not spread and not {"replaysSessionSampleRate", "replaysOnErrorSampleRate"} & options.keys():
         return [], None
-    for node in walk(item.call):
+    for node in walk(item.given):
         if node.type not in {"call_expression", "new_expression"} or not re.search(
             r"[rR]eplay(Integration)?$", _callee(node)
         ):

@@ -227,13 +227,62 @@ def string_of(node: Any) -> str | None:
     return re.sub(r"\\(.)", r"\1", text_of(node)[1:-1])
 
 
+#: What TypeScript, or a pair of brackets, puts around an expression without changing it.
+_AROUND = frozenset({"as_expression", "satisfies_expression", "parenthesized_expression"})
+
+
 def options_of(call: Any) -> tuple[dict[str, Any], bool] | None:
-    """(the options of ``init({...})`` by name, whether more are spread in); None if they are no object."""
+    """(the options of ``init({...})`` by name, whether more are spread in, or set later); None if they are no object."""
+    node = options_object(call)
+    if node is None:
+        arguments = call.child_by_field_name("arguments")
+        return ({}, False) if arguments is None or not arguments.named_children else None
+    found, spread = entries(node)
+    return found, spread or _is_changed(node)
+
+
+def options_object(call: Any) -> Any:
+    """The object that ``init`` is given, in the call or as a constant of the same file; None if there is none."""
     arguments = call.child_by_field_name("arguments")
-    first = next(iter(arguments.named_children), None) if arguments is not None else None
-    if first is None:
-        return {}, False
-    return entries(first) if first.type == "object" else None
+    given = [node for node in arguments.named_children if node.type != "comment"] if arguments is not None else []
+    node = _plain(given[0]) if given else None
+    if node is not None and node.type == "identifier":
+        node = _constant(call, text_of(node))
+    return node if node is not None and node.type == "object" else None
+
+
+def _constant(node: Any, name: str) -> Any:
+    """What the constant ``name`` of the file of ``node`` is; None if it has none."""
+    while node.parent is not None:
+        node = node.parent
+    for child in node.named_children:
+        declared = child.named_children[0] if child.type == "export_statement" and child.named_children else child
+        if declared.type == "lexical_declaration" and text_of(declared).startswith("const"):
+            for item in declared.named_children:
+                if item.type == "variable_declarator" and text_of(item.child_by_field_name("name")) == name:
+                    value = item.child_by_field_name("value")
+                    return _plain(value) if value is not None else None
+    return None
+
+
+def _plain(node: Any) -> Any:
+    """``node`` without TypeScript's assertions and brackets around it."""
+    while node.type in _AROUND and node.named_children:
+        node = node.named_children[0]
+    return node
+
+
+def _is_changed(node: Any) -> bool:
+    """Whether the constant that an object is, if it is one, is written to as well."""
+    around = node.parent
+    while around.type in _AROUND:
+        around = around.parent
+    if around.type != "variable_declarator":
+        return False
+    name = re.escape(text_of(around.child_by_field_name("name")))
+    while around.parent is not None:
+        around = around.parent
+    return re.search(rf"\b{name}(\.\w+|\[[^\]]+\])\s*=[^=]|\bassign\(\s*{name}\b", text_of(around)) is not None
 
 
 def entries(node: Any) -> tuple[dict[str, Any], bool]:
