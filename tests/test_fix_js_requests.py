@@ -152,6 +152,8 @@ OWN = "  beforeSend(event) { delete event.request; return event; },\n"
         (OWN, "^10.60.0", "pass", "beforeSend scrubs errors"),
         (OWN + "  tracesSampleRate: RATE,\n", "^10.60.0", "gap", "transactions and their spans are sent as they are"),
         ("  beforeSend: clean,\n", "^10.60.0", "pass", "beforeSend scrubs errors"),
+        ("  beforeSend: (event) => clean(event),\n", "^10.60.0", "pass", "beforeSend scrubs errors"),
+        ("  beforeSend(event) { return isNoise(event) ? null : event; },\n", "^10.60.0", "gap", "beforeSend takes nothing out"),
     ],
 )  # fmt: skip
 def test_a_server_is_judged_by_its_own_init(tmp_path: Path, options: str, version: str, status: str, said: str) -> None:
@@ -169,9 +171,27 @@ def test_what_nothing_loads_and_what_runs_on_the_edge_is_not_judged(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
+    ("hook", "wanted"),
+    [
+        (KEEPS, KEEPS.replace(": event;", ": scrubEvent(event);")),
+        ("  beforeSend: (event) => (isNoise(event) ? null : event),\n", "(isNoise(event) ? null : scrubEvent(event)),\n"),
+        ("  async beforeSend(event, hint) {\n    if (hint.a) return null;\n    return event;\n  },\n",
+         "    return scrubEvent(event);\n  },\n"),
+    ],
+)  # fmt: skip
+def test_a_hook_that_only_chooses_scrubs_what_it_keeps(tmp_path: Path, hook: str, wanted: str) -> None:
+    text = fixed(tmp_path, tree(hook), js_scrubbing.scrub, CHECK)[SERVER]
+    assert wanted in text
+    assert text.endswith("  beforeSendTransaction: scrubEvent,\n});\n")
+
+
+@pytest.mark.parametrize(
     ("options", "reason"),
     [
-        (KEEPS, "is there already: what it is to take out of requests is yours to say"),
+        (
+            KEEPS.replace(": event", ": { ...event }"),
+            "is there already: what it is to take out of requests is yours to say",
+        ),
         ("  debug: scrubValue,\n", "calls something scrubValue already"),
     ],
 )

@@ -250,3 +250,12 @@ def test_nothing_of_it_runs_on(tmp_path: Path) -> None:
                 assert not str((entry / "cwd").readlink()).startswith(str(root))
             except (PermissionError, FileNotFoundError, ProcessLookupError):
                 continue
+
+
+def test_a_question_through_anthropic_makes_a_span_as_well(tmp_path: Path) -> None:
+    root = copied("fastapi", tmp_path, {"requirements.txt": ("openai", "anthropic"), MAIN: ("openai", "anthropic")})
+    found = prove(root, names={"init", "llm-span", "no-pii"})
+    assert found.red == {}
+    assert {"llm-span", "no-pii"} <= found.shown
+    [asked] = [probe for probe in found.seen.probes if probe.name == "llm"]
+    assert asked.what == "a question to a model through anthropic"

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from sentry_audit.fixers.js_imports import Imports
 from sentry_audit.fixers.js_transactions import statement_of
 from sentry_audit.fixers.js_web import NotClear, add_entry, options_node
+from sentry_audit.javascript.hooks import function_of, parameter_of, returned
 from sentry_audit.javascript.privacy import streams
-from sentry_audit.javascript.syntax import options_of
+from sentry_audit.javascript.syntax import options_of, text_of
 
 if TYPE_CHECKING:
     from sentry_audit.fixers.js_web import Patch
@@ -72,29 +73,51 @@ beforeSendSpan(span) {
 
 
 def scrub_requests(analysis: Analysis, patch: Patch, item: Init) -> None:
-    """Give the init of a server hooks that scrub. Raises NotClear where it has hooks already."""
+    """Give the init of a server hooks that scrub; a hook that only chooses among events scrubs what it keeps.
+
+    Raises NotClear where that cannot be done for certain.
+    """
     options, spread = options_of(item.call) or ({}, True)
     spans = "beforeSendSpan" if streams(analysis, item, options) else "beforeSendTransaction"
-    given = [name for name in ("beforeSend", spans) if name in options]
-    if given or spread:
-        said = (
-            f"{given[0]} at {item.evidence} is there already"
-            if given
-            else f"options at {item.evidence} come from elsewhere"
-        )
-        raise NotClear(f"{said}: what it is to take out of requests is yours to say", *_paste(spans))
+    if spread or "beforeSendSpan" in options:
+        said = "options come from elsewhere" if spread else "beforeSendSpan is there already"
+        raise NotClear(f"{item.evidence}: {said}: what is to be taken out of requests is yours to say", *_paste(spans))
     taken = [name for name in _NAMES if re.search(rf"\b{name}\b", item.source.text)]
     if taken and len(taken) < len(_NAMES):
         raise NotClear(f"{item.source.path} calls something {taken[0]} already", *_paste(spans))
+    wanted = []
+    for name, entry in zip(("beforeSend", spans), _entries(spans), strict=True):
+        if name in options:
+            _keep_scrubbed(analysis, patch, item, name, spans)
+        else:
+            wanted.append(entry)
     if not taken:
         _define(patch, item)
     node = options_node(item)
-    entries = [patch.style.written(entry).split(patch.style.end) for entry in _entries(spans)]
     children = [child for child in node.named_children if child.type != "comment"]
     lined = bool(children) and node.start_point[0] != children[-1].start_point[0]
     gap = f"{patch.style.end}{patch.indent_of(children[-1])}" if lined else " "
-    rows = [gap.join(entry) for entry in entries]
-    add_entry(patch, node, f",{gap}".join(rows))
+    rows = [gap.join(patch.style.written(entry).split(patch.style.end)) for entry in wanted]
+    if rows:
+        add_entry(patch, node, f",{gap}".join(rows))
+
+
+def _keep_scrubbed(analysis: Analysis, patch: Patch, item: Init, name: str, spans: str) -> None:
+    """``return event`` becomes ``return scrubEvent(event)`` in a hook of the same file."""
+    node = (options_of(item.call) or ({}, True))[0][name]
+    found = function_of(analysis, node, item.source)
+    unclear = NotClear(
+        f"{name} at {item.at(node, name)} is there already: what it is to take out of requests is yours to say",
+        *_paste(spans),
+    )
+    if found is None or found[0] is not item.source:
+        raise unclear
+    event = parameter_of(found[1])
+    for value in returned(found[1]):
+        if text_of(value) == event:
+            patch.replace(value, f"scrubEvent({event})")
+        elif text_of(value) not in {"null", "undefined"}:
+            raise unclear
 
 
 def _define(patch: Patch, item: Init) -> None:

@@ -16,6 +16,8 @@ from sentry_audit.javascript.privacy import changes, streams
 from sentry_audit.javascript.syntax import FUNCTIONS, bound_names, enclosing_functions, options_of, text_of, walk
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sentry_audit.fixers.js_web import Patch
     from sentry_audit.javascript.analysis import Analysis
     from sentry_audit.javascript.inits import Init
@@ -136,7 +138,7 @@ def _leads(statement: Any, event: str) -> bool:
     return statement.type in {"lexical_declaration", "variable_declaration", "function_declaration"}
 
 
-def _own(node: Any) -> Any:
+def _own(node: Any) -> Iterator[Any]:
     yield node
     for child in node.children:
         if child.type not in FUNCTIONS:

@@ -89,6 +89,23 @@ def _problem(function: Any) -> tuple[str, int | None]:
     return _throwing(function, body)
 
 
+def returned(function: Any) -> list[Any]:
+    """What a function's results are: the ends of what it returns, both sides of ``… ? … : …``."""
+    body = function.child_by_field_name("body")
+    if body.type != "statement_block":
+        return _ends(body)
+    found = [node for node in _own(body) if node.type == "return_statement" and node.named_children]
+    return [end for node in found for end in _ends(node.named_children[0])]
+
+
+def _ends(node: Any) -> list[Any]:
+    if node.type in {"parenthesized_expression", "await_expression"}:
+        return _ends(node.named_children[0])
+    if node.type != "ternary_expression":
+        return [node]
+    return [*_ends(node.child_by_field_name("consequence")), *_ends(node.child_by_field_name("alternative"))]
+
+
 def _own(node: Any) -> Iterator[Any]:
     """The nodes below ``node``, those of functions in it left out."""
     for child in node.children:

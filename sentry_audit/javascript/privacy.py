@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from sentry_audit import wire
 from sentry_audit.facts import Privacy
-from sentry_audit.javascript.hooks import function_of
+from sentry_audit.javascript.hooks import function_of, parameter_of, returned
 from sentry_audit.javascript.syntax import entries, line_of, options_of, text_of, walk
 from sentry_audit.model import Evidence
 
@@ -66,7 +66,8 @@ def served_privacy(analysis: Analysis, item: Init, *, runs: bool) -> Privacy:
     if spread or told.unscrubbed or "sentry.edge.config" in item.source.path:
         return told
     hook = options.get("beforeSend")
-    if hook is not None and (_scrubs(analysis, item, options) or function_of(analysis, hook, item.source) is None):
+    found = function_of(analysis, hook, item.source) if hook is not None else None
+    if hook is not None and (_scrubs(analysis, item, options) or found is None or _hands_on(found[1])):
         return replace(told, scrubbable=True, scrubbing=True, scrubbed="beforeSend scrubs errors")
     strict = told.scrubber_active and knows_collection(analysis, item) and "dataCollection" in options
     sent = "query strings" if strict else "headers (Authorization, cookies) and query strings"
@@ -167,6 +168,13 @@ def _scrubs(analysis: Analysis, item: Init, options: Mapping[str, Any]) -> bool:
     node = options.get("beforeSend")
     found = function_of(analysis, node, item.source) if node is not None else None
     return node is not None and changes(found[1] if found is not None else node)
+
+
+def _hands_on(function: Any) -> bool:
+    """Whether a hook returns what another function makes of the event."""
+    event = parameter_of(function)
+    calls = [node.child_by_field_name("arguments") for node in returned(function) if node.type == "call_expression"]
+    return any(event in {text_of(item) for item in given.named_children} for given in calls)
 
 
 def changes(hook: Any) -> bool:
