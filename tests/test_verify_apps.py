@@ -12,7 +12,7 @@ import pytest
 
 from sentry_audit.proofs import NAMES
 from sentry_audit.verifying import running
-from tests.verifying import copied, prove
+from tests.verifying import copied, prove, python_with
 
 EVERYTHING = frozenset(NAMES) - {"locked"}
 GREEN = {
@@ -254,7 +254,8 @@ def test_nothing_of_it_runs_on(tmp_path: Path) -> None:
 
 def test_a_question_through_anthropic_makes_a_span_as_well(tmp_path: Path) -> None:
     root = copied("fastapi", tmp_path, {"requirements.txt": ("openai", "anthropic"), MAIN: ("openai", "anthropic")})
-    found = prove(root, names={"init", "llm-span", "no-pii"})
+    wishes = running.Wishes(python=python_with(tmp_path, "anthropic"))
+    found = prove(root, names={"init", "llm-span", "no-pii"}, wishes=wishes)
     assert found.red == {}
     assert {"llm-span", "no-pii"} <= found.shown
     [asked] = [probe for probe in found.seen.probes if probe.name == "llm"]
