@@ -19,7 +19,7 @@ demo: $(STAMP) ## Audit the example project, and the local cloud that it is depl
 	@$(BIN)/python scripts/demo.py
 
 test: $(STAMP) ## Run the tests
-	$(BIN)/python -m pytest -n 3
+	$(BIN)/python -m pytest -n 4 --dist loadgroup
 
 interop: $(STAMP) ## Send what verify receives to Bugsink, a Sentry that is none of ours
 	test -x .venv-bugsink/bin/bugsink-manage || { $(PYTHON) -m venv .venv-bugsink && .venv-bugsink/bin/python -m pip install --quiet --disable-pip-version-check bugsink==2.6.1; }
