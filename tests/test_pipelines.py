@@ -33,6 +33,11 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def runner(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("runner")
+
+
+@pytest.fixture(scope="module")
 def server() -> Iterator[GcpServer]:
     with GcpServer(load(ROOT / "examples" / "cloud.yaml")) as running:
         yield running
@@ -74,9 +79,9 @@ def line_of(file: Path, words: str) -> int:
     return next(number for number, line in enumerate(file.read_text().splitlines(), 1) if words in line)
 
 
-def test_a_pull_request_of_a_fork(shop: Path, tmp_path: Path, built: Path) -> None:
+def test_a_pull_request_of_a_fork(shop: Path, tmp_path: Path, built: Path, runner: Path) -> None:
     """Without any credentials: evidence judges it, a new gap fails at its line, a waived one passes, an expired one fails."""
-    action = Action(tmp_path / "runner", built, GITHUB_ACTIONS="true")
+    action = Action(runner, built, GITHUB_ACTIONS="true")
     known = {"environment": "staging", "evidence": "sentry-evidence.json"}
     code, log, summary, outputs = action.run(shop, **known)
     assert (code, outputs["exit-code"]) == (0, "0"), log
@@ -110,8 +115,8 @@ def test_a_pull_request_of_a_fork(shop: Path, tmp_path: Path, built: Path) -> No
     assert "expired" in summary
 
 
-def test_a_baseline_lets_only_new_gaps_fail(shop: Path, tmp_path: Path, built: Path) -> None:
-    action = Action(tmp_path / "runner", built)
+def test_a_baseline_lets_only_new_gaps_fail(shop: Path, tmp_path: Path, built: Path, runner: Path) -> None:
+    action = Action(runner, built)
     worker = shop / "worker" / "tasks.py"
     worker.write_text(worker.read_text() + f'\nOLD_DSN = "{DSN}"\n')
     command = [sys.executable, "-m", "sentry_audit", "baseline", "create", "--env", "staging", "--offline"]
@@ -125,21 +130,21 @@ def test_a_baseline_lets_only_new_gaps_fail(shop: Path, tmp_path: Path, built: P
     assert "file=api/app/main.py" in log
 
 
-def test_without_evidence_the_repository_alone_is_judged(shop: Path, tmp_path: Path, built: Path) -> None:
+def test_without_evidence_the_repository_alone_is_judged(shop: Path, tmp_path: Path, built: Path, runner: Path) -> None:
     (shop / "sentry-evidence.json").unlink()
-    code, log, *_ = Action(tmp_path / "runner", built).run(shop, environment="staging", evidence="sentry-evidence.json")
+    code, log, *_ = Action(runner, built).run(shop, environment="staging", evidence="sentry-evidence.json")
     assert code == 0, log
     assert "only the repository is audited" in log
 
 
-def test_inputs_are_never_part_of_the_script(shop: Path, tmp_path: Path, built: Path) -> None:
+def test_inputs_are_never_part_of_the_script(shop: Path, tmp_path: Path, built: Path, runner: Path) -> None:
     evil = f'$(touch {tmp_path}/owned); `touch {tmp_path}/owned`"; touch {tmp_path}/owned #'
-    code, *_ = Action(tmp_path / "runner", built).run(shop, environment=evil, select=evil, offline="true")
+    code, *_ = Action(runner, built).run(shop, environment=evil, select=evil, offline="true")
     assert code != 0
     assert not (tmp_path / "owned").exists()
 
 
-def test_the_example_for_github(shop: Path, tmp_path: Path, built: Path, server: GcpServer) -> None:
+def test_the_example_for_github(shop: Path, tmp_path: Path, built: Path, runner: Path, server: GcpServer) -> None:
     jobs = document("examples/ci/github.yml")["jobs"]
     (shop / "sentry-evidence.json").unlink()
     variables = environment(built, RUNNER_TEMP=str(tmp_path), SENTRY_AUDIT_GCP_ENDPOINT=server.endpoint)
@@ -151,7 +156,7 @@ def test_the_example_for_github(shop: Path, tmp_path: Path, built: Path, server:
     used = next(step for step in jobs["audit"]["steps"] if "sentry-audit" in step.get("uses", ""))
     inputs = {name.replace("-", "_"): value for name, value in used["with"].items()}
     assert inputs.keys() <= {name.replace("-", "_") for name in document("action.yml")["inputs"]}
-    code, log, *_ = Action(tmp_path / "runner", built).run(shop, **(inputs | {"environment": "staging"}))
+    code, log, *_ = Action(runner, built).run(shop, **(inputs | {"environment": "staging"}))
     assert code == 0, log
 
 
