@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
+BUGSINK := .venv-bugsink/.ready
 
 .PHONY: demo test interop lint bench docs clean help
 
@@ -21,8 +22,12 @@ demo: $(STAMP) ## Audit the example project, and the local cloud that it is depl
 test: $(STAMP) ## Run the tests
 	$(BIN)/python -m pytest -n 4 --dist loadgroup
 
-interop: $(STAMP) ## Send what verify receives to Bugsink, a Sentry that is none of ours
-	test -x .venv-bugsink/bin/bugsink-manage || { $(PYTHON) -m venv .venv-bugsink && .venv-bugsink/bin/python -m pip install --quiet --disable-pip-version-check bugsink==2.6.1; }
+$(BUGSINK): Makefile
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check bugsink==2.6.1
+	touch $@
+
+interop: $(STAMP) $(BUGSINK) ## Send what verify receives to Bugsink, a Sentry that is none of ours
 	$(BIN)/python -m pytest tests/test_verify_bugsink.py
 
 lint: $(STAMP) ## ruff (lint and format) and mypy --strict

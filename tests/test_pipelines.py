@@ -21,9 +21,6 @@ from tests.pipelines import ROOT, Action, document, environment, shell, wheel
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: One worker for all: what they share takes long to make.
-pytestmark = pytest.mark.xdist_group("pipelines")
-
 DSN = "https://0123456789abcdef0123feedface1234@o123.ingest.us.sentry.io/451"
 
 

@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
     from sentry_audit.facts import Proof
 
-#: One worker for all: what they share takes long to make.
-pytestmark = pytest.mark.xdist_group("built")
-
 VERSION = "10"
 DSN = "https://0123456789abcdef0123456789abcdef@o4505000000000009.ingest.de.sentry.io/4505000000000003"
 API = "https://api.shop.example"

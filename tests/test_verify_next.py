@@ -32,9 +32,6 @@ from tests.trees import write
 if TYPE_CHECKING:
     from sentry_audit.model import Report
 
-#: One worker for all: what they share takes long to make.
-pytestmark = pytest.mark.xdist_group("next")
-
 APP = Path(__file__).parent / "apps" / "next"
 DSN = "https://0123456789abcdef0123456789abcdef@o4505000000000009.ingest.de.sentry.io/4505000000000003"
 PUBLIC = {
