@@ -38,6 +38,7 @@ lint: $(STAMP) ## ruff (lint and format) and mypy --strict
 bench: $(STAMP) ## Run the benchmarks (needs ripgrep)
 	$(BIN)/python benchmarks/offline.py
 	$(BIN)/python benchmarks/cloud.py
+	$(BIN)/python benchmarks/verify.py
 
 clean: ## Remove what the other targets made
 	rm -rf $(VENV) .venv-bugsink dist build .pytest_cache .mypy_cache .ruff_cache

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -26,12 +25,10 @@ GREEN = {
 @pytest.mark.parametrize("name", GREEN)
 def test_a_sound_application_shows_all_that_it_can(name: str, tmp_path: Path) -> None:
     root = copied(name, tmp_path)
-    start = time.monotonic()
     found = prove(root, names=NAMES)
     assert found.red == {}, [item.problem for item in found.proofs.values() if item.problem]
     assert found.unknown == set()
     assert found.shown == GREEN[name]
-    assert time.monotonic() - start < 30  # 5 seconds on an idle machine
 
 
 CODE, MAIN = "app/telemetry.py", "app/main.py"
