@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 BUGSINK := .venv-bugsink/.ready
 
+# Some images set it: each of the many processes that the tests start would compile the whole program anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test interop lint bench docs clean help
 
 help: ## List the targets
