@@ -56,7 +56,7 @@ def document(path: str) -> Any:
 
 
 class Action:
-    """The composite action of this repository, on a runner whose folders are below ``place``.
+    """The composite action of this repository, on a runner whose folders are below ``place``, which is there.
 
     It is installed once in a ``place``: that takes longer than all the rest.
     """
@@ -64,7 +64,6 @@ class Action:
     def __init__(self, place: Path, built: Path, **variables: str) -> None:
         self.place, self.built, self.variables = place, built, variables
         self.document = document("action.yml")
-        place.mkdir(exist_ok=True)
 
     def run(self, folder: Path, **inputs: str) -> tuple[int, str, str, dict[str, str]]:
         """(exit code, log, job summary, outputs) of all its steps with ``inputs`` (``_`` for ``-``)."""
@@ -72,7 +71,7 @@ class Action:
         given |= {name.replace("_", "-"): value for name, value in inputs.items()}
         known = {f"inputs.{name}": value for name, value in given.items()} | {"github.action_path": str(self.built)}
         files = {name: self.place / name.lower() for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
-        for file in self.place.iterdir():
+        for file in self.place.iterdir():  # nothing that another run reported is taken for this one's
             if file.is_file():
                 file.unlink()
         for file in files.values():
